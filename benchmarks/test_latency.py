@@ -1,0 +1,91 @@
+"""Seconds per batch, and the speed-up over the original from paired, interleaved blocks."""
+
+from collections import deque
+
+import pytest
+
+from crnn import variants
+from crnn.artifacts import ArtifactError
+from crnn.latency import (
+    FULL,
+    P95_SAMPLES,
+    P99_SAMPLES,
+    QUICK,
+    Side,
+    median_interval,
+    paired_blocks,
+    percentile,
+    speedup,
+    timed_differently,
+    warm_up,
+)
+from crnn.runtimes.process import WorkerError
+from fixtures.clock import advance, worker_clock
+from fixtures.measurements import identity
+from fixtures.variants import UnsoundError
+
+# A timed answer may differ from the judged one by the order of additions in another batch size.
+_SAME_ANSWER = 1e-3
+
+
+def _original_side(bench, variant, batch_size):
+    """The original to compare with, or why there is none: its failure is not this variant's."""
+    original = variants.original_of(variant)
+    if original is variant:
+        return None, "it is the original"
+    try:
+        return Side(bench.runner(original).worker, batch_size), None
+    except (ArtifactError, UnsoundError, WorkerError) as error:
+        return None, str(error).splitlines()[0]
+
+
+@pytest.mark.benchmark(timer=worker_clock)
+def test_latency(benchmark, bench, runner, corpus, batch_size, options):
+    """Calls answer what was judged, in the measured time."""
+    plan = QUICK if options.quick else FULL
+    side = Side(runner.worker, batch_size)
+    original, alone = _original_side(bench, runner.variant, batch_size)
+    sides = [side] if original is None else [side, original]
+    warm_up(sides, plan)
+    blocks, calls = paired_blocks(sides, plan), deque()
+
+    def next_call() -> None:
+        if not calls:
+            calls.extend(next(blocks))
+
+    benchmark.group = f"latency, batch {batch_size:3}"
+    benchmark.pedantic(
+        lambda: advance(calls.popleft()), setup=next_call, rounds=plan.pairs * side.calls_per_block, warmup_rounds=0
+    )
+
+    seconds = [second for block in side.blocks for second in block]
+    median, interval = percentile(seconds, 0.5), median_interval(seconds)
+    benchmark.extra_info |= identity(runner, corpus) | {
+        "batch_size_lines": batch_size,
+        "latency_median_s": median,
+        "latency_median_low_s": interval and interval[0],
+        "latency_median_high_s": interval and interval[1],
+        "throughput_lines_per_s": batch_size / median,
+        "first_call_s": side.first_call_s,
+        "warmup_calls_count": side.warmup_calls,
+        "timed_calls_count": len(seconds),
+        "calls_per_block_count": side.calls_per_block,
+    }
+    if len(seconds) >= P95_SAMPLES:
+        benchmark.extra_info["latency_p95_s"] = percentile(seconds, 0.95)
+    if len(seconds) >= P99_SAMPLES:
+        benchmark.extra_info["latency_p99_s"] = percentile(seconds, 0.99)
+    if original is None:
+        benchmark.extra_info["measured_alone_because"] = alone
+    else:
+        gain = speedup(side, original)
+        benchmark.extra_info |= {
+            "speedup_ratio": gain.ratio,
+            "speedup_low_ratio": gain.interval and gain.interval[0],
+            "speedup_high_ratio": gain.interval and gain.interval[1],
+            "speedup_pairs_count": gain.pairs,
+        }
+
+    difference = timed_differently(side, runner.judgement.log_probs)
+    benchmark.extra_info["timed_answers_log_prob_difference"] = difference
+    assert difference <= _SAME_ANSWER, "timed calls answered other than what was judged"

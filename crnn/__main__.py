@@ -1,0 +1,127 @@
+"""``python -m crnn``: train, build, list, report.
+
+python -m crnn list
+python -m crnn train --framework torch
+python -m crnn build ort-torch2onnx --corpus my/lines
+python -m crnn report results.json
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from crnn import artifacts, report, variants
+from crnn.artifacts import ArtifactError
+from crnn.corpus import CorpusError, open_corpus
+from crnn.corpus.synthetic import SHIPPED, write_test_split
+from crnn.training.loop import CheckpointError
+
+_ORIGINALS = {"torch": "torch-original", "keras": "tf-original"}
+
+# Training allocates and frees the same large tensors at every step. By default glibc returns
+# each to the system and faults it in again, which takes a third of a step's time.
+_ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=8589934591"
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
+    return number
+
+
+def _with_allocator() -> None:
+    """Start this command again with the allocator's settings, unless some are given."""
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = _ALLOCATOR
+        os.execv(sys.executable, [sys.executable, "-m", "crnn", *sys.argv[1:]])
+
+
+def _build(arguments: argparse.Namespace) -> None:
+    _with_allocator()
+    variant, corpus = variants.get(arguments.name), open_corpus(arguments.corpus)
+    artifact = artifacts.build(variant, corpus, vars(arguments), arguments.force)
+    record = artifacts.verified_record(artifact)
+    print(artifact)
+    if epochs := record.get("epochs"):
+        best = record["best_epoch"]
+        print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
+
+
+def _train(arguments: argparse.Namespace) -> None:
+    arguments.name, arguments.force = _ORIGINALS[arguments.framework], True
+    _build(arguments)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    corpus = open_corpus(arguments.corpus)
+    rows = [("name", "technique", "runtime", "parent", "artifact")]
+    for variant in variants.VARIANTS:
+        there = "there" if artifacts.is_built(variant, corpus) else "to be built"
+        shipped = "shipped" if variant.trained and corpus.name == "field" else there
+        rows.append((variant.name, variant.technique, variant.runtime, variant.parent or "-", shipped))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    try:
+        results = json.loads(arguments.results.read_text("utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise report.ReportError(f"{arguments.results}: {error}") from None
+    print(report.markdown(results.get("benchmarks", [])))
+
+
+def _draw_corpus(_: argparse.Namespace) -> None:
+    print(f"{SHIPPED}  SHA-256 {write_test_split()}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m crnn", description="Train, build, list and report variants.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    corpus = argparse.ArgumentParser(add_help=False)
+    corpus.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus of your own; the field corpus by default")
+    training = argparse.ArgumentParser(add_help=False, parents=[corpus])
+    training.add_argument("--epochs", type=_positive, help="at most; by default 12, more for a small corpus")
+    training.add_argument("--batch-size", type=_positive, help="lines an update; 64 by default")
+    training.add_argument("--patience", type=_positive, help="epochs without a better validation CER before stopping")
+    training.add_argument("--seed", type=_positive, help="of weights and shuffling; 1 by default")
+
+    train = commands.add_parser("train", parents=[training], help="train an original; goes on where it was interrupted")
+    train.add_argument("--framework", choices=_ORIGINALS, required=True)
+    train.set_defaults(run=_train)
+    build = commands.add_parser("build", parents=[training], help="build a variant's artifact, its parents first")
+    build.add_argument("name", metavar="NAME")
+    build.add_argument("--force", action="store_true", help="build it again even if it is there")
+    build.set_defaults(run=_build)
+    listing = commands.add_parser("list", parents=[corpus], help="list the variants")
+    listing.set_defaults(run=_list)
+    table = commands.add_parser("report", help="print the table of a benchmark JSON as Markdown")
+    table.add_argument("results", type=Path, metavar="RESULTS.json")
+    table.set_defaults(run=_report)
+    draw = commands.add_parser("draw-corpus", help="draw the shipped test split again")
+    draw.set_defaults(run=_draw_corpus)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; what is wrong is one line on standard error and exit status 1."""
+    parsed = _parser().parse_args(arguments)
+    try:
+        parsed.run(parsed)
+    except (ArtifactError, CorpusError, LookupError, CheckpointError, report.ReportError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on after the last finished epoch", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""Drawing a line of text as a scanner would have seen it.
+
+Pillow draws, numpy degrades: paper texture, uneven light, slant, blur, ink
+loss, lines and stamps crossing the text, scan noise and JPEG.
+"""
+
+import functools
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
+
+from crnn.corpus.lines import HEIGHT, WIDTH
+
+_SUPERSAMPLING = 2
+
+
+@functools.cache
+def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(path, size)
+
+
+def _smooth_noise(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
+    """Noise in [-1, 1] whose grain is WIDTH / columns pixels, float32 (32, 400)."""
+    coarse = Image.fromarray(rng.uniform(-1, 1, (rows, columns)).astype(np.float32))
+    return np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
+
+
+def _ink(rng: np.random.Generator, text: str, font_path: str) -> np.ndarray:
+    """Where the text's ink lies, float32 (32, 400) in [0, 1]: slanted, placed, blurred."""
+    size = int(rng.integers(17, 27)) * _SUPERSAMPLING
+    room = (WIDTH - 8) * _SUPERSAMPLING
+    while _font(font_path, size).getlength(text) > room:
+        size -= 1
+    font = _font(font_path, size)
+    width, height = WIDTH * _SUPERSAMPLING, HEIGHT * _SUPERSAMPLING
+    x = 4 * _SUPERSAMPLING + rng.beta(1, 3) * (room - font.getlength(text))
+    # The middle of a capital letter, moved by up to three pixels, is the line's middle.
+    y = height / 2 + rng.uniform(-3, 3) * _SUPERSAMPLING
+    canvas = Image.new("L", (width, height))
+    ImageDraw.Draw(canvas).text((x, y + 0.36 * size), text, 255, font, anchor="ls")
+
+    shear, tilt = rng.normal(0, 0.12), rng.normal(0, 0.006)
+    shear, tilt = np.clip(shear, -0.3, 0.3), np.clip(tilt, -0.015, 0.015)
+    affine = (1, shear, -shear * height / 2, tilt, 1, -tilt * width / 2)
+    canvas = canvas.transform((width, height), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)
+    canvas = canvas.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(rng.gamma(2, 0.28))), np.float32) / 255
+
+
+def _crossings(rng: np.random.Generator) -> np.ndarray:
+    """Form lines and stamps that cross the text, float32 (32, 400) in [0, 1]."""
+    canvas = Image.new("L", (WIDTH, HEIGHT))
+    draw = ImageDraw.Draw(canvas)
+    if rng.random() < 0.35:
+        y, drop = rng.uniform(2, HEIGHT - 2), rng.normal(0, 1.5)
+        draw.line((0, y, WIDTH, y + drop), int(rng.integers(90, 256)), int(rng.integers(1, 3)))
+    if rng.random() < 0.15:
+        x = rng.uniform(0, WIDTH)
+        draw.line((x, 0, x + rng.normal(0, 8), HEIGHT), int(rng.integers(90, 256)), 1)
+    if rng.random() < 0.2:
+        x, y, radius = rng.uniform(0, WIDTH), rng.uniform(-20, HEIGHT + 20), rng.uniform(18, 60)
+        for inset in (0, rng.uniform(4, 9)):
+            reach = radius - inset
+            draw.ellipse((x - reach, y - reach, x + reach, y + reach), None, int(rng.integers(80, 200)), 2)
+    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(0.6)), np.float32) / 255
+
+
+def draw_line(rng: np.random.Generator, text: str, font_path: str, noise: float = 1.0) -> bytes:
+    """Draw one line and return it as a grey JPEG of 32x400.
+
+    Args:
+        rng: decides everything that varies.
+        text: what to write, one line.
+        font_path: a TrueType or OpenType file.
+        noise: strength of ink loss, texture and scan noise; 1 is the corpus's own.
+    """
+    ink = _ink(rng, text, font_path)
+    # Ink loss: the grain of the paper takes less ink in places.
+    loss = np.clip(_smooth_noise(rng, 16, 200) * rng.uniform(0, 0.9) * noise, 0, 1)
+    ink = ink * (1 - loss) * rng.uniform(0.65, 1)
+    crossing = _crossings(rng) * rng.uniform(0.3, 0.8)
+    coverage = 1 - (1 - ink) * (1 - crossing)
+
+    paper = rng.uniform(170, 245) + 10 * noise * rng.uniform(0.2, 1) * _smooth_noise(rng, 16, 160)
+    light = 1 + 0.15 * _smooth_noise(rng, 2, 4)
+    black = rng.uniform(10, 80)
+    grey = (paper * (1 - coverage) + black * coverage) * light
+    grey += rng.normal(0, rng.uniform(1, 11) * noise, grey.shape)
+
+    stream = io.BytesIO()
+    pixels = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
+    pixels.save(stream, "JPEG", quality=int(rng.integers(30, 75)))
+    return stream.getvalue()

@@ -1,0 +1,158 @@
+"""The synthetic field corpus: 16,000 training, 1,500 validation, 2,000 test lines.
+
+The test split is shipped frozen in one file, so measuring needs no fonts and no
+generator. The other two are drawn from their seed when somebody trains.
+
+    python -m crnn draw-corpus    # draws the test split again; its hash must not change
+"""
+
+import hashlib
+import importlib.util
+import io
+import json
+import multiprocessing
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from crnn.corpus.drawing import draw_line
+from crnn.corpus.labels import FIELD_ALPHABET, draw_label
+from crnn.corpus.lines import DIGITS, LETTERS, Corpus, CorpusError, Lines, content_hash
+
+NAME = "field"
+SEED = 2026
+SIZES = {"train": 16_000, "validation": 1_500, "test": 2_000}
+SHIPPED = Path(__file__).parents[2] / "fixtures" / "corpus" / "field-test.zip"
+
+# Package of the typeface's files -> the cuts that are used. All draw the 45 characters.
+TYPEFACES = {
+    "font_roboto": ("Roboto-Light", "Roboto-Regular", "Roboto-Medium", "Roboto-Bold", "Roboto-Italic"),
+    "font_source_sans_pro": ("SourceSansPro-Regular", "SourceSansPro-Semibold", "SourceSansPro-Bold"),
+    "font_source_serif_pro": ("SourceSerifPro-Regular", "SourceSerifPro-Semibold", "SourceSerifPro-Bold"),
+    "font_manrope": ("Manrope-Regular", "Manrope-Medium", "Manrope-SemiBold"),
+}
+# Never drawn for training or validation; a quarter of the test split.
+UNSEEN_TYPEFACE = "font_manrope"
+_UNSEEN_SHARE = 0.25
+
+
+def _font_path(package: str, cut: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise CorpusError(f"drawing the corpus needs the package {package.replace('_', '-')}; see requirements.txt")
+    return str(Path(spec.submodule_search_locations[0]) / "files" / f"{cut}.ttf")
+
+
+def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
+    """Line ``index`` of a split: JPEG, label, kind, typeface. The same on any core, in any order."""
+    from faker import Faker
+
+    split, index = task
+    rng = np.random.default_rng([SEED, list(SIZES).index(split), index])
+    global _faker
+    if _faker is None:
+        _faker = Faker("ru_RU")
+    label, letters = draw_label(rng, _faker)
+    known = [package for package in TYPEFACES if package != UNSEEN_TYPEFACE]
+    unseen = split == "test" and rng.random() < _UNSEEN_SHARE
+    package = UNSEEN_TYPEFACE if unseen else known[rng.integers(len(known))]
+    cut = TYPEFACES[package][rng.integers(len(TYPEFACES[package]))]
+    return draw_line(rng, label, _font_path(package, cut)), label, LETTERS if letters else DIGITS, cut
+
+
+_faker = None  # One per process: building it takes longer than drawing a line.
+
+
+def _pixels(jpeg: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(jpeg)))
+
+
+def _drawn(split: str, size: int) -> Iterator[tuple[bytes, str, int, str]]:
+    """The lines of a split in order, drawn on all cores, with a progress bar."""
+    tasks = [(split, index) for index in range(size)]
+    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+        yield from tqdm(pool.imap(_draw, tasks, chunksize=64), f"drawing {split}", size, unit="line", disable=None)
+
+
+def draw_split(split: str, size: int | None = None, train_labels: frozenset[str] | None = None) -> Lines:
+    """Draw one split from its seed.
+
+    Args:
+        split: ``train``, ``validation`` or ``test``.
+        size: the first so many lines of it, all by default.
+        train_labels: what counts as seen; for the training split itself leave it out.
+    """
+    jpegs, labels, kinds, cuts = zip(*_drawn(split, size or SIZES[split]), strict=True)
+    known = frozenset(labels) if train_labels is None else train_labels
+    return Lines(
+        np.stack([_pixels(jpeg) for jpeg in jpegs]),
+        labels,
+        np.array(kinds, np.uint8),
+        cuts,
+        np.array([label in known for label in labels]),
+    )
+
+
+def write_test_split(path: Path = SHIPPED) -> str:
+    """Draw the test split and write it as one ZIP of JPEGs and ``labels.tsv``; returns its SHA-256."""
+    train_labels = {label for _, label, _, _ in _drawn("train", SIZES["train"])}
+    rows = []
+    temporary = path.with_suffix(".tmp")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for index, (jpeg, label, kind, cut) in enumerate(_drawn("test", SIZES["test"])):
+            name = f"{index:04}.jpg"
+            # A fixed date keeps the file, and so its hash, the same.
+            archive.writestr(zipfile.ZipInfo(name), jpeg)
+            rows.append(f"{name}\t{label}\t{kind}\t{cut}\t{int(label in train_labels)}\n")
+        archive.writestr(zipfile.ZipInfo("labels.tsv"), "".join(rows))
+    sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    temporary.replace(path)
+    manifest = {
+        "columns of labels.tsv": ["file", "label", "kind (0 digits, 1 letters)", "typeface", "label seen in training"],
+        "lines": len(rows),
+        "seed": SEED,
+        "sha256": sha256,
+        "typeface never trained on": UNSEEN_TYPEFACE,
+    }
+    path.with_suffix(".json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    return sha256
+
+
+def field_test_split(path: Path = SHIPPED) -> Lines:
+    """The shipped test split.
+
+    Raises:
+        CorpusError: the file is missing or is not the one that was checksummed.
+    """
+    if not path.exists():
+        raise CorpusError(f"{path} is missing; `python -m crnn draw-corpus` draws it again")
+    content = path.read_bytes()
+    expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
+    if (actual := hashlib.sha256(content).hexdigest()) != expected:
+        raise CorpusError(f"{path} is corrupt: SHA-256 {actual}, expected {expected}; restore it from the repository")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        rows = [row.split("\t") for row in archive.read("labels.tsv").decode().splitlines()]
+        names, labels, kinds, cuts, seen = zip(*rows, strict=True)
+        images = np.stack([_pixels(archive.read(name)) for name in names])
+    return Lines(images, labels, np.array(kinds, np.uint8), cuts, np.array(seen) == "1")
+
+
+def unseen_typeface(lines: Lines) -> np.ndarray:
+    """Which lines are set in the typeface that training never saw, bool (N,)."""
+    return np.isin(lines.typefaces, TYPEFACES[UNSEEN_TYPEFACE])
+
+
+def _training_splits() -> tuple[Lines, Lines]:
+    train = draw_split("train")
+    return train, draw_split("validation", train_labels=frozenset(train.labels))
+
+
+def field_corpus() -> Corpus:
+    """The field corpus: its test split as shipped, the others drawn when asked for (about a minute)."""
+    test = field_test_split()
+    return Corpus(NAME, FIELD_ALPHABET, content_hash(test), test, _training_splits)

@@ -1,0 +1,173 @@
+"""The single function that judges every variant: CER, CTC loss, exact lines.
+
+Numpy only, from log probabilities as a runtime gives them.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from crnn.corpus.lines import TIME_STEPS, Lines
+from crnn.text import BLANK, best_path, edits, encode
+
+RESAMPLES = 5_000
+_CONFIDENCE = 0.95
+_SEED = 2026
+
+
+def ctc_losses(log_probs: np.ndarray, classes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Negative log likelihood of each line by the CTC forward recursion (Graves et al., 2006).
+
+    Args:
+        log_probs: float (N, T, C), normalised over C; no softmax is applied here.
+        classes: int (N, L), padded with the blank.
+        lengths: int (N,).
+
+    Returns:
+        Nats, float64 (N,); infinite where T steps are too few for the label.
+    """
+    count, steps, _ = log_probs.shape
+    # The label with a blank around each character: (N, L) -> (N, 2 L + 1).
+    path = np.full((count, 2 * classes.shape[1] + 1), BLANK)
+    path[:, 1::2] = classes
+    emitted = np.take_along_axis(log_probs.astype(np.float64), path[:, None, :].repeat(steps, 1), 2)  # (N, T, 2 L + 1)
+    # A state may be entered from two back if that skips a blank between unlike characters.
+    skips = np.zeros(path.shape, bool)
+    skips[:, 2:] = (path[:, 2:] != BLANK) & (path[:, 2:] != path[:, :-2])
+
+    alpha = np.full(path.shape, -np.inf)
+    alpha[:, :2] = emitted[:, 0, :2]
+    for step in range(1, steps):
+        one_back = np.pad(alpha, ((0, 0), (1, 0)), constant_values=-np.inf)[:, :-1]
+        two_back = np.pad(alpha, ((0, 0), (2, 0)), constant_values=-np.inf)[:, :-2]
+        entered = np.logaddexp(np.logaddexp(alpha, one_back), np.where(skips, two_back, -np.inf))
+        alpha = entered + emitted[:, step]
+    rows, last = np.arange(count), 2 * lengths
+    # An empty label ends in its only state, any other in its last character or the blank behind it.
+    before_last = np.where(lengths > 0, alpha[rows, np.maximum(last - 1, 0)], -np.inf)
+    return -np.logaddexp(alpha[rows, last], before_last)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How well one variant reads a split.
+
+    Attributes:
+        edits: int (N,), Levenshtein distance per line.
+        characters: int (N,), of the reference.
+        losses: float (N,), nats per line.
+        log_probs: float32 (N, 50, C), what was judged.
+    """
+
+    edits: np.ndarray
+    characters: np.ndarray
+    losses: np.ndarray
+    log_probs: np.ndarray
+
+    @property
+    def cer(self) -> float:
+        """Edits summed over the split / reference characters summed over the split."""
+        return float(self.edits.sum() / self.characters.sum())
+
+    @property
+    def loss(self) -> float:
+        """Mean CTC loss in nats per line."""
+        return float(self.losses.mean())
+
+    @property
+    def exact_lines(self) -> float:
+        """Share of lines read without an edit."""
+        return float((self.edits == 0).mean())
+
+    def cer_of(self, rows: np.ndarray) -> float | None:
+        """CER over some of the lines, bool (N,); None where there are none."""
+        characters = self.characters[rows].sum()
+        return float(self.edits[rows].sum() / characters) if characters else None
+
+    def cer_interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the CER, lines resampled."""
+        ratios = _resampled(self.edits) / _resampled(self.characters)
+        return _interval(ratios)
+
+
+def judge(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Judgement:
+    """Judge the answers to a split.
+
+    Args:
+        log_probs: float32 (N, 50, C) of the N lines.
+        lines: the split.
+        alphabet: C - 1 characters.
+
+    Raises:
+        ValueError: wrong shape, or not log probabilities: not finite, or not summing to one.
+    """
+    expected = (len(lines), TIME_STEPS, len(alphabet) + 1)
+    if log_probs.shape != expected:
+        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected {expected}")
+    check_log_probs(log_probs)
+    classes, lengths = encode(lines.labels, alphabet)
+    return Judgement(
+        edits(lines.labels, best_path(log_probs, alphabet)),
+        lengths.astype(int),
+        ctc_losses(log_probs, classes, lengths),
+        log_probs,
+    )
+
+
+def check_log_probs(log_probs: np.ndarray) -> None:
+    """Refuse what cannot be a distribution per time step.
+
+    Raises:
+        ValueError: a value is not finite, or the probabilities of a step do not sum to one.
+    """
+    if not np.isfinite(log_probs).all():
+        bad = int((~np.isfinite(log_probs)).any(axis=(1, 2)).sum())
+        raise ValueError(f"{bad} of {len(log_probs)} lines have log probabilities that are not finite")
+    worst = float(np.abs(np.exp(log_probs.astype(np.float64)).sum(-1) - 1).max(initial=0))
+    if worst > 1e-3:
+        raise ValueError(f"the probabilities of a time step sum to one only within {worst:.3g}: are these logits?")
+
+
+@functools.cache
+def _resamples(count: int) -> np.ndarray:
+    """How often each of so many lines is drawn in each resample, float32 (resamples, lines)."""
+    return np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float32)
+
+
+def _resampled(values: np.ndarray) -> np.ndarray:
+    """Sums over each resample; the same resamples for any values of the same length."""
+    return _resamples(len(values)) @ values
+
+
+def _interval(samples: np.ndarray) -> tuple[float, float]:
+    tail = (1 - _CONFIDENCE) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def cer_difference(variant: Judgement, reference: Judgement) -> tuple[float, tuple[float, float]]:
+    """CER of the variant less that of the reference, with its paired 95 % bootstrap interval.
+
+    Both are resampled over the same lines, so what makes a line hard for both cancels out.
+    """
+    characters = _resampled(variant.characters)
+    differences = _resampled(variant.edits - reference.edits) / characters
+    return variant.cer - reference.cer, _interval(differences)
+
+
+def loss_difference(variant: Judgement, reference: Judgement) -> tuple[float, tuple[float, float]]:
+    """Mean CTC loss of the variant less that of the reference, with its paired 95 % bootstrap interval."""
+    differences = _resampled(variant.losses - reference.losses) / len(variant.losses)
+    return variant.loss - reference.loss, _interval(differences)
+
+
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Largest absolute difference of two answers' log probabilities.
+
+    Raises:
+        ValueError: their shapes differ.
+    """
+    if one.shape != other.shape:
+        raise ValueError(f"answers of shapes {one.shape} and {other.shape} cannot be compared")
+    return float(np.abs(one - other).max(initial=0))

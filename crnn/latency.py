@@ -1,0 +1,140 @@
+"""Latency of a variant and its speed-up over the original, from paired blocks.
+
+A block is a few consecutive calls in one worker. Blocks of the variant and of the
+original alternate, the order changes from pair to pair, and each block waits until
+the other worker's threads have stopped spinning. What drifts on the machine drifts
+for both.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import comb
+
+import numpy as np
+
+from crnn.runtimes.process import WorkerProcess
+
+_BLOCK_S = 0.08
+_MOST_CALLS = 25
+# Percentiles are shown where a sample of this size holds one value beyond them with 95 % confidence.
+P95_SAMPLES, P99_SAMPLES = 59, 299
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured per batch size.
+
+    Attributes:
+        warmup_s: seconds of untimed calls before the first block, and at least two calls.
+        pairs: blocks of each of the two workers; six is the least that gives a 95 % interval.
+    """
+
+    warmup_s: float
+    pairs: int
+
+
+FULL = Plan(warmup_s=1.0, pairs=12)
+QUICK = Plan(warmup_s=0.3, pairs=6)
+
+
+@dataclass
+class Side:
+    """One of the two workers at one batch size, and what it measured.
+
+    Attributes:
+        blocks: seconds of the calls, block by block.
+        answers: (first line, log probabilities) of the latest call on each batch.
+    """
+
+    worker: WorkerProcess
+    batch_size: int
+    first_call_s: float = 0.0
+    warmup_calls: int = 0
+    calls_per_block: int = 1
+    blocks: list[list[float]] = field(default_factory=list)
+    answers: dict[int, np.ndarray] = field(default_factory=dict)
+    _line: int = 0
+
+    def warm_up(self, seconds: float) -> None:
+        """Call until the seconds are used up; decide how many calls make a block."""
+        [self.first_call_s], _ = self.worker.ask("time", self.batch_size, 0, 1)
+        spent: list[float] = []
+        while sum(spent) < seconds or len(spent) < 2:
+            spent += self.worker.ask("time", self.batch_size, 0, 1)[0]
+        self.warmup_calls = len(spent) + 1
+        self.calls_per_block = min(max(1, round(_BLOCK_S / float(np.median(spent)))), _MOST_CALLS)
+
+    def run_block(self) -> list[float]:
+        """One block on the next lines; a leading untimed call where the other worker could have cooled the caches."""
+        rewarm = self.calls_per_block > 1
+        seconds, answers = self.worker.ask("time", self.batch_size, self._line, self.calls_per_block + rewarm)
+        for index, answer in enumerate(answers):
+            self.answers[self._line + index * self.batch_size] = answer
+        self._line += len(answers) * self.batch_size
+        self.blocks.append(seconds[rewarm:])
+        self.worker.ask("settle")
+        return self.blocks[-1]
+
+
+def warm_up(sides: Sequence[Side], plan: Plan) -> None:
+    """Warm up each side, one after the other, the others idle."""
+    for side in sides:
+        side.warm_up(plan.warmup_s)
+        side.worker.ask("settle")
+
+
+def paired_blocks(sides: Sequence[Side], plan: Plan) -> Iterator[list[float]]:
+    """Measure warmed-up sides in alternation; yields the calls of the first side, block by block."""
+    for pair in range(plan.pairs):
+        for side in sides if pair % 2 == 0 else reversed(sides):
+            side.run_block()
+        yield sides[0].blocks[-1]
+
+
+def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
+    """Distribution-free interval of the median from order statistics; None for fewer than six samples.
+
+    The count of samples below the median is binomial (n, 1/2): the narrowest pair of
+    ranks whose coverage is at least the confidence (Conover, 1999, section 3.2).
+    """
+    ordered, count = sorted(samples), len(samples)
+    tail, rank = 0.0, 0
+    while (tail := tail + comb(count, rank) / 2**count) <= (1 - confidence) / 2:
+        rank += 1
+    return (ordered[rank - 1], ordered[-rank]) if rank else None
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """The value below which that share of the samples lies."""
+    return float(np.quantile(samples, share))
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """How much faster the variant is than the original: the median over pairs of original / variant."""
+
+    ratio: float
+    interval: tuple[float, float] | None
+    pairs: int
+
+
+def speedup(variant: Side, original: Side) -> Speedup:
+    """From the paired blocks of both; a block counts with its median call."""
+    ratios = [
+        float(np.median(theirs) / np.median(ours)) for ours, theirs in zip(variant.blocks, original.blocks, strict=True)
+    ]
+    return Speedup(float(np.median(ratios)), median_interval(ratios), len(ratios))
+
+
+def timed_differently(side: Side, judged: np.ndarray) -> float:
+    """Largest difference between what timed calls answered and what was judged.
+
+    Args:
+        side: after its blocks.
+        judged: log probabilities (N, 50, C) of all lines, in order.
+    """
+    worst = 0.0
+    for start, answer in side.answers.items():
+        rows = np.arange(start, start + side.batch_size) % len(judged)
+        worst = max(worst, float(np.abs(answer - judged[rows]).max()))
+    return worst

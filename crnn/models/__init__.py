@@ -1,0 +1,1 @@
+"""The one CRNN, in PyTorch and in Keras, from one frozen config."""

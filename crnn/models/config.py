@@ -1,0 +1,55 @@
+"""The architecture, once, for both frameworks."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from crnn.corpus.lines import HEIGHT, KINDS, TIME_STEPS, WIDTH
+
+
+@dataclass(frozen=True)
+class CRNNConfig:
+    """Five convolution blocks, two LSTMs, a linear layer (Shi et al., 2015, arXiv:1507.05717).
+
+    Each block is Conv 3x3 same -> LeakyReLU -> BatchNorm -> MaxPool. The pools
+    turn 32x400 into 1x50, the field's two features join each time step.
+
+    Attributes:
+        classes: characters of the alphabet plus the CTC blank, which is class 0.
+        channels: output channels of the convolutions.
+        pools: (height, width) of the poolings.
+        lstm_units: hidden units of the LSTMs.
+    """
+
+    classes: int = 46
+    channels: tuple[int, ...] = (32, 64, 64, 128, 256)
+    pools: tuple[tuple[int, int], ...] = ((2, 2), (2, 1), (2, 2), (2, 2), (2, 1))
+    lstm_units: tuple[int, ...] = (256, 256)
+    negative_slope: float = 0.1
+    batch_norm_epsilon: float = 1e-3
+    batch_norm_momentum: float = 0.1  # share of the new batch, as PyTorch counts
+
+    height = HEIGHT
+    width = WIDTH
+    time_steps = TIME_STEPS
+    field_features = len(KINDS)
+
+    def __post_init__(self) -> None:
+        height, width = self.height, self.width
+        for pool_height, pool_width in self.pools:
+            height, width = height // pool_height, width // pool_width
+        if (height, width) != (1, self.time_steps) or len(self.pools) != len(self.channels):
+            raise ValueError(f"{len(self.channels)} blocks with pools {self.pools} give {height}x{width}, not 1x50")
+
+    def to_json(self) -> dict[str, Any]:
+        """The config as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "CRNNConfig":
+        """The inverse of ``to_json``, also after a trip through a file."""
+        frozen = dict(values)
+        frozen["channels"] = tuple(frozen["channels"])
+        frozen["lstm_units"] = tuple(frozen["lstm_units"])
+        frozen["pools"] = tuple(tuple(pool) for pool in frozen["pools"])
+        return cls(**frozen)

@@ -1,0 +1,69 @@
+"""The CRNN in Keras; its twin is ``torch_crnn.py``, stage by stage.
+
+This is Keras 2 (``tf_keras``): TensorFlow's model optimization toolkit knows no
+other. Import TensorFlow through this module, so that the switch is set first.
+"""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+
+import tensorflow as tf
+import tf_keras as keras
+
+from crnn.models.config import CRNNConfig
+
+
+def build(config: CRNNConfig) -> keras.Model:
+    """``[images (B, 32, 400, 1), field (B, 50, 2)] -> logits (B, 50, C)``."""
+    images = keras.Input((config.height, config.width, 1), name="images")
+    field = keras.Input((config.time_steps, config.field_features), name="field")
+    columns = images
+    for index, (channels, pool) in enumerate(zip(config.channels, config.pools, strict=True), 1):
+        columns = keras.layers.Conv2D(channels, 3, padding="same", name=f"conv{index}")(columns)
+        columns = keras.layers.LeakyReLU(config.negative_slope, name=f"activation{index}")(columns)
+        columns = keras.layers.BatchNormalization(
+            # Keras counts the share of the past, PyTorch that of the new batch.
+            momentum=1 - config.batch_norm_momentum,
+            epsilon=config.batch_norm_epsilon,
+            name=f"norm{index}",
+        )(columns)
+        columns = keras.layers.MaxPooling2D(pool, name=f"pool{index}")(columns)
+    # (B, 1, 50, F) -> (B, 50, F)
+    steps = keras.layers.Reshape((config.time_steps, config.channels[-1]), name="columns")(columns)
+    steps = keras.layers.Concatenate(name="join_field")([steps, field])  # (B, 50, F + 2)
+    for index, units in enumerate(config.lstm_units, 1):
+        steps = keras.layers.LSTM(units, return_sequences=True, name=f"lstm{index}")(steps)
+    logits = keras.layers.Dense(config.classes, name="classifier")(steps)
+    return keras.Model([images, field], logits, name="crnn")
+
+
+def serving_function(model: keras.Model, **options: bool) -> tf.types.experimental.PolymorphicFunction:
+    """The deployed function: ``(images (B, 32, 400), field (B, 50, 2)) -> log probabilities (B, 50, C)``.
+
+    Args:
+        model: what ``build`` makes, or an optimized successor with the same ends.
+        options: passed on to ``tf.function``, such as ``jit_compile``.
+    """
+    signature = [
+        tf.TensorSpec((None, *model.inputs[0].shape[1:3]), tf.float32, name="images"),
+        tf.TensorSpec((None, *model.inputs[1].shape[1:]), tf.float32, name="field"),
+    ]
+
+    def log_probabilities(images: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
+        # (B, 32, 400) -> (B, 32, 400, 1)
+        return tf.nn.log_softmax(model([images[..., None], field], training=False))
+
+    return tf.function(log_probabilities, input_signature=signature, **options)
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Write architecture and weights; a model that was never compiled has no optimizer's state."""
+    model.save(path, save_format="keras")
+
+
+def load(path: Path) -> keras.Model:
+    """Read what ``save`` wrote. Files with Lambda layers are refused: they carry code."""
+    return keras.models.load_model(path, compile=False, safe_mode=True)

@@ -1,0 +1,82 @@
+"""The CRNN in PyTorch; its twin is ``keras_crnn.py``, stage by stage."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crnn.models.config import CRNNConfig
+
+
+class ConvBlock(nn.Module):
+    """Conv 3x3 same -> LeakyReLU -> BatchNorm -> MaxPool."""
+
+    def __init__(self, inputs: int, outputs: int, pool: tuple[int, int], config: CRNNConfig) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.activation = nn.LeakyReLU(config.negative_slope)
+        self.norm = nn.BatchNorm2d(outputs, config.batch_norm_epsilon, config.batch_norm_momentum)
+        self.pool = nn.MaxPool2d(pool)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.pool(self.norm(self.activation(self.conv(images))))
+
+
+class CRNN(nn.Module):
+    """``(images (B, 1, 32, 400), field (B, 50, 2)) -> logits (B, 50, C)``."""
+
+    def __init__(self, config: CRNNConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = (1, *config.channels)
+        self.blocks = nn.Sequential(
+            *(
+                ConvBlock(inputs, outputs, pool, config)
+                for (inputs, outputs), pool in zip(itertools.pairwise(channels), config.pools, strict=True)
+            )
+        )
+        features = (channels[-1] + config.field_features, *config.lstm_units)
+        self.lstms = nn.ModuleList(
+            nn.LSTM(inputs, units, batch_first=True) for inputs, units in itertools.pairwise(features)
+        )
+        self.classifier = nn.Linear(features[-1], config.classes)
+
+    def forward(self, images: Tensor, field: Tensor) -> Tensor:
+        columns = self.blocks(images)
+        # (B, F, 1, 50) -> (B, F, 50) -> (B, 50, F)
+        steps = columns.squeeze(2).transpose(1, 2)
+        steps = torch.cat([steps, field], dim=2)  # (B, 50, F + 2)
+        for lstm in self.lstms:
+            steps, _ = lstm(steps)
+        return self.classifier(steps)
+
+
+class LogProbabilities(nn.Module):
+    """The deployed function: ``(images (B, 32, 400), field (B, 50, 2)) -> (B, 50, C)``."""
+
+    def __init__(self, model: CRNN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, field: Tensor) -> Tensor:
+        # (B, 32, 400) -> (B, 1, 32, 400)
+        return torch.log_softmax(self.model(images.unsqueeze(1), field), dim=-1)
+
+
+def save(model: CRNN, path: Path) -> None:
+    """Write config and weights; nothing in the file needs unpickling of code."""
+    torch.save({"config": model.config.to_json(), "weights": model.state_dict()}, path)
+
+
+def load(path: Path) -> CRNN:
+    """Read what ``save`` wrote, in evaluation mode.
+
+    Raises:
+        pickle.UnpicklingError: the file holds anything but tensors and plain values.
+    """
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    model = CRNN(CRNNConfig.from_json(content["config"]))
+    model.load_state_dict(content["weights"])
+    return model.eval()

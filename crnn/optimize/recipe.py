@@ -1,0 +1,33 @@
+"""What a recipe is given."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crnn.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class Build:
+    """One artifact in the making.
+
+    Attributes:
+        name: the variant's.
+        parent: the parent's artifact, None for an original; never written to.
+        target: where the artifact goes; its folder exists, the file does not.
+        corpus: what to train on or calibrate with.
+        checkpoint: a file that a training may leave for its continuation.
+        options: the recipe's settings, overridden by those of the command line.
+    """
+
+    name: str
+    parent: Path | None
+    target: Path
+    corpus: Corpus
+    checkpoint: Path
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+Recipe = Callable[[Build], Mapping[str, Any]]
+"""Writes ``build.target``; what it returns is kept in the artifact's record."""

@@ -1,0 +1,119 @@
+"""The table: one row a variant, from the benchmarks of a pytest-benchmark JSON.
+
+The terminal, ``python -m crnn report`` and the README show the same rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from crnn.variants import VARIANTS
+
+HEADINGS = (
+    "variant",
+    "optimization",
+    "runtime",
+    "parameters",
+    "ms per batch",
+    "lines/s",
+    "speed-up",
+    "CTC loss",
+    "CER %",
+    "saved as",
+)
+_TEXT_COLUMNS = 3
+_ABSENT = "-"
+
+
+class ReportError(ValueError):
+    """Benchmarks that hold nothing to report."""
+
+
+def _by_variant(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Everything measured of each variant; of the latencies those of its largest batch size."""
+    measured: dict[str, dict[str, Any]] = defaultdict(dict)
+    for benchmark in sorted(benchmarks, key=lambda entry: entry["extra_info"].get("batch_size_lines", 0)):
+        info = benchmark["extra_info"]
+        if "variant" in info:
+            measured[info["variant"]] |= info
+    return measured
+
+
+def _with_interval(info: Mapping[str, Any], name: str, unit: str, scale: float, digits: int) -> str:
+    """A value and its interval, such as ``5.3 [5.1, 5.6]``."""
+    if (value := info.get(f"{name}_{unit}")) is None:
+        return _ABSENT
+    low, high = info.get(f"{name}_low_{unit}"), info.get(f"{name}_high_{unit}")
+    shown = f"{value * scale:.{digits}f}"
+    return shown if low is None else f"{shown} [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
+
+
+def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
+    def shown(key: str, form: str) -> str:
+        return form.format(info[key]) if key in info else _ABSENT
+
+    size = f"{info['file_bytes'] / 1024:,.0f} KB {info['file_format']}" if "file_bytes" in info else _ABSENT
+    return (
+        name,
+        info.get("technique", _ABSENT),
+        info.get("runtime", _ABSENT),
+        shown("parameters_stored_count", "{:,}"),
+        _with_interval(info, "latency_median", "s", 1e3, 2),
+        shown("throughput_lines_per_s", "{:,.0f}"),
+        "1 (reference)" if info.get("original") == name else _with_interval(info, "speedup", "ratio", 1, 2),
+        shown("ctc_loss_nats_per_line", "{:.4f}"),
+        _with_interval(info, "cer", "fraction", 100, 2),
+        size,
+    )
+
+
+def rows(benchmarks: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Cells under ``HEADINGS``, in the registry's order.
+
+    Raises:
+        ReportError: no benchmark of this suite is among them.
+    """
+    measured = _by_variant(benchmarks)
+    if not measured:
+        raise ReportError("no results of this suite: nothing to report")
+    order = {variant.name: index for index, variant in enumerate(VARIANTS)}
+    names = sorted(measured, key=lambda name: (order.get(name, len(order)), name))
+    return [_row(name, measured[name]) for name in names]
+
+
+def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    """What the numbers stand for: batch size, device, threads, corpus."""
+    infos = _by_variant(benchmarks).values()
+
+    def values(key: str) -> str:
+        return ", ".join(sorted({str(info[key]) for info in infos if key in info})) or "not measured"
+
+    batch = max((info.get("batch_size_lines", 0) for info in infos), default=0)
+    return (
+        f"Batch of {batch} lines; device: {values('device')}; threads: {values('threads_count')}; "
+        f"corpus: {values('corpus')}, {values('lines_count')} test lines. In brackets: 95 % intervals. "
+        "Speed-up: over the original of the same framework, from paired, interleaved blocks."
+    )
+
+
+def markdown(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    """The table as Markdown, its caption below."""
+    cells = rows(benchmarks)
+    alignment = ["---" if column < _TEXT_COLUMNS else "---:" for column in range(len(HEADINGS))]
+    lines = [f"| {' | '.join(row)} |" for row in (HEADINGS, alignment, *cells)]
+    return "\n".join([*lines, "", caption(benchmarks)])
+
+
+def plain(benchmarks: Sequence[Mapping[str, Any]]) -> str:
+    """The table for a terminal, its caption below."""
+    cells = [HEADINGS, *rows(benchmarks)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+
+    def line(row: Sequence[str]) -> str:
+        return "  ".join(
+            cell.ljust(width) if column < _TEXT_COLUMNS else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+
+    rule = "  ".join("-" * width for width in widths)
+    return "\n".join([line(cells[0]), rule, *map(line, cells[1:]), "", caption(benchmarks)])

@@ -1,0 +1,91 @@
+"""The one interface of every engine, and how an engine is found.
+
+Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``. That module
+imports its framework inside ``load`` only, so naming its needs costs nothing.
+"""
+
+import ctypes
+import importlib
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def cuda_present() -> bool:
+    """Whether this machine has a CUDA device with a working driver; asks the driver, no framework."""
+    try:
+        return ctypes.CDLL("libcuda.so.1").cuInit(0) == 0
+    except OSError:
+        return False
+
+
+class Runtime(ABC):
+    """An engine with an artifact loaded.
+
+    Calling it is what is timed: layout changes, casts and device copies that a
+    deployment would pay belong inside the call, whatever a deployment does once
+    belongs into ``load``.
+    """
+
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Modules that have to be installed."""
+
+    @abstractmethod
+    def load(self, path: Path, device: str, **options: Any) -> None:
+        """Make ready to be called.
+
+        Args:
+            path: the artifact, already verified.
+            device: ``auto`` takes an accelerator where there is one.
+            options: the variant's own, from the registry.
+
+        Raises:
+            RuntimeError: the device is not there.
+        """
+
+    @abstractmethod
+    def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Read a batch; everything is finished when the call returns.
+
+        Args:
+            images: float32 (B, 32, 400) in [0, 1].
+            field: float32 (B, 50, 2).
+
+        Returns:
+            Log probabilities float32 (B, 50, C).
+        """
+
+    @abstractmethod
+    def parameters(self) -> Iterable[np.ndarray]:
+        """Every stored parameter of the loaded artifact, as its framework counts them."""
+
+    @abstractmethod
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions, LSTMs and linear layers for one line."""
+
+    @abstractmethod
+    def describe(self) -> dict[str, str | int]:
+        """``engine`` (name and version), ``device`` and ``threads`` that this process really uses."""
+
+
+def runtime_class(name: str) -> type[Runtime]:
+    """The engine of that name.
+
+    Raises:
+        LookupError: there is no such engine.
+    """
+    module = f"crnn.runtimes.{name}_runtime"
+    if importlib.util.find_spec(module) is None:
+        raise LookupError(f"no runtime {name!r}: {module} does not exist")
+    return importlib.import_module(module).Runtime
+
+
+def missing_modules(name: str) -> list[str]:
+    """What the engine needs and this environment lacks; nothing is imported to tell."""
+    return [module for module in runtime_class(name).requires if importlib.util.find_spec(module) is None]

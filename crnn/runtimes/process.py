@@ -1,0 +1,104 @@
+"""The parent's side of a worker: start it, ask it, notice when it dies."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_ROOT = Path(__file__).parents[2]
+DEFAULT_LIMIT_S = 300.0
+
+
+class WorkerError(RuntimeError):
+    """A worker that raised, crashed or hung; the message ends with what it said last."""
+
+
+class WorkerProcess:
+    """A fresh process that runs one variant; see ``worker.Worker`` for what it can be asked.
+
+    Use it as a context manager, or call ``stop``.
+    """
+
+    def __init__(self, name: str, limit_s: float = DEFAULT_LIMIT_S) -> None:
+        """Start it.
+
+        Args:
+            name: the variant's, for messages.
+            limit_s: seconds after which a request counts as hung.
+        """
+        self.name, self._limit_s = name, limit_s
+        self._dead: str | None = None
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as the worker
+        ours, theirs = socket.socketpair()
+        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "crnn.runtimes.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        )
+        theirs.close()
+        self._connection = Connection(ours.detach())
+
+    @property
+    def process_id(self) -> int:
+        """Of the worker."""
+        return self._process.pid
+
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """Have the worker run one of its methods.
+
+        Raises:
+            WorkerError: it raised, died, or gave no answer in time; the latter two end it.
+        """
+        if self._dead:
+            raise WorkerError(f"{self.name}: its worker died earlier: {self._dead}")
+        try:
+            self._connection.send((method, arguments))
+            if not self._connection.poll(self._limit_s):
+                self._process.kill()
+                self._fail(f"no answer to {method!r} within {self._limit_s:g} s; it was killed")
+            answer = self._connection.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self._fail(f"{method!r} ended with {self._exit_in_words()}")
+        if answer[0] == "error":
+            raise WorkerError(f"{self.name}: {answer[1]}\n{answer[2]}")
+        return answer[1]
+
+    def _exit_in_words(self) -> str:
+        code = self._process.wait()
+        if code >= 0:
+            return f"exit status {code}"
+        name = signal.Signals(-code).name
+        return f"{name} (out of memory?)" if name == "SIGKILL" else name
+
+    def _fail(self, reason: str) -> None:
+        self._process.wait()
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip().splitlines()[-15:]
+        self._dead = reason
+        self.stop()
+        raise WorkerError("\n".join([f"{self.name}: the worker died: {reason}", *said]))
+
+    def stop(self) -> None:
+        """End the worker; it may be dead already."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+        self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

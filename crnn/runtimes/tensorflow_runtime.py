@@ -1,0 +1,54 @@
+"""TensorFlow: a Keras model as a ``tf.function``."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crnn.runtimes import base
+
+
+class Runtime(base.Runtime):
+    """Runs a ``.keras`` artifact as one graph, traced once for any batch size."""
+
+    requires = ("tensorflow", "tf_keras")
+
+    def load(self, path: Path, device: str, **options: Any) -> None:
+        """See the base class.
+
+        Args:
+            path: the artifact.
+            device: see the base class.
+            options: passed on to ``tf.function``.
+        """
+        if device == "cpu":
+            os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        from crnn.models import cost, keras_crnn
+
+        self._tf = keras_crnn.tf
+        self._devices = self._tf.config.list_physical_devices("GPU")
+        if device == "cuda" and not self._devices:
+            raise RuntimeError("--device cuda: TensorFlow finds no CUDA device")
+        self._model = keras_crnn.load(path)
+        self._multiply_adds = cost.of_keras(self._model)
+        self._serve = keras_crnn.serving_function(self._model, **options)
+
+    def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """See the base class; ``numpy()`` waits for the device."""
+        return self._serve(images, field).numpy()
+
+    def parameters(self) -> Iterable[np.ndarray]:
+        """All weights, BatchNorm statistics among them, as Keras counts."""
+        return iter(self._model.get_weights())
+
+    def multiply_adds(self) -> int:
+        """See the base class."""
+        return self._multiply_adds
+
+    def describe(self) -> dict[str, str | int]:
+        """See the base class; TensorFlow says 0 for as many threads as cores."""
+        threads = self._tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
+        device = self._devices[0].name if self._devices else "cpu"
+        return {"engine": f"TensorFlow {self._tf.__version__}", "device": device, "threads": threads}

@@ -1,0 +1,82 @@
+"""Labels <-> class indices, and the one decoder every variant is judged with.
+
+Class 0 is the CTC blank, class ``k`` is the alphabet's character ``k - 1``.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+BLANK = 0
+
+
+def time_steps_needed(label: str) -> int:
+    """Time steps CTC needs for a label: a blank must part equal neighbours."""
+    return len(label) + sum(a == b for a, b in itertools.pairwise(label))
+
+
+def encode(labels: Sequence[str], alphabet: str) -> tuple[np.ndarray, np.ndarray]:
+    """Encode labels as CTC targets.
+
+    Args:
+        labels: N labels, compared and stored as written.
+        alphabet: the characters, in class order from class 1 on.
+
+    Returns:
+        Classes int32 (N, longest label) padded with the blank, lengths int32 (N,).
+
+    Raises:
+        ValueError: a label has a character outside the alphabet.
+    """
+    class_of = {character: index + 1 for index, character in enumerate(alphabet)}
+    lengths = np.array([len(label) for label in labels], np.int32)
+    classes = np.full((len(labels), max(lengths, default=0)), BLANK, np.int32)
+    for row, label in enumerate(labels):
+        try:
+            classes[row, : len(label)] = [class_of[character] for character in label]
+        except KeyError as error:
+            raise ValueError(f"label {label!r} has {error.args[0]!r}, which is not in the alphabet") from None
+    return classes, lengths
+
+
+def decode(classes: Sequence[int] | np.ndarray, alphabet: str) -> str:
+    """Turn classes into text; blanks are dropped, repeats are kept."""
+    return "".join(alphabet[index - 1] for index in classes if index != BLANK)
+
+
+def best_path(log_probs: np.ndarray, alphabet: str) -> list[str]:
+    """Greedy CTC decoding: collapse repeats, then drop blanks (Graves et al., 2006).
+
+    Args:
+        log_probs: float (N, T, C).
+        alphabet: C - 1 characters.
+
+    Returns:
+        N texts.
+    """
+    path = log_probs.argmax(axis=-1)
+    # A step counts where it differs from the one before it; the first always does.
+    changes = np.ones(path.shape, bool)
+    changes[:, 1:] = path[:, 1:] != path[:, :-1]
+    return [decode(steps[kept], alphabet) for steps, kept in zip(path, changes, strict=True)]
+
+
+def edits(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+    """Levenshtein distance of each pair, int64 (N,): insertions, deletions and substitutions cost 1."""
+    return np.array(
+        [Levenshtein.distance(reference, text) for reference, text in zip(references, hypotheses, strict=True)], int
+    )
+
+
+def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """CER: edits summed over all lines / reference characters summed over all lines.
+
+    Raises:
+        ValueError: the references hold no character.
+    """
+    characters = sum(map(len, references))
+    if not characters:
+        raise ValueError("CER needs at least one reference character")
+    return float(edits(references, hypotheses).sum() / characters)

@@ -1,0 +1,1 @@
+"""One training loop, two learners (PyTorch and Keras) with the same stages and names."""

@@ -1,0 +1,57 @@
+"""Training batches in numpy, the same for both frameworks."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from crnn.corpus.lines import HEIGHT, WIDTH, Lines, model_inputs
+from crnn.text import encode
+
+_SHIFT_ROWS, _SHIFT_COLUMNS = 2, 6
+
+
+class Batch(NamedTuple):
+    """What a learner takes per step.
+
+    Attributes:
+        images: float32 (B, 32, 400) in [0, 1].
+        field: float32 (B, 50, 2).
+        classes: int32 (B, longest label), padded with the blank.
+        lengths: int32 (B,).
+    """
+
+    images: np.ndarray
+    field: np.ndarray
+    classes: np.ndarray
+    lengths: np.ndarray
+
+
+def augment(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
+    """Move each image by a few pixels, edges repeated, and vary its light; uint8 (B, 32, 400)."""
+    count = len(images)
+    down = rng.integers(-_SHIFT_ROWS, _SHIFT_ROWS + 1, count)
+    right = rng.integers(-_SHIFT_COLUMNS, _SHIFT_COLUMNS + 1, count)
+    rows = np.clip(np.arange(HEIGHT) - down[:, None], 0, HEIGHT - 1)  # (B, 32)
+    columns = np.clip(np.arange(WIDTH) - right[:, None], 0, WIDTH - 1)  # (B, 400)
+    moved = images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    gain = rng.uniform(0.8, 1.2, (count, 1, 1)).astype(np.float32)
+    offset = rng.uniform(-20, 20, (count, 1, 1)).astype(np.float32)
+    return np.clip(moved * gain + offset, 0, 255).astype(np.uint8)
+
+
+def training_batches(lines: Lines, alphabet: str, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
+    """One epoch, shuffled and augmented by seed and epoch alone, so that a resumed run sees the same."""
+    rng = np.random.default_rng([seed, epoch])
+    classes, lengths = encode(lines.labels, alphabet)
+    order = rng.permutation(len(lines))
+    # Every batch has the same size, so compiled steps keep one shape; a small corpus wraps around.
+    for start in range(0, max(len(order) - batch_size + 1, 1), batch_size):
+        rows = np.take(order, range(start, start + batch_size), mode="wrap")
+        inputs = model_inputs(augment(rng, lines.images[rows]), lines.kinds[rows])
+        yield Batch(*inputs, classes[rows], lengths[rows])
+
+
+def steps_per_epoch(lines: Lines, batch_size: int) -> int:
+    """How many batches ``training_batches`` yields."""
+    return max(len(lines) // batch_size, 1)

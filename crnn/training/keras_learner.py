@@ -1,0 +1,59 @@
+"""Training the Keras CRNN; its twin is ``torch_learner.py``."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crnn.models import keras_crnn
+from crnn.models.config import CRNNConfig
+from crnn.models.keras_crnn import keras, tf
+from crnn.text import BLANK
+from crnn.training.batches import Batch
+from crnn.training.loop import Schedule, State
+
+
+class KerasLearner:
+    """AdamW on the CTC loss, one compiled step."""
+
+    def __init__(self, config: CRNNConfig, schedule: Schedule) -> None:
+        keras.utils.set_random_seed(schedule.seed)
+        tf.config.experimental.enable_op_determinism()
+        self.model = keras_crnn.build(config)
+        self._optimizer = keras.optimizers.AdamW(weight_decay=schedule.weight_decay, global_clipnorm=schedule.clip_norm)
+        self._optimizer.build(self.model.trainable_variables)
+        self._update = tf.function(self._step, reduce_retracing=True)
+        self._serve = keras_crnn.serving_function(self.model)
+
+    def _step(self, images: tf.Tensor, field: tf.Tensor, classes: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            # (B, 32, 400) -> (B, 32, 400, 1)
+            logits = self.model([images[..., None], field], training=True)
+            steps = tf.fill([tf.shape(logits)[0]], tf.shape(logits)[1])
+            losses = tf.nn.ctc_loss(classes, logits, lengths, steps, logits_time_major=False, blank_index=BLANK)
+            loss = tf.reduce_mean(losses)
+        variables = self.model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    def step(self, batch: Batch, learning_rate: float) -> float:
+        """One update of the weights; returns the batch's mean loss in nats per line."""
+        self._optimizer.learning_rate.assign(learning_rate)
+        return float(self._update(*map(tf.constant, batch)))
+
+    def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Log probabilities (B, 50, C) in evaluation mode."""
+        return self._serve(images, field).numpy()
+
+    def state(self) -> State:
+        """Weights and optimizer as arrays."""
+        weights = {f"weights/{index:03}": value for index, value in enumerate(self.model.get_weights())}
+        moments = {f"optimizer/{index:03}": value.numpy() for index, value in enumerate(self._optimizer.variables)}
+        return weights | moments
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """The inverse of ``state``; the optimizer's part may be absent."""
+        self.model.set_weights([state[key] for key in sorted(state) if key.startswith("weights/")])
+        moments = [state[key] for key in sorted(state) if key.startswith("optimizer/")]
+        if moments:
+            for variable, value in zip(self._optimizer.variables, moments, strict=True):
+                variable.assign(value)

@@ -1,0 +1,191 @@
+"""The training loop: schedule, validation, early stopping, resuming.
+
+A learner wraps a model of one framework; everything else stands here once.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from crnn.corpus.lines import Corpus, Lines, model_inputs
+from crnn.models.config import CRNNConfig
+from crnn.text import best_path, character_error_rate
+from crnn.training.batches import Batch, steps_per_epoch, training_batches
+
+State = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How a model is trained; AdamW under one learning-rate cycle (Smith, 2018, arXiv:1803.09820).
+
+    Attributes:
+        epochs: passes over the training split, at most.
+        patience: epochs without a better validation CER after which training stops.
+        peak_learning_rate: reached after ``warmup_share`` of all steps.
+        clip_norm: largest global norm of the gradients.
+    """
+
+    epochs: int = 12
+    batch_size: int = 64
+    peak_learning_rate: float = 2e-3
+    warmup_share: float = 0.3
+    weight_decay: float = 0.01
+    clip_norm: float = 5.0
+    patience: int = 5
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+
+    def learning_rate(self, step: int, steps: int) -> float:
+        """One cycle of two cosines: from 1/25 of the peak up, then down to 1/10,000 of it."""
+        peak, summit = self.peak_learning_rate, self.warmup_share * steps
+        low, share = (
+            (peak / 25, 1 - step / summit) if step < summit else (peak / 1e4, (step - summit) / (steps - summit))
+        )
+        return low + (peak - low) * (1 + np.cos(np.pi * share)) / 2
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that belongs to another run."""
+
+
+class Learner(Protocol):
+    """A model in training; arrays go in and out, so the loop knows no framework."""
+
+    model: Any
+
+    def __init__(self, config: CRNNConfig, schedule: Schedule) -> None:
+        """A fresh model, its weights drawn from the schedule's seed."""
+
+    def step(self, batch: Batch, learning_rate: float) -> float:
+        """One update of the weights; returns the batch's mean loss in nats per line."""
+
+    def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Log probabilities (B, 50, C) in evaluation mode."""
+
+    def state(self) -> State:
+        """Weights and optimizer as arrays, weights under ``weights/``."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """The inverse of ``state``; the optimizer's part may be absent."""
+
+
+@dataclass
+class EarlyStopping:
+    """Stops on the best value not improving for ``patience`` epochs."""
+
+    patience: int
+    best: float = float("inf")
+    best_epoch: int = -1
+    epoch: int = -1
+
+    def improved(self, value: float) -> bool:
+        """Take the next epoch's value; whether it is the best so far."""
+        self.epoch += 1
+        if value < self.best:
+            self.best, self.best_epoch = value, self.epoch
+            return True
+        return False
+
+    @property
+    def exhausted(self) -> bool:
+        return self.epoch - self.best_epoch >= self.patience
+
+
+@dataclass
+class History:
+    """What training reports: one entry an epoch, and the epoch whose weights were kept."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+
+
+def validation_cer(learner: Learner, lines: Lines, alphabet: str, batch_size: int = 64) -> float:
+    """CER of the learner over a split."""
+    texts: list[str] = []
+    for start in range(0, len(lines), batch_size):
+        rows = slice(start, start + batch_size)
+        texts += best_path(learner.log_probs(*model_inputs(lines.images[rows], lines.kinds[rows])), alphabet)
+    return character_error_rate(lines.labels, texts)
+
+
+def _write(path: Path, state: State, best: State, record: dict[str, object]) -> None:
+    temporary = path.with_suffix(".tmp")
+    arrays = {f"now/{key}": value for key, value in state.items()} | {
+        f"best/{key}": value for key, value in best.items()
+    }
+    with temporary.open("wb") as file:
+        np.savez(file, record=np.array(json.dumps(record)), **arrays)
+    temporary.replace(path)
+
+
+def _read(path: Path) -> tuple[State, State, dict]:
+    with np.load(path, allow_pickle=False) as content:
+        record = json.loads(str(content["record"]))
+        now = {key[4:]: content[key] for key in content.files if key.startswith("now/")}
+        best = {key[5:]: content[key] for key in content.files if key.startswith("best/")}
+    return now, best, record
+
+
+def fit(
+    learner: Learner,
+    corpus: Corpus,
+    schedule: Schedule,
+    checkpoint: Path,
+    say: Callable[[str], None] = tqdm.write,
+) -> History:
+    """Train, validating after each epoch, and leave the best weights in the learner.
+
+    After each epoch everything is in ``checkpoint``: a run that finds one of the
+    same schedule and corpus goes on where it stopped, to the same weights. It is
+    removed at the end.
+
+    Raises:
+        CheckpointError: the checkpoint belongs to another schedule or corpus.
+    """
+    settings = {"schedule": asdict(schedule), "corpus_sha256": corpus.sha256}
+    stopping, history, best = EarlyStopping(schedule.patience), History(), {}
+    if checkpoint.exists():
+        state, best, record = _read(checkpoint)
+        if record["settings"] != settings:
+            raise CheckpointError(f"{checkpoint} is of another run ({record['settings']}); delete it to start anew")
+        learner.restore(state)
+        history.epochs = record["epochs"]
+        for epoch in history.epochs:
+            stopping.improved(epoch["validation_cer"])
+        say(f"resuming after epoch {len(history.epochs)}")
+
+    per_epoch = steps_per_epoch(corpus.train, schedule.batch_size)
+    for epoch in range(len(history.epochs), schedule.epochs):
+        if stopping.exhausted:
+            break
+        started, losses = time.monotonic(), []
+        batches = training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
+        with tqdm(
+            batches, f"epoch {epoch + 1}/{schedule.epochs}", per_epoch, unit="step", leave=False, disable=None
+        ) as bar:
+            for index, batch in enumerate(bar):
+                rate = schedule.learning_rate(epoch * per_epoch + index, schedule.epochs * per_epoch)
+                losses.append(learner.step(batch, rate))
+                bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+        cer = validation_cer(learner, corpus.validation, corpus.alphabet)
+        seconds = time.monotonic() - started
+        history.epochs.append({"loss": float(np.mean(losses)), "validation_cer": cer, "seconds": round(seconds, 1)})
+        if stopping.improved(cer):
+            best = {key: value for key, value in learner.state().items() if key.startswith("weights/")}
+        _write(checkpoint, learner.state(), best, {"settings": settings, "epochs": history.epochs})
+        say(f"epoch {epoch + 1:3}  loss {np.mean(losses):8.4f}  validation CER {cer:.4f}  {seconds:.0f} s")
+    learner.restore(best)
+    history.best_epoch = stopping.best_epoch + 1
+    checkpoint.unlink(missing_ok=True)
+    return history

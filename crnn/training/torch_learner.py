@@ -1,0 +1,83 @@
+"""Training the PyTorch CRNN; its twin is ``keras_learner.py``."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import nn
+
+from crnn.models.config import CRNNConfig
+from crnn.models.torch_crnn import CRNN
+from crnn.text import BLANK
+from crnn.training.batches import Batch
+from crnn.training.loop import Schedule, State
+
+
+class TorchLearner:
+    """AdamW on the CTC loss, convolutions and LSTMs in bfloat16 autocast, channels last."""
+
+    def __init__(self, config: CRNNConfig, schedule: Schedule) -> None:
+        torch.manual_seed(schedule.seed)
+        torch.use_deterministic_algorithms(True)
+        # Uninitialized memory is never read here; filling it would double the time of a step.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        self.model = CRNN(config).to(memory_format=torch.channels_last)
+        self._loss = nn.CTCLoss(BLANK, reduction="none", zero_infinity=True)
+        self._clip_norm = schedule.clip_norm
+        self._optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=schedule.weight_decay)
+
+    def _logits(self, images: np.ndarray, field: np.ndarray) -> torch.Tensor:
+        # (B, 32, 400) -> (B, 1, 32, 400)
+        pixels = torch.from_numpy(images).unsqueeze(1).to(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.model(pixels, torch.from_numpy(field))
+        return logits.float()
+
+    def step(self, batch: Batch, learning_rate: float) -> float:
+        """One update of the weights; returns the batch's mean loss in nats per line."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.model.train()
+        self._optimizer.zero_grad()
+        logits = self._logits(batch.images, batch.field)
+        steps = torch.full((len(logits),), logits.shape[1])
+        loss = self._loss(
+            logits.log_softmax(-1).transpose(0, 1),  # (B, T, C) -> (T, B, C)
+            torch.from_numpy(batch.classes).long(),
+            steps,
+            torch.from_numpy(batch.lengths).long(),
+        ).mean()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
+        self._optimizer.step()
+        return loss.item()
+
+    @torch.inference_mode()
+    def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """Log probabilities (B, 50, C) in evaluation mode."""
+        self.model.eval()
+        return self._logits(images, field).log_softmax(-1).numpy()
+
+    def state(self) -> State:
+        """Weights and optimizer as arrays."""
+        weights = {f"weights/{name}": tensor.numpy().copy() for name, tensor in self.model.state_dict().items()}
+        moments = {
+            f"optimizer/{index}/{name}": tensor.numpy().copy()
+            for index, entries in self._optimizer.state_dict()["state"].items()
+            for name, tensor in entries.items()
+        }
+        return weights | moments
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """The inverse of ``state``; the optimizer's part may be absent."""
+        tensors = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+        weights = {key.removeprefix("weights/"): tensors[key] for key in tensors if key.startswith("weights/")}
+        self.model.load_state_dict(weights)
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for key, tensor in tensors.items():
+            if key.startswith("optimizer/"):
+                _, index, name = key.split("/")
+                moments.setdefault(int(index), {})[name] = tensor
+        if moments:
+            groups = self._optimizer.state_dict()["param_groups"]
+            self._optimizer.load_state_dict({"state": moments, "param_groups": groups})

@@ -1,0 +1,150 @@
+"""The registry: one entry a row of the table, thresholds beside it. Nothing else lists variants."""
+
+import fnmatch
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crnn.optimize.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a variant must hold; each is an assertion of a benchmark test.
+
+    ``max_cer`` and ``parameters`` hold on the field corpus: another corpus has its
+    own difficulty and its own number of classes.
+
+    Attributes:
+        max_cer: CER, as a fraction.
+        parameters: stored parameters, exactly, as the artifact's framework counts.
+        max_bytes: size of the artifact.
+        max_multiply_adds: for one line.
+        max_peak_memory_bytes: resident set of the worker while judging.
+        max_log_prob_difference: to the parent, on any line, step and class; None
+            where the technique does not promise to compute the same function.
+    """
+
+    max_cer: float
+    parameters: int
+    max_bytes: int
+    max_multiply_adds: int = 234_000_000
+    max_peak_memory_bytes: int = 4_000_000_000
+    max_log_prob_difference: float | None = None
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of the table.
+
+    Attributes:
+        name: lower case, the key in test ids, baselines and file names: never rename it.
+        technique: what was done, in words.
+        recipe: ``module:function`` that makes the artifact, imported when it is built.
+        runtime: the engine, see ``crnn/runtimes/base.py``.
+        suffix: of the artifact's file.
+        thresholds: what it must hold.
+        parent: name of the variant it is made from, None for an original.
+        trained: whether making it takes training; then its artifact for the field
+            corpus is shipped in the repository. Others are built on first use.
+        runtime_options: passed to the engine's ``load``.
+    """
+
+    name: str
+    technique: str
+    recipe: str
+    runtime: str
+    suffix: str
+    thresholds: Thresholds
+    parent: str | None = None
+    trained: bool = False
+    runtime_options: "Mapping[str, Any]" = field(default_factory=dict)
+
+    def load_recipe(self) -> "Recipe":
+        """The recipe's function; this imports its module, not yet a framework."""
+        module, function = self.recipe.split(":")
+        return getattr(importlib.import_module(module), function)
+
+
+def _onnx(name: str, technique: str, recipe: str, parent: str) -> Variant:
+    """A conversion: it computes what its original computes, so it answers the same."""
+    return Variant(
+        name,
+        technique,
+        f"crnn.optimize.{recipe}",
+        runtime="onnx",
+        suffix=".onnx",
+        # BatchNorm's statistics are stored, and both LSTM biases, whichever framework it came from.
+        thresholds=Thresholds(0.010, 1_493_486, 6_200_000, max_log_prob_difference=1e-4),
+        parent=parent,
+    )
+
+
+VARIANTS: tuple[Variant, ...] = (
+    Variant(
+        "torch-original",
+        "original",
+        "crnn.optimize.original:train_torch",
+        runtime="torch",
+        suffix=".pt",
+        thresholds=Thresholds(0.010, 1_492_398, 6_200_000),
+        trained=True,
+    ),
+    Variant(
+        "tf-original",
+        "original (tf.function)",
+        "crnn.optimize.original:train_keras",
+        runtime="tensorflow",
+        suffix=".keras",
+        thresholds=Thresholds(0.010, 1_491_438, 6_200_000),
+        trained=True,
+    ),
+    _onnx("ort-tf2onnx", "tf2onnx", "onnx_convert:from_keras", "tf-original"),
+    _onnx("ort-tf2onnx-optimized", "tf2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-tf2onnx"),
+    _onnx("ort-torch2onnx", "torch2onnx", "onnx_convert:from_torch", "torch-original"),
+    _onnx("ort-torch2onnx-optimized", "torch2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-torch2onnx"),
+)
+
+_BY_NAME = {variant.name: variant for variant in VARIANTS}
+
+
+def get(name: str) -> Variant:
+    """The variant of that name.
+
+    Raises:
+        LookupError: there is none; the message lists the names.
+    """
+    if name not in _BY_NAME:
+        raise LookupError(f"no variant {name!r}; there are: {', '.join(_BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def matching(patterns: Iterable[str]) -> tuple[Variant, ...]:
+    """The variants that match any of the shell-style patterns, in the table's order.
+
+    Raises:
+        LookupError: a pattern matches none; the message lists the names.
+    """
+    patterns = list(patterns)
+    for pattern in patterns:
+        if not fnmatch.filter(_BY_NAME, pattern):
+            raise LookupError(f"no variant matches {pattern!r}; there are: {', '.join(_BY_NAME)}")
+    return tuple(v for v in VARIANTS if any(fnmatch.fnmatchcase(v.name, pattern) for pattern in patterns))
+
+
+def original_of(variant: Variant) -> Variant:
+    """The trained original that the variant descends from; itself for an original."""
+    return (variant, *ancestors(variant))[-1]
+
+
+def ancestors(variant: Variant) -> tuple[Variant, ...]:
+    """Parent, grandparent and so on up to the original."""
+    line = []
+    while variant.parent is not None:
+        variant = get(variant.parent)
+        line.append(variant)
+    return tuple(line)

@@ -109,7 +109,10 @@ VARIANTS: tuple[Variant, ...] = (
     _onnx("ort-torch2onnx-optimized", "torch2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-torch2onnx"),
 )
 
-_BY_NAME = {variant.name: variant for variant in VARIANTS}
+
+def names() -> tuple[str, ...]:
+    """All names, in the table's order."""
+    return tuple(variant.name for variant in VARIANTS)
 
 
 def get(name: str) -> Variant:
@@ -118,9 +121,10 @@ def get(name: str) -> Variant:
     Raises:
         LookupError: there is none; the message lists the names.
     """
-    if name not in _BY_NAME:
-        raise LookupError(f"no variant {name!r}; there are: {', '.join(_BY_NAME)}")
-    return _BY_NAME[name]
+    for variant in VARIANTS:
+        if variant.name == name:
+            return variant
+    raise LookupError(f"no variant {name!r}; there are: {', '.join(names())}")
 
 
 def matching(patterns: Iterable[str]) -> tuple[Variant, ...]:
@@ -131,8 +135,8 @@ def matching(patterns: Iterable[str]) -> tuple[Variant, ...]:
     """
     patterns = list(patterns)
     for pattern in patterns:
-        if not fnmatch.filter(_BY_NAME, pattern):
-            raise LookupError(f"no variant matches {pattern!r}; there are: {', '.join(_BY_NAME)}")
+        if not fnmatch.filter(names(), pattern):
+            raise LookupError(f"no variant matches {pattern!r}; there are: {', '.join(names())}")
     return tuple(v for v in VARIANTS if any(fnmatch.fnmatchcase(v.name, pattern) for pattern in patterns))
 
 

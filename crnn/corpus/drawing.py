@@ -45,7 +45,7 @@ def _ink(rng: np.random.Generator, text: str, font_path: str) -> np.ndarray:
     affine = (1, shear, -shear * height / 2, tilt, 1, -tilt * width / 2)
     canvas = canvas.transform((width, height), Image.Transform.AFFINE, affine, Image.Resampling.BILINEAR)
     canvas = canvas.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
-    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(rng.gamma(2, 0.28))), np.float32) / 255
+    return np.asarray(canvas.filter(ImageFilter.GaussianBlur(min(rng.gamma(2, 0.28), 1.2))), np.float32) / 255
 
 
 def _crossings(rng: np.random.Generator) -> np.ndarray:
@@ -77,8 +77,8 @@ def draw_line(rng: np.random.Generator, text: str, font_path: str, noise: float 
     """
     ink = _ink(rng, text, font_path)
     # Ink loss: the grain of the paper takes less ink in places.
-    loss = np.clip(_smooth_noise(rng, 16, 200) * rng.uniform(0, 0.9) * noise, 0, 1)
-    ink = ink * (1 - loss) * rng.uniform(0.65, 1)
+    loss = np.clip(_smooth_noise(rng, 16, 200) * rng.uniform(0, 0.8) * noise, 0, 1)
+    ink = ink * (1 - loss) * rng.uniform(0.7, 1)
     crossing = _crossings(rng) * rng.uniform(0.3, 0.8)
     coverage = 1 - (1 - ink) * (1 - crossing)
 

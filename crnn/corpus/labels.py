@@ -17,6 +17,21 @@ CAPITALS = "".join(chr(code) for code in range(ord("А"), ord("Я") + 1))  # Ё 
 FIELD_ALPHABET = " -." + "0123456789" + CAPITALS
 
 
+# Places with letters that names hardly ever have, so that each is there to be learned.
+_RARE_PLACES = (
+    "УЛ. ОБЪЕЗДНАЯ",
+    "УЛ. СЪЕЗЖАЯ",
+    "УЛ. ПОДЪЕМНАЯ",
+    "ПЕР. РАЗЪЕЗЖИЙ",
+    "СЪЯНОВО",
+    "ЩЕРБИНКА",
+    "ЩЕКИНО",
+    "ЭЛЕКТРОСТАЛЬ",
+    "Г. ЭЛИСТА",
+    "ЮЖНО-САХАЛИНСК",
+)
+
+
 def _digits(rng: np.random.Generator, count: int) -> str:
     return "".join(str(digit) for digit in rng.integers(0, 10, count))
 
@@ -49,6 +64,8 @@ def _patronymic(rng: np.random.Generator, faker: "Faker") -> str:
 
 
 def _place(rng: np.random.Generator, faker: "Faker") -> str:
+    if rng.random() < 0.15:
+        return _RARE_PLACES[rng.integers(len(_RARE_PLACES))]
     return (faker.city, faker.city_name, faker.administrative_unit)[rng.integers(0, 3)]()
 
 

@@ -37,7 +37,7 @@ TYPEFACES = {
     "font_manrope": ("Manrope-Regular", "Manrope-Medium", "Manrope-SemiBold"),
 }
 # Never drawn for training or validation; a quarter of the test split.
-UNSEEN_TYPEFACE = "font_manrope"
+UNSEEN_TYPEFACE = "font_source_sans_pro"
 _UNSEEN_SHARE = 0.25
 
 

@@ -1,7 +1,8 @@
 """The one interface of every engine, and how an engine is found.
 
-Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``. That module
-imports its framework inside ``load`` only, so naming its needs costs nothing.
+Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``; a name with a
+dot is a module of your own. It imports its framework inside ``load`` only, so naming
+its needs costs nothing.
 """
 
 import ctypes
@@ -80,9 +81,9 @@ def runtime_class(name: str) -> type[Runtime]:
     Raises:
         LookupError: there is no such engine.
     """
-    module = f"crnn.runtimes.{name}_runtime"
+    module = name if "." in name else f"crnn.runtimes.{name}_runtime"
     if importlib.util.find_spec(module) is None:
-        raise LookupError(f"no runtime {name!r}: {module} does not exist")
+        raise LookupError(f"no runtime {name!r}: there is no module {module}")
     return importlib.import_module(module).Runtime
 
 

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Any, Self
 
 _ROOT = Path(__file__).parents[2]
-DEFAULT_LIMIT_S = 300.0
 
 
 class WorkerError(RuntimeError):
@@ -25,7 +24,7 @@ class WorkerProcess:
     Use it as a context manager, or call ``stop``.
     """
 
-    def __init__(self, name: str, limit_s: float = DEFAULT_LIMIT_S) -> None:
+    def __init__(self, name: str, limit_s: float = 300.0) -> None:
         """Start it.
 
         Args:

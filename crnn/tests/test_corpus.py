@@ -1,0 +1,279 @@
+"""The field corpus and a user's own, with all that can be wrong with it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from crnn.corpus import FIELD_ALPHABET, Corpus, CorpusError, field_test_split, read_corpus
+from crnn.corpus.lines import DIGITS, LETTERS, TIME_STEPS, model_inputs
+from crnn.corpus.synthetic import SHIPPED, SIZES, draw_split, unseen_typeface
+from crnn.corpus.user import fit
+from crnn.text import time_steps_needed
+
+REAL = Path(__file__).parents[3] / "shared" / "data"
+needs_real_images = pytest.mark.skipif(not REAL.exists(), reason="the real images lie beside the checkout, not in it")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The shipped test split."""
+    return field_test_split()
+
+
+def write_images(folder, count, size=(60, 20), mode="L", name="{}.png"):
+    """Random pictures; returns their names."""
+    rng = np.random.default_rng(1)
+    names = [name.format(index) for index in range(count)]
+    for name_ in names:
+        pixels = rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+        Image.fromarray(pixels).convert(mode).save(folder / name_)
+    return names
+
+
+def write_tsv(folder, rows):
+    """A labels.tsv of (file, label ...) rows."""
+    (folder / "labels.tsv").write_text("".join("\t".join(row) + "\n" for row in rows), "utf-8")
+
+
+class TestFieldCorpus:
+    def test_test_split_is_2000_lines(self, shipped):
+        """2,000 grey pictures of 32x400."""
+        assert (shipped.images.shape, shipped.images.dtype, len(shipped.labels)) == ((2000, 32, 400), np.uint8, 2000)
+
+    def test_sizes(self):
+        """16,000 lines to train, 1,500 to validate, 2,000 to test."""
+        assert SIZES == {"train": 16_000, "validation": 1_500, "test": 2_000}
+
+    def test_labels_fit(self, shipped):
+        """At most 30 characters of the 45, within 50 time steps."""
+        assert set("".join(shipped.labels)) == set(FIELD_ALPHABET)
+        assert max(map(len, shipped.labels)) <= 30
+        assert max(map(time_steps_needed, shipped.labels)) <= TIME_STEPS
+
+    def test_kinds(self, shipped):
+        """A digits line has no letter, a letters line no digit."""
+        pairs = list(zip(shipped.labels, shipped.kinds, strict=True))
+
+        assert not [label for label, kind in pairs if kind == DIGITS and any(c.isalpha() for c in label)]
+        assert not [label for label, kind in pairs if kind == LETTERS and any(c.isdigit() for c in label)]
+
+    def test_some_labels_and_one_typeface_are_unseen(self, shipped):
+        """Each has a good share of the test split, so its CER can be told apart."""
+        shares = [np.mean(~shipped.seen), np.mean(unseen_typeface(shipped))]
+
+        assert [0.2 < share < 0.7 for share in shares] == [True, True]
+
+    def test_generator_still_draws_what_is_shipped(self, shipped):
+        """The first lines drawn now are those that were shipped, pixel by pixel."""
+        drawn = draw_split("test", 8)
+
+        assert drawn.labels == shipped.labels[:8]
+        assert np.array_equal(drawn.images, shipped.images[:8])
+
+    def test_training_never_sees_the_unseen_typeface(self):
+        """Training lines are set in the other typefaces."""
+        assert not unseen_typeface(draw_split("train", 64)).any()
+
+    def test_corrupt_file_is_named(self, tmp_path):
+        """One changed byte in the shipped file is an error with its name, before anything is used."""
+        for file in (SHIPPED, SHIPPED.with_suffix(".json")):
+            shutil.copy(file, tmp_path)
+        broken = tmp_path / SHIPPED.name
+        content = bytearray(broken.read_bytes())
+        content[5000] ^= 1
+        broken.write_bytes(content)
+
+        with pytest.raises(CorpusError, match=r"field-test\.zip is corrupt: SHA-256"):
+            field_test_split(broken)
+
+    def test_missing_file_is_named(self, tmp_path):
+        """A missing file is an error with its name and the way out."""
+        with pytest.raises(CorpusError, match="draw-corpus"):
+            field_test_split(tmp_path / "none.zip")
+
+    def test_manifest_says_what_is_shipped(self, shipped):
+        """The manifest's number of lines is the file's."""
+        assert json.loads(SHIPPED.with_suffix(".json").read_text())["lines"] == len(shipped)
+
+
+class TestModelInputs:
+    def test_field_carries_the_kind(self):
+        """The one-hot of the kind, in every time step."""
+        images, field = model_inputs(np.full((2, 32, 400), 255, np.uint8), np.array([DIGITS, LETTERS], np.uint8))
+
+        assert (images.max(), images.dtype, field.dtype) == (1.0, np.float32, np.float32)
+        assert field.tolist() == [[[1, 0]] * 50, [[0, 1]] * 50]
+
+
+class TestFit:
+    @settings(max_examples=60, deadline=None)
+    @given(st.integers(1, 900), st.integers(1, 200), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "LA"]))
+    def test_any_size_and_mode(self, width, height, mode):
+        """Whatever comes in, uint8 32x400 comes out."""
+        fitted = fit(Image.new(mode, (width, height)))
+
+        assert (fitted.shape, fitted.dtype) == ((32, 400), np.uint8)
+
+    def test_keeps_the_aspect(self):
+        """A square of ink in a wide picture stays square."""
+        picture = Image.new("L", (400, 64), 255)
+        picture.paste(0, (100, 16, 132, 48))
+        ink = fit(picture) < 128
+
+        assert (ink.any(0).sum(), ink.any(1).sum()) == (16, 16)
+
+    def test_pads_with_the_border(self):
+        """Padding takes the picture's own background, so no edge is drawn."""
+        assert np.unique(fit(Image.new("L", (50, 20), 180))).tolist() == [180]
+
+    def test_transparent_is_white(self):
+        """What shows through is paper."""
+        assert fit(Image.new("RGBA", (50, 20), (0, 0, 0, 0))).min() == 255
+
+    def test_16_bit_scans_keep_their_contrast(self):
+        """Levels above 255 are scaled, not clipped."""
+        levels = np.full((32, 400), 40_000, np.uint16)
+        levels[:, :200] = 1_000
+        fitted = fit(Image.fromarray(levels))
+
+        assert (fitted[16, 100], fitted[16, 300]) == (0, 255)
+
+
+class TestForms:
+    def check(self, folder, count):
+        """The corpus in the folder has all lines in three splits without a shared picture."""
+        corpus = read_corpus(folder)
+        splits = [corpus.train, corpus.validation, corpus.test]
+        assert sum(map(len, splits)) == count
+        assert len({image.tobytes() for split in splits for image in split.images}) == count
+        return corpus
+
+    def test_tsv(self, tmp_path):
+        """``file <TAB> text``, the kind told by a third column or by the text."""
+        names = write_images(tmp_path, 60, mode="RGB", name="{}.jpg")
+        write_tsv(tmp_path, [(name, "12", "letters") if i % 2 else (name, "Я1") for i, name in enumerate(names)])
+        corpus = self.check(tmp_path, 60)
+
+        assert corpus.alphabet == "12Я"
+        assert set(corpus.train.kinds) == {LETTERS}
+
+    def test_icdar(self, tmp_path):
+        """``file, "text"``, where the text may hold commas and quotes."""
+        names = write_images(tmp_path, 60, name="word_{}.png")
+        (tmp_path / "gt.txt").write_text("".join(f'{name}, "a, \\"b\\""\n' for name in names), "utf-8-sig")
+
+        assert self.check(tmp_path, 60).train.labels[0] == 'a, "b"'
+
+    def test_original_experiment(self, tmp_path):
+        """The HDF5 of pictures and kinds with the cp1251 labels."""
+        rng = np.random.default_rng(1)
+        with h5py.File(tmp_path / "common_fields_images.h5", "w") as file:
+            file["images"] = rng.integers(0, 256, (60, 32, 400), np.uint8)
+            file["additional_bit"] = np.arange(60) % 2
+        (tmp_path / "common_fields_labels.txt").write_text("ИВАНОВ\n11\n" * 30, "cp1251")
+        corpus = self.check(tmp_path, 60)
+
+        kinds = {label: kind for label, kind in zip(corpus.train.labels, corpus.train.kinds, strict=True)}
+        assert kinds == {"ИВАНОВ": DIGITS, "11": LETTERS}  # as the file says, not as the text looks
+
+    def test_equal_pictures_share_a_split(self, tmp_path):
+        """A picture that comes twice is never both trained on and tested."""
+        names = write_images(tmp_path, 40)
+        for name in names:
+            shutil.copy(tmp_path / name, tmp_path / f"copy-{name}")
+        write_tsv(tmp_path, [(name, "1") for name in names] + [(f"copy-{name}", "1") for name in names])
+        corpus = read_corpus(tmp_path)
+
+        assert len(corpus.train) + len(corpus.validation) + len(corpus.test) == 80
+
+    def test_shared_pictures_are_refused(self):
+        """A corpus whose splits share a picture is refused when it is trained on."""
+        split = draw_split("test", 2)
+
+        with pytest.raises(CorpusError, match="share images"):
+            _ = Corpus("leaky", FIELD_ALPHABET, "", split, lambda: (split, split)).train
+
+
+class TestBadInput:
+    def test_every_fault_is_named_at_once(self, tmp_path):
+        """Unreadable and missing pictures, empty and too long labels, broken rows: one error names all."""
+        names = write_images(tmp_path, 7)
+        (tmp_path / names[1]).write_bytes(b"not a picture")
+        whole = (tmp_path / names[2]).read_bytes()
+        (tmp_path / names[2]).write_bytes(whole[: len(whole) // 2])
+        rows = [(name, "1") for name in names]
+        rows[3], rows[4], rows[5] = (names[3], ""), (names[4], "1" * 26), (names[5],)
+        write_tsv(tmp_path, [*rows, ("missing.png", "1")])
+
+        with pytest.raises(CorpusError) as caught:
+            read_corpus(tmp_path)
+        lines = str(caught.value).splitlines()
+        assert lines[0].endswith("faults: 6")
+        for place in ("tsv:2 (1.png)", "tsv:3 (2.png)", "tsv:4 (3.png)", "tsv:5 (4.png)", "tsv:6:", "tsv:8 (missing.png)"):
+            assert sum(place in line for line in lines) == 1
+        assert "needs 51 time steps" in str(caught.value)
+
+    def test_label_outside_the_alphabet(self, tmp_path):
+        """With a given alphabet, each foreign character is named with its line."""
+        write_tsv(tmp_path, [(write_images(tmp_path, 1)[0], "Ё1")])
+
+        with pytest.raises(CorpusError, match=r"labels\.tsv:1 \(0\.png\): 'Ё' in 'Ё1'"):
+            read_corpus(tmp_path, FIELD_ALPHABET)
+
+    @pytest.mark.parametrize(
+        ("listing", "message"), [(None, "holds none of"), (b"", "lists no lines"), (b"a.png\t\xff\n", "not utf-8")]
+    )
+    def test_folder_without_lines(self, tmp_path, listing, message):
+        """No listing, an empty one, one in another encoding."""
+        if listing is not None:
+            (tmp_path / "labels.tsv").write_bytes(listing)
+
+        with pytest.raises(CorpusError, match=message):
+            read_corpus(tmp_path)
+
+    def test_no_folder(self, tmp_path):
+        """A folder that is not there is named."""
+        with pytest.raises(CorpusError, match="no such folder"):
+            read_corpus(tmp_path / "none")
+
+    def test_hdf5_that_does_not_match_its_labels(self, tmp_path):
+        """Pictures, bits and labels have to be as many."""
+        with h5py.File(tmp_path / "common_fields_images.h5", "w") as file:
+            file["images"] = np.zeros((3, 32, 400), np.uint8)
+            file["additional_bit"] = np.zeros(3)
+        (tmp_path / "common_fields_labels.txt").write_text("1\n2\n", "cp1251")
+
+        with pytest.raises(CorpusError, match="2 labels"):
+            read_corpus(tmp_path)
+
+    def test_corrupt_hdf5(self, tmp_path):
+        """A file that is no HDF5 is named."""
+        (tmp_path / "common_fields_images.h5").write_bytes(b"no")
+        (tmp_path / "common_fields_labels.txt").write_text("1\n", "cp1251")
+
+        with pytest.raises(CorpusError, match=r"common_fields_images\.h5"):
+            read_corpus(tmp_path)
+
+
+@needs_real_images
+class TestRealImages:
+    def test_captchas(self):
+        """2,000 colour JPEG of four digits, all of them used."""
+        corpus = read_corpus(REAL / "digits_captcha_henan")
+
+        assert corpus.alphabet == "0123456789"
+        assert len(corpus.train) + len(corpus.validation) + len(corpus.test) == 2000
+
+    def test_newspaper_names_its_one_unusable_line(self):
+        """Of 517 scans one label needs more than 50 time steps; it is named, nothing is half-read."""
+        with pytest.raises(CorpusError) as caught:
+            read_corpus(REAL / "vyl_tujod_1939_09")
+
+        assert [line.split()[0] for line in str(caught.value).splitlines()[1:]] == ["labels.tsv:478"]

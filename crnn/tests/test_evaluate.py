@@ -1,0 +1,169 @@
+"""The judge: CTC loss, intervals, refusals."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.corpus.lines import Lines
+from crnn.evaluate import (
+    Judgement,
+    cer_difference,
+    check_log_probs,
+    ctc_losses,
+    judge,
+    largest_difference,
+)
+from crnn.text import encode, time_steps_needed
+
+
+def random_log_probs(seed, count, steps, classes, scale=3.0):
+    """Normalised log probabilities (N, T, C)."""
+    logits = np.random.default_rng(seed).normal(0, scale, (count, steps, classes))
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def lines_of(labels):
+    """Lines without pictures."""
+    count = len(labels)
+    return Lines(
+        np.zeros((count, 32, 400), np.uint8), tuple(labels), np.zeros(count, np.uint8), ("",) * count, np.zeros(count, bool)
+    )
+
+
+def judgement_of(edits, characters=10):
+    """A judgement with the given edits per line."""
+    edits = np.array(edits)
+    return Judgement(edits, np.full(len(edits), characters), edits.astype(float), np.zeros((len(edits), 50, 2)))
+
+
+problems = st.tuples(
+    st.integers(0, 2**31),
+    st.lists(st.text("абв", max_size=5).filter(lambda text: time_steps_needed(text) <= 8), min_size=1, max_size=4),
+)
+
+
+class TestCtcLoss:
+    def test_sums_over_all_paths(self):
+        """The loss is that of the probabilities of all paths that read as the label, added up."""
+        log_probs = random_log_probs(1, 1, 4, 3)
+        labels = ["", "а", "аб", "аа", "баб"]
+        probabilities = dict.fromkeys(labels, 0.0)
+        for path in itertools.product(range(3), repeat=4):
+            text = "".join(" аб"[symbol] for symbol, _ in itertools.groupby(path)).replace(" ", "")
+            if text in probabilities:
+                probabilities[text] += np.exp(sum(log_probs[0, step, symbol] for step, symbol in enumerate(path)))
+
+        actual = [ctc_losses(log_probs, *encode([label], "аб"))[0] for label in labels]
+        assert actual == pytest.approx([-np.log(probabilities[label]) for label in labels])
+
+    @settings(max_examples=40, deadline=None)
+    @given(problems)
+    def test_agrees_with_pytorch(self, problem):
+        """PyTorch's CTC loss gives the same nats."""
+        import torch
+
+        seed, labels = problem
+        log_probs = random_log_probs(seed, len(labels), 8, 4)
+        classes, lengths = encode(labels, "абв")
+        expected = torch.nn.functional.ctc_loss(
+            torch.from_numpy(log_probs).transpose(0, 1),
+            torch.from_numpy(classes).long(),
+            torch.full((len(labels),), 8),
+            torch.from_numpy(lengths).long(),
+            reduction="none",
+        )
+
+        assert ctc_losses(log_probs, classes, lengths) == pytest.approx(expected.numpy(), abs=1e-9)
+
+    @settings(max_examples=15, deadline=None)
+    @given(problems)
+    def test_agrees_with_tensorflow(self, problem):
+        """TensorFlow's CTC loss, blank at class 0, gives the same nats."""
+        from crnn.models.keras_crnn import tf
+
+        seed, labels = problem
+        log_probs = random_log_probs(seed, len(labels), 8, 4).astype(np.float32)
+        # TensorFlow wants a column, also where all labels are empty.
+        classes, lengths = encode([*labels, "а"], "абв")
+        expected = tf.nn.ctc_loss(
+            classes[:-1], log_probs, lengths[:-1], [8] * len(labels), logits_time_major=False, blank_index=0
+        )
+
+        assert ctc_losses(log_probs, classes[:-1], lengths[:-1]) == pytest.approx(expected.numpy(), abs=1e-4)
+
+    def test_too_few_steps(self):
+        """A label that needs more time steps than there are has no path."""
+        assert ctc_losses(random_log_probs(1, 1, 2, 3), *encode(["аа"], "аб")).tolist() == [np.inf]
+
+
+class TestJudge:
+    def test_counts(self):
+        """CER, exact lines and loss of answers that spell known texts."""
+        answers = np.full((2, 50, 3), np.log(1e-6))
+        answers[:, :, 0] = np.log(1 - 2e-6)
+        answers[:, :2] = np.log([[1e-6, 1 - 2e-6, 1e-6], [1e-6, 1e-6, 1 - 2e-6]])  # both read "аб"
+        judged = judge(answers.astype(np.float32), lines_of(["аб", "бб"]), "аб")
+
+        assert (judged.cer, judged.exact_lines) == (0.25, 0.5)
+        assert judged.losses[0] == pytest.approx(50 * 2e-6, abs=1e-4)
+
+    def test_refuses_what_is_not_finite(self):
+        """NaN in one line is an error that says how many lines."""
+        answers = random_log_probs(1, 3, 50, 3)
+        answers[1, 7, 2] = np.nan
+
+        with pytest.raises(ValueError, match="1 of 3 lines"):
+            judge(answers, lines_of("аба"), "аб")
+
+    def test_refuses_logits(self):
+        """What was not normalised is not taken for log probabilities."""
+        with pytest.raises(ValueError, match="are these logits"):
+            check_log_probs(np.ones((1, 50, 3)))
+
+    def test_refuses_softmax_twice(self):
+        """Probabilities of probabilities, normalised again but not in log, are refused."""
+        with pytest.raises(ValueError, match="sum to one"):
+            check_log_probs(np.exp(random_log_probs(1, 1, 50, 3)))
+
+    @pytest.mark.parametrize("shape", [(1, 50, 3), (2, 49, 3), (2, 50, 4)])
+    def test_refuses_other_shapes(self, shape):
+        """Lines, steps and classes have to be the corpus'."""
+        with pytest.raises(ValueError, match=r"expected \(2, 50, 3\)"):
+            judge(random_log_probs(1, *shape), lines_of("аб"), "аб")
+
+
+class TestIntervals:
+    def test_identical_variants_do_not_differ(self):
+        """A variant compared with itself differs by exactly nothing."""
+        judged = judgement_of(np.random.default_rng(1).poisson(0.2, 500))
+
+        assert cer_difference(judged, judged) == (0.0, (0.0, 0.0))
+
+    def test_pairing_sees_what_two_intervals_hide(self):
+        """One more edit on three lines in a hundred shows, though the CERs' own intervals overlap."""
+        base = np.random.default_rng(2).poisson(0.5, 1000)
+        worse = base.copy()
+        worse[::33] += 1
+        reference, variant = judgement_of(base), judgement_of(worse)
+        difference, (low, high) = cer_difference(variant, reference)
+
+        assert 0 < low < difference < high
+        assert variant.cer_interval()[0] < reference.cer_interval()[1]
+
+    def test_coverage(self):
+        """The 95 % interval holds the true CER in 88 to 100 of 100 draws."""
+        rng = np.random.default_rng(3)
+        hits = 0
+        for _ in range(100):
+            low, high = judgement_of(rng.poisson(0.3, 200)).cer_interval()
+            hits += low <= 0.03 <= high
+
+        assert 88 <= hits <= 100
+
+    def test_largest_difference_needs_like_shapes(self):
+        """Answers of other shapes are not broadcast against each other."""
+        with pytest.raises(ValueError, match="cannot be compared"):
+            largest_difference(np.zeros((2, 50, 3)), np.zeros((1, 50, 3)))

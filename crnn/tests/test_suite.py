@@ -1,0 +1,246 @@
+"""The suite as a user types it, in processes of its own, on variants that are broken on purpose."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """An empty cache, shared by this module's runs."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def command(*arguments, broken=True):
+    """``pytest`` with these arguments."""
+    plugin = ["-p", "crnn.tests.broken_variants"] if broken else []
+    return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments]
+
+
+@pytest.fixture
+def run(cache):
+    """Run pytest to its end; returns what it printed and its exit status."""
+
+    def run(*arguments, broken=True):
+        done = subprocess.run(
+            command(*arguments, broken=broken),
+            cwd=ROOT,
+            env=os.environ | {"CRNN_CACHE": str(cache)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout + done.stderr, done.returncode
+
+    return run
+
+
+@pytest.fixture
+def bench(run, tmp_path):
+    """Measure the named broken variants quickly; returns output, status and the JSON's benchmarks."""
+
+    def bench(names, *arguments):
+        results = tmp_path / "results.json"
+        output, status = run(
+            "benchmarks", "--quick", "--batch-sizes=1", f"--variants={names}", f"--benchmark-json={results}", *arguments
+        )
+        return output, status, json.loads(results.read_text())["benchmarks"] if results.exists() else []
+
+    return bench
+
+
+def measured(benchmarks):
+    """(variant, test) of each benchmark."""
+    return {(b["extra_info"].get("variant"), b["name"].split("[")[0]) for b in benchmarks}
+
+
+SOUND = {("sound", "test_latency"), ("sound", "test_accuracy"), ("sound", "test_footprint"), (None, "test_harness_overhead")}
+
+
+class TestCollecting:
+    def test_imports_no_framework(self):
+        """Collecting the benchmarks loads no framework, not even numpy's slow friends."""
+        script = (
+            "import sys, pytest; status = pytest.main(['--collect-only', '-q', 'benchmarks']); "
+            "print(sorted({'torch', 'tensorflow', 'tf_keras', 'onnx', 'onnxruntime', 'faker'} & set(sys.modules)), int(status))"
+        )
+        done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+
+        assert done.stdout.splitlines()[-1] == "[] 0"
+
+    def test_collects_every_entry_of_the_registry(self, run):
+        """Each variant comes with accuracy, footprint and a latency a batch size."""
+        from crnn.variants import names
+
+        output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", broken=False)
+
+        expected = {
+            f"benchmarks/test_{kind}.py::test_{kind}[{name}{suffix}]"
+            for name in names()
+            for kind, suffix in (("accuracy", ""), ("footprint", ""), ("latency", "-2"), ("latency", "-7"))
+        }
+        collected = {line for line in output.splitlines() if "[" in line}
+        assert collected == expected
+
+
+class TestOptions:
+    def test_unknown_variant(self, run):
+        """A glob without a match is a usage error that lists the names."""
+        output, status = run("benchmarks", "--variants=sound,torch-*", "--collect-only")
+
+        assert status == pytest.ExitCode.USAGE_ERROR
+        assert "no variant matches 'torch-*'; there are: sound, raises-in-load" in output
+
+    @pytest.mark.parametrize("sizes", ["0", "1,x", "-3"])
+    def test_bad_batch_sizes(self, run, sizes):
+        """What is no number of lines is a usage error."""
+        output, status = run("benchmarks", f"--batch-sizes={sizes}", "--collect-only")
+
+        assert (status, f"--batch-sizes {sizes}:" in output) == (pytest.ExitCode.USAGE_ERROR, True)
+
+    def test_bad_corpus(self, run, tmp_path):
+        """A corpus that cannot be used ends the run with its one message."""
+        output, status = run("benchmarks", f"--corpus={tmp_path}", "--variants=sound")
+
+        assert (status, output.count("holds none of labels.tsv")) == (pytest.ExitCode.USAGE_ERROR, 1)
+
+    def test_untrained_corpus(self, run, tmp_path):
+        """A corpus that nobody trained on is an error that says what to type."""
+        import numpy as np
+        from PIL import Image
+
+        for index in range(40):
+            pixels = np.random.default_rng(index).integers(0, 256, (32, 100), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+        (tmp_path / "labels.tsv").write_text("".join(f"{index}.png\t{index}\n" for index in range(40)))
+        output, status = run("benchmarks", f"--corpus={tmp_path}", "--variants=torch-original", broken=False)
+
+        assert status == pytest.ExitCode.TESTS_FAILED
+        assert "`python -m crnn build torch-original --corpus FOLDER` makes it" in output
+
+
+class TestMeasuring:
+    def test_sound_variant(self, bench):
+        """Three measurements a variant reach the JSON and the table, each with its unit in its key."""
+        output, status, benchmarks = bench("sound")
+
+        assert (status, measured(benchmarks)) == (0, SOUND)
+        units = {"s", "ratio", "fraction", "line", "count", "bytes", "lines", "sha256"}
+        words = {"variant", "technique", "runtime", "device", "original", "corpus", "file_format", "because", "difference"}
+        keys = {key for benchmark in benchmarks for key in benchmark["extra_info"]}
+        assert {key for key in keys if key not in words and key.split("_")[-1] not in units | words} == set()
+        assert "speed-up" in output.split("ways to ship a CRNN")[1]
+
+    def test_statistics_are_the_workers_seconds(self, bench):
+        """pytest-benchmark's statistics are those of what the worker timed."""
+        _, _, benchmarks = bench("sound")
+        [latency] = [b for b in benchmarks if b["name"].startswith("test_latency")]
+
+        info = latency["extra_info"]
+        assert latency["stats"]["rounds"] == info["timed_calls_count"]
+        assert latency["stats"]["median"] == pytest.approx(info["latency_median_s"], rel=1e-3, abs=1e-8)
+
+    @pytest.mark.parametrize(
+        ("fault", "message"),
+        [
+            ("raises-in-load", "no kernel for this graph"),
+            ("crashes", "SIGSEGV"),
+            ("is-killed-for-memory", "SIGKILL (out of memory?)"),
+            ("exits", "the last words"),
+            ("hangs", "no answer to 'judge' within 5 s"),
+            ("answers-NaN", "not finite"),
+            ("answers-logits", "are these logits?"),
+            ("answers-another-shape", "expected (2000, 50, 46)"),
+        ],
+    )
+    def test_fault_fails_its_own_tests_only(self, bench, fault, message):
+        """A broken variant fails with its message, is not saved, and leaves the others alone."""
+        output, status, benchmarks = bench(f"{fault},sound", "--worker-limit=5")
+
+        assert (status, measured(benchmarks)) == (pytest.ExitCode.TESTS_FAILED, SOUND)
+        assert message in output
+
+    def test_other_answers_when_timed(self, bench):
+        """What was timed has to be what was judged."""
+        output, _, benchmarks = bench("answers-otherwise-when-timed")
+
+        assert "timed calls answered other than what was judged" in output
+        assert "test_latency" not in {name for _, name in measured(benchmarks)}
+
+    def test_missed_threshold_is_not_saved(self, bench):
+        """A failed assertion after timing keeps the measurement out of what could become a baseline."""
+        output, status, benchmarks = bench("misses-its-threshold")
+
+        assert status == pytest.ExitCode.TESTS_FAILED
+        assert measured(benchmarks) == {("misses-its-threshold", "test_latency"), (None, "test_harness_overhead")}
+
+    def test_missing_framework_skips(self, bench):
+        """Without its framework a variant is skipped, with the reason."""
+        output, status, _ = bench("lacks-its-framework,sound", "-rs")
+
+        assert (status, "needs a_framework_nobody_has, not installed here" in output) == (0, True)
+
+    def test_required_framework_fails(self, bench):
+        """With --require that is an error."""
+        output, status, _ = bench("lacks-its-framework", "--require")
+
+        assert (status, "--require: lacks-its-framework needs" in output) == (pytest.ExitCode.TESTS_FAILED, True)
+
+
+class TestSaving:
+    def test_baselines_go_where_they_are_kept(self, run):
+        """Without a storage option, fixtures/baselines is pytest-benchmark's storage, wherever one stands."""
+        output, _ = run("benchmarks", "--collect-only", "-q", "--benchmark-compare=9999_none")
+
+        assert str(ROOT / "fixtures" / "baselines") in output
+
+    def test_save_and_compare(self, run, tmp_path):
+        """A saved run is found by the plain tool's comparison."""
+        arguments = ("benchmarks", "--quick", "--batch-sizes=1", "--variants=sound", f"--benchmark-storage=file://{tmp_path}")
+        _, saved = run(*arguments, "--benchmark-save=base")
+        output, compared = run(*arguments, "--benchmark-compare")
+
+        assert (saved, compared, len(list(tmp_path.glob("*/0001_base.json")))) == (0, 0, 1)
+        assert "(0001_base)" in output
+
+    def test_interrupted_run_reports_what_it_has(self, cache, tmp_path):
+        """Ctrl-C while one variant hangs: the other's results are shown and saved, no worker survives."""
+        results = tmp_path / "results.json"
+        arguments = ("--quick", "--batch-sizes=1", "--variants=sound,hangs", f"--benchmark-json={results}", "-v")
+        process = subprocess.Popen(
+            command("benchmarks", *arguments),
+            cwd=ROOT,
+            env=os.environ | {"CRNN_CACHE": str(cache), "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        head = []
+        for line in process.stdout:
+            head.append(line)
+            if "test_latency[sound-1] PASSED" in line:
+                break
+        # The next variant's worker is up once the process has two children; it then hangs.
+        deadline = time.monotonic() + 60
+        while len(children(process.pid)) < 2 and time.monotonic() < deadline:
+            os.sched_yield()
+        os.kill(process.pid, signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+
+        assert process.returncode == pytest.ExitCode.INTERRUPTED
+        assert "ways to ship a CRNN" in output
+        assert measured(json.loads(results.read_text())["benchmarks"]) == SOUND - {(None, "test_harness_overhead")}
+        assert list(results.parent.iterdir()) == [results]
+
+
+def children(pid):
+    """Process ids of the direct children."""
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -1,0 +1,197 @@
+"""The training loop, on both learners, with a tiny model on a few lines."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.corpus import Corpus
+from crnn.corpus.lines import Lines
+from crnn.models.config import CRNNConfig
+from crnn.training.batches import augment, steps_per_epoch, training_batches
+from crnn.training.loop import CheckpointError, EarlyStopping, Schedule, fit, validation_cer
+
+TINY = CRNNConfig(classes=4, channels=(2, 2, 2, 2, 4), lstm_units=(4, 4))
+ALPHABET = "абв"
+
+
+def lines(count, seed):
+    """Random pictures with random labels."""
+    rng = np.random.default_rng(seed)
+    labels = tuple("".join(rng.choice(list(ALPHABET), 3)) for _ in range(count))
+    images = rng.integers(0, 256, (count, 32, 400), np.uint8)
+    return Lines(images, labels, rng.integers(0, 2, count).astype(np.uint8), ("",) * count, np.ones(count, bool))
+
+
+def corpus(seed=1):
+    """Twelve lines to train, six to validate, four to test."""
+    return Corpus("tiny", ALPHABET, f"sha-{seed}", lines(4, seed), lambda: (lines(12, seed + 1), lines(6, seed + 2)))
+
+
+def learner(framework, schedule):
+    """A fresh learner."""
+    if framework == "torch":
+        from crnn.training.torch_learner import TorchLearner
+
+        return TorchLearner(TINY, schedule)
+    from crnn.training.keras_learner import KerasLearner
+
+    return KerasLearner(TINY, schedule)
+
+
+def weights(learner):
+    """The model's weights in one vector."""
+    return np.concatenate([v.ravel() for k, v in sorted(learner.state().items()) if k.startswith("weights/")])
+
+
+class Interrupted(Exception):
+    """Stands for Ctrl-C."""
+
+
+class StubLearner:
+    """Reads every line as nothing or rightly, as told per epoch; its weight is the number of updates."""
+
+    def __init__(self, right_in_epochs):
+        self.model, self.updates, self.validations = None, 0, 0
+        self._right = right_in_epochs
+
+    def step(self, batch, learning_rate):
+        self.updates += 1
+        return 1.0
+
+    def log_probs(self, images, field):
+        answers = np.full((len(images), 50, 4), -20.0)
+        answers[..., 0 if self.updates // 3 not in self._right else 1] = 0.0
+        return answers
+
+    def state(self):
+        return {"weights/updates": np.array(self.updates), "optimizer/none": np.array(0)}
+
+    def restore(self, state):
+        self.updates = int(state["weights/updates"])
+
+
+class TestSchedule:
+    def test_one_cycle(self):
+        """From 1/25 of the peak up to it after 30 % of the steps, then down to 1/10,000 of it."""
+        schedule = Schedule(peak_learning_rate=1.0)
+
+        rates = [schedule.learning_rate(step, 1000) for step in (0, 300, 1000)]
+        assert rates == pytest.approx([0.04, 1.0, 1e-4])
+
+    @given(st.integers(1, 5000), st.integers(0, 5000))
+    def test_rate_stays_within_the_cycle(self, steps, step):
+        """No step has a rate above the peak or below the end."""
+        assert 1e-4 <= Schedule(peak_learning_rate=1.0).learning_rate(min(step, steps), steps) <= 1 + 1e-9
+
+    def test_refuses_no_epochs(self):
+        """Zero epochs are an error before any work is done."""
+        with pytest.raises(ValueError, match="epochs must be at least 1"):
+            Schedule(epochs=0)
+
+
+class TestEarlyStopping:
+    def test_counts_from_the_best(self):
+        """It stops when the best value is ``patience`` epochs old, whatever lies between."""
+        stopping, exhausted = EarlyStopping(2), []
+        for value in (0.5, 0.3, 0.4, 0.35):
+            stopping.improved(value)
+            exhausted.append(stopping.exhausted)
+
+        assert (exhausted, stopping.best, stopping.best_epoch) == ([False, False, False, True], 0.3, 1)
+
+    def test_best_weights_come_back(self, tmp_path):
+        """After stopping, the learner has the weights of its best epoch."""
+        learner = StubLearner(right_in_epochs={2})
+        history = fit(learner, corpus(), Schedule(epochs=9, patience=3, batch_size=4), tmp_path / "c.npz", lambda _: None)
+
+        assert (len(history.epochs), history.best_epoch, learner.updates) == (5, 2, 2 * 3)
+
+
+class TestBatches:
+    def test_epoch_covers_the_split_once(self):
+        """Each line comes once an epoch, in another order each epoch."""
+        split = lines(12, 1)
+        first, second = ([tuple(b.classes.ravel()) for b in training_batches(split, ALPHABET, 4, 1, e)] for e in (0, 1))
+
+        assert len(first) == steps_per_epoch(split, 4) == 3
+        assert sorted(np.ravel(first)) == sorted(np.ravel(second))
+        assert first != second
+
+    def test_small_corpus_fills_a_batch(self):
+        """A split smaller than a batch wraps around, so that steps keep one shape."""
+        [batch] = training_batches(lines(3, 1), ALPHABET, 8, 1, 0)
+
+        assert (batch.images.shape, batch.field.shape) == ((8, 32, 400), (8, 50, 2))
+
+    def test_augmentation_is_the_seed(self):
+        """The same generator state moves and lights alike; another does not."""
+        images = lines(4, 1).images
+        one, same, other = (augment(np.random.default_rng(seed), images) for seed in (5, 5, 6))
+
+        assert (np.array_equal(one, same), np.array_equal(one, other)) == (True, False)
+
+
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+class TestLearners:
+    def test_same_seed_same_weights(self, framework, tmp_path):
+        """Training twice from one seed gives the same weights, bit by bit."""
+        schedule, results = Schedule(epochs=2, batch_size=4), []
+        for _ in range(2):
+            trained = learner(framework, schedule)
+            fit(trained, corpus(), schedule, tmp_path / "checkpoint.npz", lambda _: None)
+            results.append(weights(trained))
+
+        assert np.array_equal(*results)
+
+    def test_resumed_is_uninterrupted(self, framework, tmp_path):
+        """Interrupted after an epoch and resumed, it comes to the weights of an uninterrupted run."""
+        schedule, results = Schedule(epochs=3, batch_size=4), []
+        for interrupt_after in (99, 1):
+            trained, said = learner(framework, schedule), []
+
+            def say(line, said=said, stop=interrupt_after):
+                said.append(line)
+                if len(said) == stop:
+                    raise Interrupted
+
+            try:
+                fit(trained, corpus(), schedule, tmp_path / "checkpoint.npz", say)
+            except Interrupted:
+                trained = learner(framework, schedule)
+                fit(trained, corpus(), schedule, tmp_path / "checkpoint.npz", lambda _: None)
+            results.append(weights(trained))
+
+        assert np.array_equal(*results)
+
+    def test_learns(self, framework):
+        """Repeated updates on one batch lower its loss by more than half."""
+        schedule = Schedule(batch_size=4)
+        learned = learner(framework, schedule)
+        batch = next(training_batches(lines(4, 1), ALPHABET, 4, 1, 0))
+        losses = [learned.step(batch, 0.02) for _ in range(60)]
+
+        assert losses[-1] < losses[0] / 2
+
+    def test_validates_in_evaluation_mode(self, framework):
+        """An answer does not depend on the other lines of its batch."""
+        learned = learner(framework, Schedule())
+        learned.step(next(training_batches(lines(12, 1), ALPHABET, 4, 1, 0)), 0.01)
+        split = lines(6, 3)
+
+        assert validation_cer(learned, split, ALPHABET, 6) == validation_cer(learned, split, ALPHABET, 1)
+
+
+def test_checkpoint_of_another_corpus_is_refused(tmp_path):
+    """A checkpoint is taken up only by the run that wrote it."""
+    checkpoint, schedule = tmp_path / "checkpoint.npz", Schedule(epochs=2, batch_size=4)
+
+    def interrupt(_):
+        raise Interrupted
+
+    with pytest.raises(Interrupted):
+        fit(StubLearner(set()), corpus(1), schedule, checkpoint, interrupt)
+
+    with pytest.raises(CheckpointError, match="another run"):
+        fit(StubLearner(set()), corpus(2), schedule, checkpoint, interrupt)
+    assert checkpoint.exists()

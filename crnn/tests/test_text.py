@@ -65,7 +65,7 @@ class TestBestPath:
         assert best_path(log_probs_of(paths, 3), "аб") == expected
 
     def test_repeats_parted_by_blank_stay(self):
-        """ "11" is two characters."""
+        """The text 11 is two characters."""
         assert best_path(log_probs_of([[1, 0, 1, 1]], 3), "1Я") == ["11"]
 
     @given(field_texts.filter(lambda text: 0 < time_steps_needed(text) <= 50))

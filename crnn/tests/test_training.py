@@ -103,7 +103,9 @@ class TestEarlyStopping:
     def test_best_weights_come_back(self, tmp_path):
         """After stopping, the learner has the weights of its best epoch."""
         learner = StubLearner(right_in_epochs={2})
-        history = fit(learner, corpus(), Schedule(epochs=9, patience=3, batch_size=4), tmp_path / "c.npz", lambda _: None)
+        history = fit(
+            learner, corpus(), Schedule(epochs=9, patience=3, batch_size=4), tmp_path / "c.npz", lambda _: None
+        )
 
         assert (len(history.epochs), history.best_epoch, learner.updates) == (5, 2, 2 * 3)
 

@@ -1,0 +1,168 @@
+"""Artifacts: built whole or not at all, checked before use, rebuilt when stale."""
+
+import errno
+import json
+import multiprocessing
+from dataclasses import replace
+
+import pytest
+
+from crnn import artifacts, variants
+from crnn.artifacts import ArtifactError
+from crnn.corpus import Corpus
+from crnn.tests.test_training import ALPHABET, corpus
+from crnn.variants import Thresholds, Variant
+
+CALLS = []
+
+
+def write_name(build):
+    """A recipe that writes its own name behind its parent's content."""
+    CALLS.append(build.name)
+    content = build.parent.read_bytes() if build.parent else b""
+    build.target.write_bytes(content + build.name.encode())
+    return {"note": "made"}
+
+
+def fill_the_disk(build):
+    """A recipe that runs out of space after half of its file."""
+    build.target.write_bytes(b"half")
+    raise OSError(errno.ENOSPC, "No space left on device", str(build.target))
+
+
+def be_interrupted(build):
+    """A recipe during which Ctrl-C is pressed."""
+    build.target.write_bytes(b"half")
+    raise KeyboardInterrupt
+
+
+def variant(name, recipe="write_name", parent=None, trained=False):
+    """An entry with a recipe of this module."""
+    thresholds = Thresholds(1.0, 0, 100)
+    return Variant(name, "none", f"{__name__}:{recipe}", "noop", ".bin", thresholds, parent=parent, trained=trained)
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch, tmp_path):
+    """A registry of three generations and a cache of its own."""
+    monkeypatch.setenv("CRNN_CACHE", str(tmp_path))
+    entries = (variant("one"), variant("two", parent="one"), variant("three", parent="two"))
+    monkeypatch.setattr(variants, "VARIANTS", entries)
+    CALLS.clear()
+
+
+def files(folder):
+    """All files below a folder but locks."""
+    return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
+
+
+class TestBuild:
+    def test_parents_first(self):
+        """Building the last builds all before it, each from its parent's content."""
+        path = artifacts.build(variants.get("three"), corpus())
+
+        assert (CALLS, path.read_bytes()) == (["one", "two", "three"], b"onetwothree")
+
+    def test_kept_when_good(self):
+        """What is there and good is not built again; with force it is, its parents are not."""
+        for force in (False, False, True):
+            artifacts.build(variants.get("two"), corpus(), force=force)
+
+        assert CALLS == ["one", "two", "two"]
+
+    def test_record(self):
+        """The record says of what, for what and by what the artifact was made."""
+        two = variants.get("two")
+        record = artifacts.verified_record(artifacts.build(two, corpus()))
+        one = artifacts.location(variants.get("one"), corpus())
+
+        assert (record["variant"], record["parent"], record["corpus"], record["note"]) == ("two", "one", "tiny", "made")
+        assert record["parent_sha256"] == artifacts.sha256_of(one)
+        assert (record["alphabet"], record["versions"]["torch"].split("+")[0]) == (ALPHABET, "2.13.0")
+
+    def test_parent_is_untouched(self):
+        """Building a child leaves the parent's file as it was."""
+        one = artifacts.build(variants.get("one"), corpus())
+        before = (one.read_bytes(), one.stat().st_mtime_ns)
+        artifacts.build(variants.get("three"), corpus())
+
+        assert (one.read_bytes(), one.stat().st_mtime_ns) == before
+
+    def test_corpora_do_not_mix(self):
+        """Each corpus has its own artifacts."""
+        paths = {artifacts.build(variants.get("one"), corpus(seed)) for seed in (1, 2)}
+
+        assert len(paths) == 2
+
+    @pytest.mark.parametrize(("recipe", "error"), [("fill_the_disk", OSError), ("be_interrupted", KeyboardInterrupt)])
+    def test_no_half_written_file(self, recipe, error, tmp_path):
+        """No space, or Ctrl-C in the middle: the error comes through, nothing is left behind."""
+        with pytest.raises(error):
+            artifacts.build(variant("half", recipe), corpus())
+
+        assert files(tmp_path) == []
+
+    def test_two_builds_at_once(self, tmp_path, monkeypatch):
+        """Two processes that want the same artifact end with one good file each can use."""
+        context = multiprocessing.get_context("fork")
+        processes = [context.Process(target=artifacts.build, args=(variants.get("three"), corpus())) for _ in range(4)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+
+        assert [process.exitcode for process in processes] == [0] * 4
+        assert artifacts.find(variants.get("three"), corpus()).read_bytes() == b"onetwothree"
+
+
+class TestFind:
+    def test_missing(self):
+        """What was never built is an error that says what to type."""
+        with pytest.raises(ArtifactError, match=r"one: .*is missing; `python -m crnn build one --corpus FOLDER`"):
+            artifacts.find(variants.get("one"), corpus())
+
+    def test_corrupt(self):
+        """A changed byte is an error that names the file, before anything is loaded."""
+        path = artifacts.build(variants.get("one"), corpus())
+        path.write_bytes(b"oNe")
+
+        with pytest.raises(ArtifactError, match=r"one\.bin is corrupt: SHA-256"):
+            artifacts.find(variants.get("one"), corpus())
+
+    def test_corrupt_record(self):
+        """So is a record that is no JSON."""
+        path = artifacts.build(variants.get("one"), corpus())
+        artifacts.record_path(path).write_text("{")
+
+        with pytest.raises(ArtifactError, match=r"one\.bin\.json is corrupt"):
+            artifacts.find(variants.get("one"), corpus())
+
+    def test_stale_after_its_parent(self):
+        """When the parent was made anew with another content, the child is stale and is built again."""
+        artifacts.build(variants.get("two"), corpus())
+        one = artifacts.location(variants.get("one"), corpus())
+        one.write_bytes(b"ONE")
+        record = json.loads(artifacts.record_path(one).read_text())
+        artifacts.record_path(one).write_text(json.dumps(record | {"sha256": artifacts.sha256_of(one)}))
+
+        with pytest.raises(ArtifactError, match="its parent has changed"):
+            artifacts.find(variants.get("two"), corpus())
+        assert artifacts.build(variants.get("two"), corpus()).read_bytes() == b"ONEtwo"
+
+    def test_stale_after_a_tools_version(self, monkeypatch):
+        """A conversion made by another version of a tool is made anew; what took training stays."""
+        trained = replace(variants.get("two"), trained=True)
+        artifacts.build(variants.get("two"), corpus())
+        monkeypatch.setattr(artifacts, "_TOOLS", ("pytest",))
+
+        with pytest.raises(ArtifactError, match="tool's version has changed"):
+            artifacts.find(variants.get("two"), corpus())
+        assert artifacts.find(trained, corpus()).read_bytes() == b"onetwo"
+
+    def test_shipped(self):
+        """A trained variant's artifact for the field corpus lies in the repository, and git restores it."""
+        field = Corpus("field", ALPHABET, "", corpus().test, lambda: None)
+        trained = variant("trained", trained=True)
+
+        assert artifacts.location(trained, field) == artifacts.SHIPPED / "trained.bin"
+        assert "git checkout -- fixtures/artifacts" in artifacts.way_out(trained, field)

@@ -1,0 +1,83 @@
+"""The one-way flow of data, held against the imports of the code itself."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# From what is used to what uses it; a file may import from its own level and those above.
+LEVELS = (
+    ("crnn/text.py",),
+    ("crnn/corpus/",),
+    ("crnn/models/",),
+    ("crnn/training/",),
+    ("crnn/optimize/",),
+    ("crnn/variants.py",),
+    ("crnn/artifacts.py",),
+    ("crnn/runtimes/",),
+    ("crnn/evaluate.py", "crnn/footprint.py", "crnn/latency.py"),
+    ("crnn/report.py",),
+    ("crnn/__main__.py",),
+    ("fixtures/",),
+    ("benchmarks/", "conftest.py"),
+)
+FRAMEWORKS = {"torch", "tensorflow", "tf_keras", "tf2onnx", "onnx", "onnxruntime", "onnxoptimizer", "onnxsim"}
+FRAMEWORK_FOLDERS = ("crnn/runtimes/", "crnn/models/", "crnn/training/", "crnn/optimize/")
+FILES = [
+    path.relative_to(ROOT).as_posix()
+    for folder in ("crnn", "fixtures", "benchmarks")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "tests" not in path.parts and path != ROOT / "crnn" / "__init__.py"
+]
+
+
+def level(file):
+    """Where a file stands."""
+    return next(index for index, prefixes in enumerate(LEVELS) if file.startswith(prefixes))
+
+
+def imports(file, at_import_time=False):
+    """Modules that a file imports, anywhere or as soon as it is itself imported."""
+    tree = ast.parse((ROOT / file).read_text("utf-8"))
+    inner = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        or (isinstance(function, ast.If) and "TYPE_CHECKING" in ast.dump(function.test))
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if at_import_time and node in inner:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_files(modules):
+    """The files of the project's own modules."""
+    for module in modules:
+        path = module.replace(".", "/")
+        if (ROOT / f"{path}.py").exists():
+            yield f"{path}.py"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_imports_go_one_way(file):
+    """No file imports from a level below its own."""
+    assert [used for used in own_files(imports(file)) if level(used) > level(file)] == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(FRAMEWORK_FOLDERS)])
+def test_frameworks_stay_in_their_folders(file):
+    """Outside runtimes, models, training and optimize no framework is imported."""
+    assert {module.split(".")[0] for module in imports(file)} & FRAMEWORKS == set()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("crnn/runtimes/")])
+def test_engines_import_their_framework_in_load(file):
+    """Importing an engine's file imports no framework."""
+    assert {module.split(".")[0] for module in imports(file, at_import_time=True)} & FRAMEWORKS == set()

@@ -1,0 +1,124 @@
+"""Pairs of blocks, and the intervals made of them, with workers that only pretend."""
+
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.latency import Plan, Side, median_interval, paired_blocks, percentile, speedup, timed_differently, warm_up
+
+PLAN = Plan(warmup_s=0.1, pairs=6)
+
+
+class PretendedWorker:
+    """Answers at once that a call took so long; keeps a diary shared with the other worker."""
+
+    def __init__(self, name, seconds, diary):
+        self.name, self.seconds, self.diary = name, seconds, diary
+
+    def ask(self, method, *arguments):
+        self.diary.append((self.name, method))
+        if method == "time":
+            size, _, calls = arguments
+            return [next(self.seconds) for _ in range(calls)], [np.zeros((size, 50, 3))] * calls
+        return 0.0
+
+
+def constant(seconds):
+    """The same duration for ever."""
+    while True:
+        yield seconds
+
+
+def measured(ours, theirs, batch_size=4):
+    """Both sides after a whole plan, and the diary."""
+    diary = []
+    sides = [Side(PretendedWorker(name, s, diary), batch_size) for name, s in (("variant", ours), ("original", theirs))]
+    warm_up(sides, PLAN)
+    list(paired_blocks(sides, PLAN))
+    return sides, diary
+
+
+class TestBlocks:
+    def test_order_alternates_and_each_block_settles(self):
+        """Variant first, then original first, and so on; after a block its worker's threads come to rest."""
+        _, diary = measured(constant(1.0), constant(1.0))
+
+        timed = [name for name, method in diary if method == "time"][-12:]
+        assert timed == ["variant", "original", "original", "variant"] * 3
+        after = {diary[index + 1] for index, (_, method) in enumerate(diary) if method == "time" and index > 8}
+        assert after == {("variant", "settle"), ("original", "settle")}
+
+    def test_short_calls_make_long_blocks(self):
+        """A block of short calls holds many, its first one untimed; a long call is a block of its own."""
+        [short, long], _ = measured(constant(0.01), constant(1.0))
+
+        assert ([len(b) for b in short.blocks], [len(b) for b in long.blocks]) == ([8] * 6, [1] * 6)
+
+    def test_first_call_is_its_own_number(self):
+        """The slow first call is kept apart from warm-up and from what is timed."""
+
+        def durations():
+            yield 5.0
+            yield from constant(0.05)
+
+        [side, _], _ = measured(durations(), constant(1.0))
+
+        assert (side.first_call_s, side.warmup_calls) == (5.0, 3)
+        assert {second for block in side.blocks for second in block} == {0.05}
+
+    def test_speedup_cancels_drift(self):
+        """A machine that slows down by half during the run changes the times, not the speed-up."""
+        drift = iter(np.linspace(1, 1.5, 10_000))
+
+        def at(seconds):
+            while True:
+                yield seconds * next(drift)
+
+        sides, _ = measured(at(1.0), at(3.0))
+        gain = speedup(*sides)
+
+        assert gain.ratio == pytest.approx(3.0, rel=1e-3)
+        assert gain.interval[0] <= 3.0 <= gain.interval[1] < 3.01
+
+
+class TestIntervals:
+    @pytest.mark.parametrize(("count", "ranks"), [(5, None), (6, (0, 5)), (9, (1, 7)), (12, (2, 9)), (20, (5, 14))])
+    def test_ranks(self, count, ranks):
+        """The ranks of the usual tables for the median's 95 % interval."""
+        assert median_interval(list(range(count))) == ranks
+
+    @given(st.integers(6, 400))
+    def test_coverage_is_at_least_95_percent_and_barely(self, count):
+        """The binomial probability between the ranks is 95 % or more; one rank narrower it is less."""
+        low, high = median_interval(list(range(count)))
+
+        def coverage(below):
+            return 1 - 2 * sum(comb(count, k) for k in range(below)) / 2**count
+
+        assert low + high == count - 1
+        assert coverage(low + 1) >= 0.95 > coverage(low + 2)
+
+    def test_percentile(self):
+        """The value below which that share of the samples lies."""
+        assert percentile(list(range(101)), 0.95) == 95
+
+
+class TestAnswers:
+    def side(self, answers):
+        """A side that timed these."""
+        return Side(None, 2, answers=answers)
+
+    def test_same_answers(self):
+        """Answers equal to what was judged, lines wrapping around, differ by nothing."""
+        judged = np.arange(3.0)[:, None, None] * np.ones((3, 50, 4))
+
+        assert timed_differently(self.side({0: judged[[0, 1]], 2: judged[[2, 0]]}), judged) == 0
+
+    def test_cached_answers(self):
+        """The first batch's answer given for every batch is found out."""
+        judged = np.arange(4.0)[:, None, None] * np.ones((4, 50, 4))
+
+        assert timed_differently(self.side({0: judged[:2], 2: judged[:2]}), judged) == 2

@@ -1,0 +1,148 @@
+"""The table, its README copy, and the committed baseline behind both."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from crnn import report
+from crnn.__main__ import main
+from crnn.variants import names
+
+ROOT = Path(__file__).parents[2]
+BASELINES = sorted((ROOT / "fixtures" / "baselines").glob("*/*_baseline.json"))
+
+
+def entries(variant, original):
+    """What the three measurements of a variant leave in the JSON."""
+    common = {
+        "variant": variant,
+        "original": original,
+        "technique": "cut",
+        "runtime": "Abacus 1.0",
+        "device": "cpu",
+        "threads_count": 2,
+        "corpus": "field",
+        "lines_count": 2000,
+    }
+    latency = {"latency_median_low_s": 0.09, "latency_median_high_s": 0.12, "throughput_lines_per_s": 320.0}
+    gain = {"speedup_ratio": 1.5, "speedup_low_ratio": 1.4, "speedup_high_ratio": 1.6}
+    measured = (
+        {"batch_size_lines": 1, "latency_median_s": 0.001, "throughput_lines_per_s": 1000.0},
+        {"batch_size_lines": 32, "latency_median_s": 0.1, **latency, **gain},
+        {
+            "cer_fraction": 0.0073,
+            "cer_low_fraction": 0.006,
+            "cer_high_fraction": 0.0085,
+            "ctc_loss_nats_per_line": 0.12,
+        },
+        {"parameters_stored_count": 1492398, "file_bytes": 6_144_000, "file_format": ".pt"},
+    )
+    return [{"name": f"test[{variant}]", "extra_info": common | info} for info in measured]
+
+
+class TestTable:
+    def test_row(self):
+        """One row a variant, latency of the largest batch size, intervals in brackets."""
+        [row] = report.rows(entries("mine", "theirs"))
+
+        assert row == (
+            "mine",
+            "cut",
+            "Abacus 1.0",
+            "1,492,398",
+            "100.00 [90.00, 120.00]",
+            "320",
+            "1.50 [1.40, 1.60]",
+            "0.1200",
+            "0.73 [0.60, 0.85]",
+            "6,000 KB .pt",
+        )
+
+    def test_original_is_the_reference(self):
+        """An original is not compared with itself."""
+        assert report.rows(entries("mine", "mine"))[0][6] == "1 (reference)"
+
+    def test_registrys_order(self):
+        """Rows come in the registry's order, strangers behind."""
+        shuffled = [entry for name in ("zzz", *reversed(names())) for entry in entries(name, name)]
+
+        assert [row[0] for row in report.rows(shuffled)] == [*names(), "zzz"]
+
+    def test_what_was_not_measured_is_a_dash(self):
+        """A run of one measurement alone still gives its row."""
+        [row] = report.rows(entries("mine", "theirs")[3:])
+
+        assert row[4:9] == ("-",) * 5
+
+    def test_terminal_and_markdown_hold_the_same(self):
+        """Both show every cell."""
+        benchmarks = entries("mine", "theirs")
+
+        for cell in report.rows(benchmarks)[0]:
+            assert cell in report.plain(benchmarks)
+            assert cell in report.markdown(benchmarks)
+
+    def test_no_results(self):
+        """A JSON of another suite has nothing to report."""
+        with pytest.raises(report.ReportError, match="nothing to report"):
+            report.markdown([{"name": "other", "extra_info": {}}])
+
+
+class TestCommand:
+    def test_report(self, tmp_path, capsys):
+        """``python -m crnn report`` prints the Markdown of a saved run."""
+        file = tmp_path / "results.json"
+        file.write_text(json.dumps({"benchmarks": entries("mine", "theirs")}))
+
+        assert main(["report", str(file)]) == 0
+        assert capsys.readouterr().out.splitlines()[0].startswith("| variant | optimization |")
+
+    @pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
+    def test_bad_file(self, tmp_path, capsys, content):
+        """A missing, truncated or empty file is one line on standard error that names it."""
+        file = tmp_path / "results.json"
+        if content is not None:
+            file.write_text(content)
+
+        assert main(["report", str(file)]) == 1
+        assert capsys.readouterr().err.startswith(f"error: {file}: ")
+
+
+class TestBaseline:
+    def test_readme_shows_the_committed_baseline(self):
+        """The README's table is the report of the newest committed baseline."""
+        results = json.loads(BASELINES[-1].read_text("utf-8"))
+
+        readme = (ROOT / "README.md").read_text("utf-8")
+        shown = readme.split("<!-- results -->\n")[1].split("\n<!-- /results -->")[0]
+        assert shown == report.markdown(results["benchmarks"])
+
+    def test_originals_are_good_and_alike(self):
+        """Both originals lie between 0.2 and 1.0 % CER, within 0.3 points of each other."""
+        results = json.loads(BASELINES[-1].read_text("utf-8"))
+        cers = [
+            benchmark["extra_info"]["cer_fraction"]
+            for benchmark in results["benchmarks"]
+            if benchmark["name"] in ("test_accuracy[torch-original]", "test_accuracy[tf-original]")
+        ]
+
+        assert [0.002 <= cer <= 0.010 for cer in cers] == [True, True]
+        assert abs(cers[0] - cers[1]) <= 0.003
+
+    def test_baseline_holds_every_measurement(self):
+        """Every variant of the registry is in it with accuracy, footprint and three latencies."""
+        results = json.loads(BASELINES[-1].read_text("utf-8"))
+
+        measured = {benchmark["name"] for benchmark in results["benchmarks"]} - {"test_harness_overhead"}
+        assert measured == {
+            f"test_{kind}[{name}{suffix}]"
+            for name in names()
+            for kind, suffixes in (("accuracy", [""]), ("footprint", [""]), ("latency", ["-1", "-32", "-128"]))
+            for suffix in suffixes
+        }
+
+    def test_baseline_names_no_host(self):
+        """The machine's name is in none of them."""
+        assert BASELINES
+        assert [path.name for path in BASELINES if "node" in json.loads(path.read_text("utf-8"))["machine_info"]] == []

@@ -1,0 +1,199 @@
+"""Engines, and the processes that run them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from crnn.corpus.lines import model_inputs
+from crnn.optimize import onnx_convert, onnx_graph
+from crnn.optimize.recipe import Build
+from crnn.runtimes.base import runtime_class
+from crnn.runtimes.process import WorkerError, WorkerProcess
+from crnn.runtimes.worker import Worker, peak_memory_bytes, timed_call
+from crnn.tests.test_models import SMALL, torch_answers, torch_model
+
+# The exporters warn of deprecations inside themselves.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """Images uint8 (8, 32, 400) and kinds."""
+    rng = np.random.default_rng(1)
+    return rng.integers(0, 256, (8, 32, 400), np.uint8), rng.integers(0, 2, 8).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def expected(lines):
+    """What the small model answers, by PyTorch."""
+    return torch_answers(torch_model(SMALL), model_inputs(*lines))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The small model as every artifact of the registry's recipes, by name."""
+    from crnn.models import keras_crnn, port, torch_crnn
+
+    folder = tmp_path_factory.mktemp("artifacts")
+    model = torch_model(SMALL)
+    torch_crnn.save(model, folder / "torch.pt")
+    keras_crnn.save(port.to_keras(model), folder / "tensorflow.keras")
+
+    def build(recipe, parent, target):
+        recipe(Build(target, folder / parent, folder / target, None, folder / "none"))
+
+    build(onnx_convert.from_torch, "torch.pt", "torch2onnx.onnx")
+    build(onnx_convert.from_keras, "tensorflow.keras", "tf2onnx.onnx")
+    build(onnx_graph.optimize, "torch2onnx.onnx", "torch2onnx-optimized.onnx")
+    build(onnx_graph.optimize, "tf2onnx.onnx", "tf2onnx-optimized.onnx")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+NAMES = ["torch", "tensorflow", "torch2onnx", "tf2onnx", "torch2onnx-optimized", "tf2onnx-optimized"]
+
+
+@pytest.fixture
+def load(made):
+    """Load an artifact in this process."""
+
+    def load(name):
+        runtime = runtime_class(name if name in ("torch", "tensorflow") else "onnx")()
+        runtime.load(made[name], "cpu")
+        return runtime
+
+    return load
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestEngines:
+    @pytest.mark.parametrize("size", [1, 3, 8])
+    def test_agrees_with_the_model_at_any_batch_size(self, name, size, load, lines, expected):
+        """Log probabilities float32 (B, 50, C) within 1e-4 of eager PyTorch."""
+        images, field = model_inputs(*lines)
+        answers = load(name)(images[:size], field[:size])
+
+        assert (answers.shape, answers.dtype) == ((size, 50, SMALL.classes), np.float32)
+        assert np.abs(answers - expected[:size]).max() < 1e-4
+
+    def test_counts_alike(self, name, load):
+        """Multiply-adds are those of the model whatever the format."""
+        from crnn.models import cost
+
+        assert load(name).multiply_adds() == cost.of_torch(torch_model(SMALL))
+
+    def test_counts_parameters_on_the_artifact(self, name, load):
+        """PyTorch leaves out BatchNorm's statistics, Keras one bias of each LSTM, ONNX neither."""
+        parameters = sum(p.numel() for p in torch_model(SMALL).parameters())
+        statistics, second_biases = 2 * sum(SMALL.channels), 4 * sum(SMALL.lstm_units)
+        expected = {"torch": parameters, "tensorflow": parameters + statistics - second_biases}
+
+        assert sum(p.size for p in load(name).parameters()) == expected.get(name, parameters + statistics)
+
+    def test_says_what_it_runs_on(self, name, load):
+        """Engine with version, device, threads."""
+        said = load(name).describe()
+
+        assert (said["device"] in ("cpu", "CPUExecutionProvider"), said["threads"] >= 1) == (True, True)
+        assert said["engine"].split()[-1][0].isdigit()
+
+
+@pytest.mark.parametrize("name", ["torch", "tensorflow", "torch2onnx"])
+def test_device_that_is_not_there_is_refused(name, made):
+    """``cuda`` on a machine without is an error, not a quiet fall back to the CPU."""
+    from crnn.runtimes.base import cuda_present
+
+    if cuda_present():
+        pytest.skip("this machine has a CUDA device")
+    runtime = runtime_class(name if name != "torch2onnx" else "onnx")()
+
+    with pytest.raises(RuntimeError, match="--device cuda"):
+        runtime.load(made[name], "cuda")
+
+
+class TestWorker:
+    def test_times_the_call_alone(self):
+        """The clock is read right before and after the call."""
+        seconds, answers = timed_call(lambda images, field: images + field, np.ones(1), np.ones(1))
+
+        assert (answers.tolist(), 0 < seconds < 0.1) == ([2.0], True)
+
+    def test_lines_wrap_around(self, lines):
+        """Batches go on through the lines and begin again."""
+        worker = Worker()
+        worker.load("noop", "", "cpu", {})
+        worker.keep(*lines)
+        images, _ = worker._batch(6, 4)
+
+        assert np.array_equal(images, model_inputs(*lines)[0][[6, 7, 0, 1]])
+
+    def test_judges_every_line_once(self, lines, load, expected, made):
+        """All lines are answered in order, the last batch as small as it is."""
+        worker = Worker()
+        worker.load("torch", str(made["torch"]), "cpu", {})
+        worker.keep(*lines)
+        answers, seconds = worker.judge(3)
+
+        assert len(seconds) == 3
+        assert np.abs(answers - expected).max() < 1e-5
+
+    def test_timed_answers_are_the_judged(self, lines, expected, made):
+        """Timed calls answer what was judged."""
+        worker = Worker()
+        worker.load("torch", str(made["torch"]), "cpu", {})
+        worker.keep(*lines)
+        seconds, answers = worker.time(2, 4, 2)
+
+        assert len(seconds) == 2
+        assert np.abs(np.concatenate(answers) - expected[4:]).max() < 1e-5
+
+    def test_peak_memory_is_the_process_own(self):
+        """A worker's mark is not its parent's, however large that one is."""
+        ballast = np.ones(2**26)
+        with WorkerProcess("noop") as worker:
+            peak = worker.ask("peak_memory")
+
+        assert 10_000_000 < peak < ballast.nbytes < peak_memory_bytes()
+
+
+class TestWorkerProcess:
+    def test_each_is_a_fresh_process(self):
+        """Two workers are two processes, neither of them this one."""
+        with WorkerProcess("one") as one, WorkerProcess("two") as two:
+            ids = {os.getpid(), one.process_id, two.process_id}
+
+        assert len(ids) == 3
+
+    def test_loads_its_own_framework_only(self, made):
+        """A PyTorch worker has no TensorFlow in memory, and no pytest."""
+        with WorkerProcess("torch") as worker:
+            worker.ask("load", "torch", str(made["torch"]), "cpu", {})
+            mapped = Path(f"/proc/{worker.process_id}/maps").read_text()
+
+        assert ("libtorch_cpu" in mapped, "tensorflow" in mapped, "onnxruntime" in mapped) == (True, False, False)
+
+    def test_what_it_raises_comes_through(self):
+        """A framework's error arrives with its message; the worker goes on."""
+        with WorkerProcess("noop") as worker:
+            with pytest.raises(WorkerError, match="LookupError: no runtime 'abacus'"):
+                worker.ask("load", "abacus", "", "cpu", {})
+            assert worker.ask("load", "noop", "", "cpu", {})["engine"] == "no-op"
+
+    def test_dead_worker_says_so_again(self):
+        """After a crash every further request names it."""
+        with WorkerProcess("noop") as worker:
+            worker.ask("load", "crnn.tests.broken_runtime", "", "cpu", {"fault": "crashes"})
+            worker.ask("keep", np.zeros((1, 32, 400), np.uint8), np.zeros(1, np.uint8))
+            with pytest.raises(WorkerError, match="the worker died: 'judge' ended with SIGSEGV"):
+                worker.ask("judge", 1)
+            with pytest.raises(WorkerError, match="died earlier: 'judge' ended with SIGSEGV"):
+                worker.ask("peak_memory")
+
+    def test_ends_with_its_parent(self):
+        """Stopped, a worker is gone."""
+        worker = WorkerProcess("noop")
+        worker.ask("settle")
+        worker.stop()
+
+        assert not Path(f"/proc/{worker.process_id}").exists()

@@ -1,0 +1,56 @@
+"""The registry."""
+
+import re
+
+import pytest
+
+from crnn import variants
+from crnn.runtimes.base import missing_modules, runtime_class
+
+
+class TestRegistry:
+    def test_names_are_keys(self):
+        """Names are lower case, told apart, and safe in file names and test ids."""
+        names = variants.names()
+
+        assert len(set(names)) == len(names)
+        assert [name for name in names if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)] == []
+
+    @pytest.mark.parametrize("entry", variants.VARIANTS, ids=variants.names())
+    def test_entries_are_whole(self, entry):
+        """Recipe and engine exist; what is converted promises an agreement with its parent."""
+        assert callable(entry.load_recipe())
+        assert issubclass(runtime_class(entry.runtime), runtime_class("noop").__mro__[1])
+        assert missing_modules(entry.runtime) == []
+        assert entry.trained or entry.thresholds.max_log_prob_difference is not None
+
+    @pytest.mark.parametrize("entry", variants.VARIANTS, ids=variants.names())
+    def test_lineage_ends_in_a_trained_original(self, entry):
+        """Following parents comes to an original that took training."""
+        original = variants.original_of(entry)
+
+        assert (original.parent, original.trained) == (None, True)
+        assert variants.ancestors(entry)[-1:] == ((original,) if entry is not original else ())
+
+
+class TestSelecting:
+    def test_globs_keep_the_tables_order(self):
+        """Several globs select in the order of the table, each variant once."""
+        chosen = [variant.name for variant in variants.matching(["ort-t*2onnx", "torch-*", "*original"])]
+
+        assert chosen == ["torch-original", "tf-original", "ort-tf2onnx", "ort-torch2onnx"]
+
+    def test_unmatched_glob_lists_the_names(self):
+        """A glob that selects nothing is an error even beside one that does."""
+        with pytest.raises(LookupError, match=r"'trt-\*'; there are: torch-original, tf-original"):
+            variants.matching(["*", "trt-*"])
+
+    def test_unknown_name_lists_the_names(self):
+        """So is a name that is not there."""
+        with pytest.raises(LookupError, match="no variant 'original'; there are: torch-original"):
+            variants.get("original")
+
+    def test_unknown_engine(self):
+        """An engine without a file is named with the file that was looked for."""
+        with pytest.raises(LookupError, match=r"crnn\.runtimes\.abacus_runtime"):
+            runtime_class("abacus")

@@ -6,8 +6,8 @@ record of how it was made.
 """
 
 import hashlib
-import importlib
 import importlib.metadata
+import inspect
 import json
 import os
 from collections.abc import Mapping
@@ -74,8 +74,7 @@ def verified_record(artifact: Path) -> dict[str, Any]:
 
 def _recipe_sha256(variant: Variant) -> str:
     """Of the source file that holds the recipe: an edited conversion is made anew."""
-    module = importlib.import_module(variant.recipe.split(":")[0])
-    return sha256_of(Path(module.__file__))
+    return sha256_of(Path(inspect.getfile(variant.load_recipe())))
 
 
 def _versions() -> dict[str, str]:

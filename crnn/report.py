@@ -43,9 +43,11 @@ def _with_interval(info: Mapping[str, Any], name: str, unit: str, scale: float, 
     """A value and its interval, such as ``5.3 [5.1, 5.6]``."""
     if (value := info.get(f"{name}_{unit}")) is None:
         return _ABSENT
-    low, high = info.get(f"{name}_low_{unit}"), info.get(f"{name}_high_{unit}")
     shown = f"{value * scale:.{digits}f}"
-    return shown if low is None else f"{shown} [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
+    low, high = (info.get(f"{name}_{end}_{unit}") for end in ("low", "high"))
+    if low is None or high is None:
+        return shown
+    return f"{shown} [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
 
 
 def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
@@ -89,8 +91,9 @@ def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
         return ", ".join(sorted({str(info[key]) for info in infos if key in info})) or "not measured"
 
     batch = max((info.get("batch_size_lines", 0) for info in infos), default=0)
+    timed = f"Batch of {batch} lines" if batch else "Latency not measured"
     return (
-        f"Batch of {batch} lines; device: {values('device')}; threads: {values('threads_count')}; "
+        f"{timed}; device: {values('device')}; threads: {values('threads_count')}; "
         f"corpus: {values('corpus')}, {values('lines_count')} test lines. In brackets: 95 % intervals. "
         "Speed-up: over the original of the same framework, from paired, interleaved blocks."
     )

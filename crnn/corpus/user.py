@@ -9,6 +9,7 @@
 Every fault is found before anything is used, and all are named in one error.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ def _tsv_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
             continue
         path = listing.parent / name
         kind = KINDS.index(rest[1]) if len(rest) == 2 else None
-        yield _Entry(f"{place} ({name})", rest[0], kind, lambda path=path: _file_pixels(path))
+        yield _Entry(f"{place} ({name})", rest[0], kind, functools.partial(_file_pixels, path))
 
 
 def _icdar_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
@@ -88,7 +89,7 @@ def _icdar_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
             continue
         name, label = match["file"].strip(), match["text"].replace('\\"', '"')
         path = listing.parent / name
-        yield _Entry(f"{place} ({name})", label, None, lambda path=path: _file_pixels(path))
+        yield _Entry(f"{place} ({name})", label, None, functools.partial(_file_pixels, path))
 
 
 def _hdf5_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
@@ -110,7 +111,7 @@ def _hdf5_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
         )
         return
     for number, (image, bit, label) in enumerate(zip(images, bits, labels, strict=True), 1):
-        yield _Entry(f"{listing.name}:{number}", label, int(bit), lambda image=image: image)
+        yield _Entry(f"{listing.name}:{number}", label, int(bit), functools.partial(np.copy, image))
 
 
 _FORMS: dict[str, Callable[[Path, list[str]], Iterator[_Entry]]] = {

@@ -114,9 +114,10 @@ def of_onnx(path: Path) -> int:
 
 
 def onnx_parameters(path: Path) -> Iterator[np.ndarray]:
-    """Floating-point tensors that an ONNX graph stores; shapes and axes are no parameters."""
+    """Floating-point tensors that an ONNX graph stores; shapes, axes and scalar constants are no parameters."""
     import onnx
 
+    floating = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
     for tensor in onnx.load(path).graph.initializer:
-        if tensor.data_type in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16):
+        if tensor.data_type in floating and prod(tensor.dims) > 1:
             yield onnx.numpy_helper.to_array(tensor)

@@ -13,7 +13,7 @@ def from_torch(build: Build) -> dict[str, Any]:
 
     from crnn.models import torch_crnn
 
-    model = torch_crnn.LogProbabilities(torch_crnn.load(build.parent)).eval()
+    model = torch_crnn.LogProbabilities(torch_crnn.load(build.source)).eval()
     config = model.model.config
     example = (
         torch.zeros(2, config.height, config.width),
@@ -42,7 +42,7 @@ def from_keras(build: Build) -> dict[str, Any]:
 
     from crnn.models import keras_crnn
 
-    serve = keras_crnn.serving_function(keras_crnn.load(build.parent))
+    serve = keras_crnn.serving_function(keras_crnn.load(build.source))
     proto, _ = tf2onnx.convert.from_function(serve, serve.input_signature, opset=OPSET)
     onnx.save(proto, str(build.target))
     return {"opset": OPSET}

@@ -15,11 +15,11 @@ def optimize(build: Build) -> dict[str, Any]:
     import onnxoptimizer
     import onnxsim
 
-    original = onnx.load(str(build.parent))
+    original = onnx.load(str(build.source))
     fused = onnxoptimizer.optimize(original, onnxoptimizer.get_fuse_and_elimination_passes())
     simplified, agrees = onnxsim.simplify(fused, check_n=1, test_input_shapes=_one_line(original))
     if not agrees:
-        raise RuntimeError(f"onnxsim changed what {build.parent.name} computes")
+        raise RuntimeError(f"onnxsim changed what {build.source.name} computes")
     onnx.save(simplified, str(build.target))
     return {"nodes_before": len(original.graph.node), "nodes_after": len(simplified.graph.node)}
 

@@ -28,6 +28,17 @@ class Build:
     checkpoint: Path
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def source(self) -> Path:
+        """The parent's artifact, for recipes that have one.
+
+        Raises:
+            ValueError: the variant is an original.
+        """
+        if self.parent is None:
+            raise ValueError(f"{self.name} is an original; its recipe has no parent to start from")
+        return self.parent
+
 
 Recipe = Callable[[Build], Mapping[str, Any]]
 """Writes ``build.target``; what it returns is kept in the artifact's record."""

@@ -50,9 +50,9 @@ def peak_memory_bytes() -> int:
 class Worker:
     """What the parent process may ask for; each method is one request."""
 
-    def __init__(self) -> None:
-        self._runtime: Runtime | None = None
-        self._images = self._kinds = None
+    _runtime: Runtime
+    _images: np.ndarray
+    _kinds: np.ndarray
 
     def load(self, runtime: str, path: str, device: str, options: dict[str, Any]) -> dict[str, Any]:
         """Load the artifact; its seconds, imports included, and what runs it."""
@@ -121,6 +121,7 @@ def serve(connection: Connection) -> None:
             method, arguments = connection.recv()
         except EOFError:
             return
+        answer: tuple[Any, ...]
         try:
             answer = ("answer", getattr(worker, method)(*arguments))
         except Exception as error:  # noqa: BLE001 whatever a framework raises, the parent raises again

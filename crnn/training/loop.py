@@ -125,7 +125,7 @@ def _write(path: Path, state: State, best: State, record: dict[str, object]) -> 
         f"best/{key}": value for key, value in best.items()
     }
     with temporary.open("wb") as file:
-        np.savez(file, record=np.array(json.dumps(record)), **arrays)
+        np.savez(file, allow_pickle=False, record=np.array(json.dumps(record)), **arrays)
     temporary.replace(path)
 
 
@@ -154,15 +154,16 @@ def fit(
         CheckpointError: the checkpoint belongs to another schedule or corpus.
     """
     settings = {"schedule": asdict(schedule), "corpus_sha256": corpus.sha256}
-    stopping, history, best = EarlyStopping(schedule.patience), History(), {}
+    stopping, history = EarlyStopping(schedule.patience), History()
+    best: State = {}
     if checkpoint.exists():
         state, best, record = _read(checkpoint)
         if record["settings"] != settings:
             raise CheckpointError(f"{checkpoint} is of another run ({record['settings']}); delete it to start anew")
         learner.restore(state)
         history.epochs = record["epochs"]
-        for epoch in history.epochs:
-            stopping.improved(epoch["validation_cer"])
+        for past in history.epochs:
+            stopping.improved(past["validation_cer"])
         say(f"resuming after epoch {len(history.epochs)}")
 
     per_epoch = steps_per_epoch(corpus.train, schedule.batch_size)

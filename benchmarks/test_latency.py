@@ -8,14 +8,13 @@ from crnn import variants
 from crnn.artifacts import ArtifactError
 from crnn.latency import (
     FULL,
-    P95_SAMPLES,
-    P99_SAMPLES,
     QUICK,
     Side,
     median_interval,
     paired_blocks,
     percentile,
     speedup,
+    supported_percentiles,
     timed_differently,
     warm_up,
 )
@@ -71,10 +70,8 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
         "timed_calls_count": len(seconds),
         "calls_per_block_count": side.calls_per_block,
     }
-    if len(seconds) >= P95_SAMPLES:
-        benchmark.extra_info["latency_p95_s"] = percentile(seconds, 0.95)
-    if len(seconds) >= P99_SAMPLES:
-        benchmark.extra_info["latency_p99_s"] = percentile(seconds, 0.99)
+    for rank, value in supported_percentiles(seconds).items():
+        benchmark.extra_info[f"latency_p{rank}_s"] = value
     if original is None:
         benchmark.extra_info["measured_alone_because"] = alone
     else:
@@ -84,6 +81,7 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
             "speedup_low_ratio": gain.interval and gain.interval[0],
             "speedup_high_ratio": gain.interval and gain.interval[1],
             "speedup_pairs_count": gain.pairs,
+            "speedup_verdict": gain.verdict,
         }
 
     difference = timed_differently(side, runner.judgement.log_probs)

@@ -109,6 +109,12 @@ def percentile(samples: Sequence[float], share: float) -> float:
     return float(np.quantile(samples, share))
 
 
+def supported_percentiles(samples: Sequence[float]) -> dict[int, float]:
+    """The 95th and 99th percentile, each only where the sample supports it."""
+    least = {95: P95_SAMPLES, 99: P99_SAMPLES}
+    return {rank: percentile(samples, rank / 100) for rank, count in least.items() if len(samples) >= count}
+
+
 @dataclass(frozen=True)
 class Speedup:
     """How much faster the variant is than the original: the median over pairs of original / variant."""
@@ -116,6 +122,12 @@ class Speedup:
     ratio: float
     interval: tuple[float, float] | None
     pairs: int
+
+    @property
+    def verdict(self) -> str:
+        """``faster`` or ``slower`` where the interval leaves out 1, else ``no difference shown``."""
+        low, high = self.interval or (0.0, float("inf"))
+        return "faster" if low > 1 else "slower" if high < 1 else "no difference shown"
 
 
 def speedup(variant: Side, original: Side) -> Speedup:

@@ -50,6 +50,15 @@ def _with_interval(info: Mapping[str, Any], name: str, unit: str, scale: float, 
     return f"{shown} [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
 
 
+def _speedup(name: str, info: Mapping[str, Any]) -> str:
+    """The ratio with its interval; what brings nothing, or less than nothing, says so."""
+    if info.get("original") == name:
+        return "1 (reference)"
+    verdict = info.get("speedup_verdict", "faster")
+    shown = _with_interval(info, "speedup", "ratio", 1, 2)
+    return shown if verdict == "faster" else f"{shown} {verdict}"
+
+
 def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
     def shown(key: str, form: str) -> str:
         return form.format(info[key]) if key in info else _ABSENT
@@ -62,7 +71,7 @@ def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
         shown("parameters_stored_count", "{:,}"),
         _with_interval(info, "latency_median", "s", 1e3, 2),
         shown("throughput_lines_per_s", "{:,.0f}"),
-        "1 (reference)" if info.get("original") == name else _with_interval(info, "speedup", "ratio", 1, 2),
+        _speedup(name, info),
         shown("ctc_loss_nats_per_line", "{:.4f}"),
         _with_interval(info, "cer", "fraction", 100, 2),
         size,

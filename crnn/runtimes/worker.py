@@ -31,7 +31,11 @@ def timed_call(runtime: Runtime, images: np.ndarray, field: np.ndarray) -> tuple
     """Seconds of one synchronised call, and what it answered. The one function that times any runtime."""
     start = time.perf_counter_ns()
     log_probs = runtime(images, field)
-    return (time.perf_counter_ns() - start) * 1e-9, log_probs
+    seconds = (time.perf_counter_ns() - start) * 1e-9
+    if type(log_probs) is not np.ndarray or log_probs.dtype != np.float32:
+        # A framework's own array may be a promise: work that goes on after the clock was read.
+        raise TypeError(f"the runtime answered {type(log_probs).__name__}, expected a float32 numpy array")
+    return seconds, log_probs
 
 
 def peak_memory_bytes() -> int:

@@ -77,6 +77,11 @@ def test_frameworks_stay_in_their_folders(file):
     assert {module.split(".")[0] for module in imports(file)} & FRAMEWORKS == set()
 
 
+def test_one_place_reads_the_clock():
+    """Every runtime is timed by the worker; no other file reads a performance counter."""
+    assert [file for file in FILES if "perf_counter" in (ROOT / file).read_text("utf-8")] == ["crnn/runtimes/worker.py"]
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("crnn/runtimes/")])
 def test_engines_import_their_framework_in_load(file):
     """Importing an engine's file imports no framework."""

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.latency import Plan, Side, median_interval, paired_blocks, percentile, speedup, timed_differently, warm_up
+from crnn.latency import (
+    Plan,
+    Side,
+    Speedup,
+    median_interval,
+    paired_blocks,
+    percentile,
+    speedup,
+    supported_percentiles,
+    timed_differently,
+    warm_up,
+)
 
 PLAN = Plan(warmup_s=0.1, pairs=6)
 
@@ -104,6 +115,24 @@ class TestIntervals:
     def test_percentile(self):
         """The value below which that share of the samples lies."""
         assert percentile(list(range(101)), 0.95) == 95
+
+    @pytest.mark.parametrize(("count", "ranks"), [(58, []), (59, [95]), (298, [95]), (299, [95, 99])])
+    def test_percentiles_need_samples(self, count, ranks):
+        """p95 from 59 calls on, p99 from 299 on."""
+        assert list(supported_percentiles(list(range(count)))) == ranks
+
+    @pytest.mark.parametrize(
+        ("interval", "verdict"),
+        [
+            ((1.1, 1.3), "faster"),
+            ((0.7, 0.9), "slower"),
+            ((0.9, 1.1), "no difference shown"),
+            (None, "no difference shown"),
+        ],
+    )
+    def test_verdict(self, interval, verdict):
+        """Only an interval that leaves out 1 tells faster from slower."""
+        assert Speedup(1.0, interval, 6).verdict == verdict
 
 
 class TestAnswers:

@@ -63,6 +63,14 @@ class TestTable:
         """An original is not compared with itself."""
         assert report.rows(entries("mine", "mine"))[0][6] == "1 (reference)"
 
+    @pytest.mark.parametrize("verdict", ["slower", "no difference shown"])
+    def test_no_gain_is_a_result(self, verdict):
+        """A variant that brings nothing keeps its row, with that verdict."""
+        benchmarks = entries("mine", "theirs")
+        benchmarks[1]["extra_info"]["speedup_verdict"] = verdict
+
+        assert report.rows(benchmarks)[0][6] == f"1.50 [1.40, 1.60] {verdict}"
+
     def test_registrys_order(self):
         """Rows come in the registry's order, strangers behind."""
         shuffled = [entry for name in ("zzz", *reversed(names())) for entry in entries(name, name)]

@@ -115,9 +115,16 @@ def test_device_that_is_not_there_is_refused(name, made):
 class TestWorker:
     def test_times_the_call_alone(self):
         """The clock is read right before and after the call."""
-        seconds, answers = timed_call(lambda images, field: images + field, np.ones(1), np.ones(1))
+        one = np.ones(1, np.float32)
+        seconds, answers = timed_call(lambda images, field: images + field, one, one)
 
         assert (answers.tolist(), 0 < seconds < 0.1) == ([2.0], True)
+
+    @pytest.mark.parametrize("answer", [[1.0], memoryview(b"1"), np.ones(1), np.ma.ones(1)])
+    def test_refuses_what_may_not_be_finished(self, answer):
+        """Anything but a float32 numpy array could still be computing when the clock is read."""
+        with pytest.raises(TypeError, match="expected a float32 numpy array"):
+            timed_call(lambda *_: answer, np.ones(1), np.ones(1))
 
     def test_lines_wrap_around(self, lines):
         """Batches go on through the lines and begin again."""

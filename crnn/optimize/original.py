@@ -12,7 +12,7 @@ from crnn.training.batches import steps_per_epoch
 from crnn.training.loop import Learner, Schedule, fit
 
 # A small corpus gets as many updates as this, spread over more epochs.
-_LEAST_STEPS = 2_500
+_LEAST_STEPS = 2_000
 
 
 def schedule_for(corpus: Corpus, options: Mapping[str, Any]) -> Schedule:

@@ -52,6 +52,11 @@ class WorkerProcess:
         """Of the worker."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be asked."""
+        return self._dead is None
+
     def ask(self, method: str, *arguments: Any) -> Any:
         """Have the worker run one of its methods.
 

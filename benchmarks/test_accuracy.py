@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from crnn import variants
 from crnn.corpus.synthetic import NAME, unseen_typeface
 from crnn.evaluate import cer_difference, loss_difference
 from fixtures.clock import advance, worker_clock
@@ -34,14 +33,16 @@ def test_accuracy(benchmark, bench, runner, corpus):
         unseen = unseen_typeface(corpus.test)
         benchmark.extra_info["cer_unseen_typeface_fraction"] = judged.cer_of(unseen)
         benchmark.extra_info["unseen_typeface_lines_count"] = int(unseen.sum())
-    original = variants.original_of(runner.variant)
-    if original is not runner.variant:
-        reference = bench.judgement(original)
+    original, alone = bench.original(runner.variant)
+    if original:
+        reference = original.judgement
         benchmark.extra_info |= {
             **_interval("cer_difference_to_original", "fraction", *cer_difference(judged, reference)),
             **_interval("ctc_loss_difference_to_original", "nats_per_line", *loss_difference(judged, reference)),
             "log_prob_difference_to_parent": runner.parent_difference,
         }
+    else:
+        benchmark.extra_info["measured_alone_because"] = alone
 
     assert np.isfinite(judged.loss), "a label has no path through the time steps"
     # Another corpus has its own difficulty; there the paired difference to the original tells.

@@ -4,8 +4,6 @@ from collections import deque
 
 import pytest
 
-from crnn import variants
-from crnn.artifacts import ArtifactError
 from crnn.latency import (
     FULL,
     QUICK,
@@ -18,24 +16,11 @@ from crnn.latency import (
     timed_differently,
     warm_up,
 )
-from crnn.runtimes.process import WorkerError
 from fixtures.clock import advance, worker_clock
 from fixtures.measurements import identity
-from fixtures.variants import UnsoundError
 
 # A timed answer may differ from the judged one by the order of additions in another batch size.
 _SAME_ANSWER = 1e-3
-
-
-def _original_side(bench, variant, batch_size):
-    """The original to compare with, or why there is none: its failure is not this variant's."""
-    original = variants.original_of(variant)
-    if original is variant:
-        return None, "it is the original"
-    try:
-        return Side(bench.runner(original).worker, batch_size), None
-    except (ArtifactError, UnsoundError, WorkerError) as error:
-        return None, str(error).splitlines()[0]
 
 
 @pytest.mark.benchmark(timer=worker_clock)
@@ -43,8 +28,9 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
     """Calls answer what was judged, in the measured time."""
     plan = QUICK if options.quick else FULL
     side = Side(runner.worker, batch_size)
-    original, alone = _original_side(bench, runner.variant, batch_size)
-    sides = [side] if original is None else [side, original]
+    reference, alone = bench.original(runner.variant)
+    original = reference and Side(reference.worker, batch_size)
+    sides = [side, original] if original else [side]
     warm_up(sides, plan)
     blocks, calls = paired_blocks(sides, plan), deque()
 
@@ -72,9 +58,7 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
     }
     for rank, value in supported_percentiles(seconds).items():
         benchmark.extra_info[f"latency_p{rank}_s"] = value
-    if original is None:
-        benchmark.extra_info["measured_alone_because"] = alone
-    else:
+    if original:
         gain = speedup(side, original)
         benchmark.extra_info |= {
             "speedup_ratio": gain.ratio,
@@ -83,6 +67,8 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
             "speedup_pairs_count": gain.pairs,
             "speedup_verdict": gain.verdict,
         }
+    else:
+        benchmark.extra_info["measured_alone_because"] = alone
 
     difference = timed_differently(side, runner.judgement.log_probs)
     benchmark.extra_info["timed_answers_log_prob_difference"] = difference

@@ -41,7 +41,6 @@ def _with_allocator() -> None:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    _with_allocator()
     variant, corpus = variants.get(arguments.name), open_corpus(arguments.corpus)
     artifact = artifacts.build(variant, corpus, vars(arguments), arguments.force)
     record = artifacts.verified_record(artifact)
@@ -126,4 +125,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] in (["train"], ["build"]):
+        _with_allocator()
     sys.exit(main())

@@ -16,6 +16,7 @@ from crnn.runtimes.process import WorkerProcess
 
 _BLOCK_S = 0.08
 _MOST_CALLS = 25
+_MOST_WARMUP_CALLS = 500
 # Percentiles are shown where a sample of this size holds one value beyond them with 95 % confidence.
 P95_SAMPLES, P99_SAMPLES = 59, 299
 
@@ -25,7 +26,7 @@ class Plan:
     """How much is measured per batch size.
 
     Attributes:
-        warmup_s: seconds of untimed calls before the first block, and at least two calls.
+        warmup_s: seconds of untimed calls before the first block; at least two calls, 500 at most.
         pairs: blocks of each of the two workers; six is the least that gives a 95 % interval.
     """
 
@@ -56,11 +57,15 @@ class Side:
     _line: int = 0
 
     def warm_up(self, seconds: float) -> None:
-        """Call until the seconds are used up; decide how many calls make a block."""
+        """Call until the seconds are used up, 500 times at most; decide how many calls make a block."""
         [self.first_call_s], _ = self.worker.ask("time", self.batch_size, 0, 1)
         spent: list[float] = []
-        while sum(spent) < seconds or len(spent) < 2:
-            spent += self.worker.ask("time", self.batch_size, 0, 1)[0]
+        while len(spent) < 2 or (sum(spent) < seconds and len(spent) < _MOST_WARMUP_CALLS):
+            # As many again, but no more than are left: few requests for short calls, none too many for long ones.
+            mean = sum(spent) / len(spent) if spent else seconds
+            left = int((seconds - sum(spent)) / max(mean, 1e-9))
+            calls = max(1, min(left, len(spent), _MOST_CALLS))
+            spent += self.worker.ask("time", self.batch_size, 0, calls)[0]
         self.warmup_calls = len(spent) + 1
         self.calls_per_block = min(max(1, round(_BLOCK_S / float(np.median(spent)))), _MOST_CALLS)
 

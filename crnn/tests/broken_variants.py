@@ -5,6 +5,8 @@ The field corpus is cut to its first lines, so that a run takes seconds.
     pytest -p crnn.tests.broken_variants benchmarks
 """
 
+from dataclasses import replace
+
 from crnn import corpus, variants
 from crnn.corpus import Corpus
 from crnn.variants import Thresholds, Variant
@@ -48,6 +50,7 @@ variants.VARIANTS = (
             "answers otherwise when timed",
         )
     ),
+    replace(_noop("child-of-crashes"), parent="crashes"),
     _noop("misses-its-threshold", Thresholds(max_cer=0.5, parameters=1, max_bytes=1)),
     Variant(
         "lacks-its-framework",

@@ -177,6 +177,13 @@ class TestMeasuring:
         assert {fault: message in output for fault, message in messages.items()} == dict.fromkeys(messages, True)
         assert f"{3 * len(messages)} errors" in output
 
+    def test_crashed_original_is_not_its_childrens_failure(self, bench):
+        """A variant whose original crashes is measured alone, and says why."""
+        _, status, benchmarks = bench("child-of-crashes")
+
+        why = {b["extra_info"].get("measured_alone_because") for b in benchmarks if "latency" in b["name"]}
+        assert (status, why) == (0, {"crashes: the worker died: 'judge' ended with SIGSEGV"})
+
     def test_other_answers_when_timed(self, bench):
         """What was timed has to be what was judged."""
         output, _, benchmarks = bench("answers-otherwise-when-timed")

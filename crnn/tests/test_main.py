@@ -1,0 +1,71 @@
+"""``python -m crnn`` as it is typed."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crnn import artifacts, variants
+from crnn.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A corpus of 40 pictures of one digit each, and an empty cache."""
+    monkeypatch.setenv("CRNN_CACHE", str(tmp_path / "cache"))
+    lines = tmp_path / "lines"
+    lines.mkdir()
+    rng = np.random.default_rng(1)
+    for index in range(40):
+        Image.fromarray(rng.integers(0, 256, (16, 40), np.uint8)).save(lines / f"{index}.png")
+    (lines / "labels.tsv").write_text("".join(f"{index}.png\t{index % 10}\n" for index in range(40)))
+    return lines
+
+
+def test_list_shows_every_variant(capsys):
+    """Names, techniques, engines, parents, and what is shipped."""
+    status = main(["list"])
+
+    printed = capsys.readouterr().out.splitlines()
+    assert (status, [line.split()[0] for line in printed[1:]]) == (0, list(variants.names()))
+    assert printed[1].endswith("shipped")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "none"], "error: no variant 'none'; there are: torch-original"),
+        (["build", "torch-original", "--corpus", "/none"], "error: corpus /none: no such folder"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message, capsys):
+    """What is wrong is said in a line on standard error, with exit status 1."""
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train"], ["train", "--framework", "jax"], ["build"], ["train", "--epochs", "0"]]
+)
+def test_usage(arguments):
+    """Commands that cannot be meant end with argparse's status 2."""
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+
+def test_train_on_ones_own_corpus(folder):
+    """Training leaves an artifact for that corpus with its alphabet, epochs and best epoch on record."""
+    command = [sys.executable, "-m", "crnn", "train", "--framework", "torch", "--corpus", str(folder), "--epochs", "1"]
+    done = subprocess.run([*command, "--batch-size", "8"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    path = Path(done.stdout.splitlines()[-2])
+    record = json.loads(artifacts.record_path(path).read_text("utf-8"))
+    assert (record["variant"], record["alphabet"], record["best_epoch"]) == ("torch-original", "0123456789", 1)
+    assert (record["schedule"]["epochs"], record["config"]["classes"]) == (1, 11)
+    assert done.stdout.splitlines()[-1].startswith("validation CER")

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     corpus.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus of your own; the field corpus by default")
     training = argparse.ArgumentParser(add_help=False, parents=[corpus])
     training.add_argument("--epochs", type=_positive, help="at most; by default 12, more for a small corpus")
-    training.add_argument("--batch-size", type=_positive, help="lines an update; 64 by default")
+    training.add_argument("--batch-size", type=_positive, help="lines an update; 64 by default, 16 for a small corpus")
     training.add_argument("--patience", type=_positive, help="epochs without a better validation CER before stopping")
     training.add_argument("--seed", type=_positive, help="of weights and shuffling; 1 by default")
 

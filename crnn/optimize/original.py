@@ -11,18 +11,22 @@ from crnn.optimize.recipe import Build
 from crnn.training.batches import steps_per_epoch
 from crnn.training.loop import Learner, Schedule, fit
 
-# A small corpus gets as many updates as this, spread over more epochs.
-_LEAST_STEPS = 2_000
+# A corpus of fewer lines than this gets smaller batches, the learning rate scaled by the root of
+# their size, and as many epochs as give it this many updates.
+_SMALL_CORPUS_LINES = 8_000
+_SMALL_BATCH = {"batch_size": 16, "peak_learning_rate": 1e-3}
+_LEAST_UPDATES = 2_500
 
 
 def schedule_for(corpus: Corpus, options: Mapping[str, Any]) -> Schedule:
-    """The default schedule, more epochs for a small corpus, and what the options override."""
+    """The default schedule, a longer one of smaller batches for a small corpus, and what the options override."""
     given = {item.name: options[item.name] for item in fields(Schedule) if options.get(item.name) is not None}
-    schedule = Schedule(**given)
-    if "epochs" in given:
-        return schedule
-    epochs = -(-_LEAST_STEPS // steps_per_epoch(corpus.train, schedule.batch_size))
-    return Schedule(**given | {"epochs": max(schedule.epochs, epochs), "patience": max(schedule.patience, epochs // 5)})
+    if len(corpus.train) >= _SMALL_CORPUS_LINES:
+        return Schedule(**given)
+    schedule = Schedule(**_SMALL_BATCH | given)
+    epochs = -(-_LEAST_UPDATES // steps_per_epoch(corpus.train, schedule.batch_size))
+    longer = {"epochs": max(schedule.epochs, epochs), "patience": max(schedule.patience, epochs // 3)}
+    return Schedule(**_SMALL_BATCH | longer | given)
 
 
 def _train(build: Build, learner_class: type[Learner], save: Callable[[Any, Path], None]) -> dict[str, Any]:

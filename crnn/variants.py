@@ -27,6 +27,9 @@ class Thresholds:
         max_peak_memory_bytes: resident set of the worker while judging.
         max_log_prob_difference: to the parent, on any line, step and class; None
             where the technique does not promise to compute the same function.
+        max_timed_difference: in log probability between a line's answer in a timed
+            batch and the one that was judged; more than rounding only where a line's
+            answer depends on its batch, as with scales taken at run time.
     """
 
     max_cer: float
@@ -35,6 +38,7 @@ class Thresholds:
     max_multiply_adds: int = 234_000_000
     max_peak_memory_bytes: int = 4_000_000_000
     max_log_prob_difference: float | None = None
+    max_timed_difference: float = 1e-3
 
 
 @dataclass(frozen=True)

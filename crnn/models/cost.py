@@ -114,10 +114,9 @@ def of_onnx(path: Path) -> int:
 
 
 def onnx_parameters(path: Path) -> Iterator[np.ndarray]:
-    """Floating-point tensors that an ONNX graph stores; shapes, axes and scalar constants are no parameters."""
+    """Tensors that an ONNX graph stores, quantized ones too; int64 shapes and axes and scalars are no parameters."""
     import onnx
 
-    floating = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
     for tensor in onnx.load(path).graph.initializer:
-        if tensor.data_type in floating and prod(tensor.dims) > 1:
+        if tensor.data_type != onnx.TensorProto.INT64 and prod(tensor.dims) > 1:
             yield onnx.numpy_helper.to_array(tensor)

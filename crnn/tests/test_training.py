@@ -1,5 +1,7 @@
 """The training loop, on both learners, with a tiny model on a few lines."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from crnn.corpus import Corpus
 from crnn.corpus.lines import Lines
 from crnn.models.config import CRNNConfig
+from crnn.optimize.original import schedule_for
 from crnn.training.batches import augment, steps_per_epoch, training_batches
 from crnn.training.loop import CheckpointError, EarlyStopping, Schedule, fit, validation_cer
 
@@ -88,6 +91,21 @@ class TestSchedule:
         """Zero epochs are an error before any work is done."""
         with pytest.raises(ValueError, match="epochs must be at least 1"):
             Schedule(epochs=0)
+
+    @pytest.mark.parametrize(
+        ("count", "options", "expected"),
+        [
+            (8_000, {}, (12, 64, 2e-3)),
+            (1_600, {}, (25, 16, 1e-3)),
+            (1_600, {"epochs": 3, "batch_size": 32}, (3, 32, 1e-3)),
+            (1_600, {"epochs": None, "name": "torch-original"}, (25, 16, 1e-3)),
+        ],
+    )
+    def test_small_corpora_are_learned_in_small_batches(self, count, options, expected):
+        """Fewer than 8,000 lines: batches of 16, 2,500 updates; what is asked for wins."""
+        schedule = schedule_for(SimpleNamespace(train=range(count)), options)
+
+        assert (schedule.epochs, schedule.batch_size, schedule.peak_learning_rate) == expected
 
 
 class TestEarlyStopping:

@@ -39,7 +39,7 @@ def test_accuracy(benchmark, bench, runner, corpus):
         benchmark.extra_info |= {
             **_interval("cer_difference_to_original", "fraction", *cer_difference(judged, reference)),
             **_interval("ctc_loss_difference_to_original", "nats_per_line", *loss_difference(judged, reference)),
-            "log_prob_difference_to_parent": runner.parent_difference,
+            "log_prob_difference_to_parent_nats": runner.parent_difference,
         }
     else:
         benchmark.extra_info["measured_alone_because"] = alone

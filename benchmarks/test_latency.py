@@ -68,7 +68,7 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
         benchmark.extra_info["measured_alone_because"] = alone
 
     difference = timed_differently(side, runner.judgement.log_probs)
-    benchmark.extra_info["timed_answers_log_prob_difference"] = difference
+    benchmark.extra_info["timed_answers_log_prob_difference_nats"] = difference
     assert difference <= runner.variant.thresholds.max_timed_difference, (
         "timed calls answered other than what was judged"
     )

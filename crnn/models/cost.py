@@ -114,9 +114,13 @@ def of_onnx(path: Path) -> int:
 
 
 def onnx_parameters(path: Path) -> Iterator[np.ndarray]:
-    """Tensors that an ONNX graph stores, quantized ones too; int64 shapes and axes and scalars are no parameters."""
+    """Tensors that an ONNX graph stores, quantized ones too; shapes, axes and scalars are no parameters."""
     import onnx
 
-    for tensor in onnx.load(path).graph.initializer:
-        if tensor.data_type != onnx.TensorProto.INT64 and prod(tensor.dims) > 1:
+    graph = onnx.load(path).graph
+    dequantized = {node.input[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    # Wide integers are shapes and axes, but for the biases of quantized layers.
+    wide = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+    for tensor in graph.initializer:
+        if prod(tensor.dims) > 1 and (tensor.data_type not in wide or tensor.name in dequantized):
             yield onnx.numpy_helper.to_array(tensor)

@@ -103,15 +103,18 @@ def write_test_split(path: Path = SHIPPED) -> str:
     train_labels = {label for _, label, _, _ in _drawn("train", SIZES["train"])}
     rows = []
     temporary = path.with_suffix(".tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-        for index, (jpeg, label, kind, cut) in enumerate(_drawn("test", SIZES["test"])):
-            name = f"{index:04}.jpg"
-            # A fixed date keeps the file, and so its hash, the same.
-            archive.writestr(zipfile.ZipInfo(name), jpeg)
-            rows.append(f"{name}\t{label}\t{kind}\t{cut}\t{int(label in train_labels)}\n")
-        archive.writestr(zipfile.ZipInfo("labels.tsv"), "".join(rows))
-    sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    temporary.replace(path)
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for index, (jpeg, label, kind, cut) in enumerate(_drawn("test", SIZES["test"])):
+                name = f"{index:04}.jpg"
+                # ZipInfo's fixed date keeps the file, and so its hash, the same.
+                archive.writestr(zipfile.ZipInfo(name), jpeg)
+                rows.append(f"{name}\t{label}\t{kind}\t{cut}\t{int(label in train_labels)}\n")
+            archive.writestr(zipfile.ZipInfo("labels.tsv"), "".join(rows))
+        sha256 = hashlib.sha256(temporary.read_bytes()).hexdigest()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     manifest = {
         "columns of labels.tsv": ["file", "label", "kind (0 digits, 1 letters)", "typeface", "label seen in training"],
         "lines": len(rows),

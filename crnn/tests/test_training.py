@@ -1,5 +1,6 @@
 """The training loop, on both learners, with a tiny model on a few lines."""
 
+import errno
 from types import SimpleNamespace
 
 import numpy as np
@@ -200,6 +201,25 @@ class TestLearners:
         split = lines(6, 3)
 
         assert validation_cer(learned, split, ALPHABET, 6) == validation_cer(learned, split, ALPHABET, 1)
+
+
+def test_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    """When the disk fills up in the middle of a checkpoint, the one before stays and no half file is left."""
+    checkpoint, schedule, save, saved = tmp_path / "checkpoint.npz", Schedule(epochs=3, batch_size=4), np.savez, []
+
+    def fill_up(file, **arrays):
+        if saved:
+            file.write(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        saved.append(save(file, **arrays))
+
+    monkeypatch.setattr(np, "savez", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        fit(StubLearner(set()), corpus(), schedule, checkpoint, lambda _: None)
+    monkeypatch.undo()
+
+    assert list(tmp_path.iterdir()) == [checkpoint]
+    assert len(fit(StubLearner(set()), corpus(), schedule, checkpoint, lambda _: None).epochs) == 3
 
 
 def test_checkpoint_of_another_corpus_is_refused(tmp_path):

@@ -124,9 +124,12 @@ def _write(path: Path, state: State, best: State, record: dict[str, object]) -> 
     arrays = {f"now/{key}": value for key, value in state.items()} | {
         f"best/{key}": value for key, value in best.items()
     }
-    with temporary.open("wb") as file:
-        np.savez(file, allow_pickle=False, record=np.array(json.dumps(record)), **arrays)
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, record=np.array(json.dumps(record)), **arrays)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> tuple[State, State, dict]:

@@ -1,4 +1,7 @@
-"""What the harness itself adds to a call, measured with a runtime that does nothing."""
+"""What the suite itself costs: a call of a runtime that does nothing, and collecting."""
+
+import subprocess
+import sys
 
 import pytest
 
@@ -8,6 +11,8 @@ from fixtures.clock import advance, worker_clock
 
 _CALLS = 500
 _MOST_S = 20e-6
+_COLLECTIONS = 5
+_MOST_TO_COLLECT_S = 1.0
 
 
 @pytest.mark.benchmark(timer=worker_clock, group="harness, batch   1")
@@ -28,3 +33,21 @@ def test_harness_overhead(benchmark, corpus):
     benchmark.extra_info |= {"harness_overhead_median_s": overhead, "timed_calls_count": len(seconds)}
 
     assert overhead <= _MOST_S
+
+
+@pytest.mark.benchmark(group="harness, collecting")
+def test_collecting(benchmark, pytestconfig):
+    """``pytest --collect-only -q benchmarks``, the whole process, takes at most a second."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "benchmarks"]
+
+    def collect() -> None:
+        subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, check=True)
+
+    benchmark.pedantic(collect, rounds=_COLLECTIONS, warmup_rounds=1)
+    if benchmark.disabled:
+        return
+    # The least of several: what else runs on the machine only adds to it.
+    fastest = benchmark.stats.stats.min
+    benchmark.extra_info["collecting_min_s"] = fastest
+
+    assert fastest <= _MOST_TO_COLLECT_S

@@ -7,7 +7,6 @@ suite reads a clock to measure a variant.
     python -m crnn.runtimes.worker DESCRIPTOR    # started by process.py, not by hand
 """
 
-import os
 import resource
 import signal
 import sys
@@ -136,5 +135,4 @@ def serve(connection: Connection) -> None:
 if __name__ == "__main__":
     # Ctrl-C is the parent's to handle: it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     serve(Connection(int(sys.argv[1])))

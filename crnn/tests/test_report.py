@@ -142,8 +142,8 @@ class TestBaseline:
         """Every variant of the registry is in it with accuracy, footprint and three latencies."""
         results = json.loads(BASELINES[-1].read_text("utf-8"))
 
-        measured = {benchmark["name"] for benchmark in results["benchmarks"]} - {"test_harness_overhead"}
-        assert measured == {
+        measured = {benchmark["name"] for benchmark in results["benchmarks"]}
+        assert measured >= {
             f"test_{kind}[{name}{suffix}]"
             for name in names()
             for kind, suffixes in (("accuracy", [""]), ("footprint", [""]), ("latency", ["-1", "-32", "-128"]))

@@ -178,6 +178,8 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
             temporary_record.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
             temporary.replace(artifact)
             temporary_record.replace(record_path(artifact))
+            # Only now is what was trained safe elsewhere.
+            work.checkpoint.unlink(missing_ok=True)
         finally:
             temporary.unlink(missing_ok=True)
             temporary_record.unlink(missing_ok=True)

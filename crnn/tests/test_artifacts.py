@@ -32,6 +32,18 @@ def fill_the_disk(build):
     raise OSError(errno.ENOSPC, "No space left on device", str(build.target))
 
 
+def train_and_fill_the_disk(build):
+    """A recipe that trains, and has no space for its result."""
+    build.checkpoint.write_bytes(b"trained")
+    fill_the_disk(build)
+
+
+def train_and_save(build):
+    """A recipe that takes up what was trained."""
+    build.target.write_bytes(build.checkpoint.read_bytes())
+    return {}
+
+
 def be_interrupted(build):
     """A recipe during which Ctrl-C is pressed."""
     build.target.write_bytes(b"half")
@@ -105,6 +117,16 @@ class TestBuild:
             artifacts.build(variant("half", recipe), corpus())
 
         assert files(tmp_path) == []
+
+    def test_checkpoint_outlives_a_failed_save(self, tmp_path):
+        """What was trained is lost only once it is saved: a failed build leaves its checkpoint, a good one does not."""
+        half, whole = variant("half", "train_and_fill_the_disk"), variant("half", "train_and_save")
+        with pytest.raises(OSError, match="No space left"):
+            artifacts.build(half, corpus())
+        left = files(tmp_path)
+        artifacts.build(whole, corpus())
+
+        assert (left, files(tmp_path)) == (["half.npz"], ["half.bin", "half.bin.json"])
 
     def test_two_builds_at_once(self):
         """Processes that want the same artifact at once all end well, with one good file."""

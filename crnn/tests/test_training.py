@@ -158,9 +158,9 @@ class TestLearners:
     def test_same_seed_same_weights(self, framework, tmp_path):
         """Training twice from one seed gives the same weights, bit by bit."""
         schedule, results = Schedule(epochs=2, batch_size=4), []
-        for _ in range(2):
+        for run in range(2):
             trained = learner(framework, schedule)
-            fit(trained, corpus(), schedule, tmp_path / "checkpoint.npz", lambda _: None)
+            fit(trained, corpus(), schedule, tmp_path / f"{run}.npz", lambda _: None)
             results.append(weights(trained))
 
         assert np.array_equal(*results)
@@ -177,10 +177,10 @@ class TestLearners:
                     raise Interrupted
 
             try:
-                fit(trained, corpus(), schedule, tmp_path / "checkpoint.npz", say)
+                fit(trained, corpus(), schedule, tmp_path / f"{interrupt_after}.npz", say)
             except Interrupted:
                 trained = learner(framework, schedule)
-                fit(trained, corpus(), schedule, tmp_path / "checkpoint.npz", lambda _: None)
+                fit(trained, corpus(), schedule, tmp_path / f"{interrupt_after}.npz", lambda _: None)
             results.append(weights(trained))
 
         assert np.array_equal(*results)

@@ -150,8 +150,8 @@ def fit(
     """Train, validating after each epoch, and leave the best weights in the learner.
 
     After each epoch everything is in ``checkpoint``: a run that finds one of the
-    same schedule and corpus goes on where it stopped, to the same weights. It is
-    removed at the end.
+    same schedule and corpus goes on where it stopped, to the same weights. It stays:
+    whoever saves the model removes it afterwards.
 
     Raises:
         CheckpointError: the checkpoint belongs to another schedule or corpus.
@@ -191,5 +191,4 @@ def fit(
         say(f"epoch {epoch + 1:3}  loss {np.mean(losses):8.4f}  validation CER {cer:.4f}  {seconds:.0f} s")
     learner.restore(best)
     history.best_epoch = stopping.best_epoch + 1
-    checkpoint.unlink(missing_ok=True)
     return history

@@ -37,6 +37,8 @@ class Runtime(noop_runtime.Runtime):
                 answers += 5
             case "answers another shape":
                 return answers[:, :-1]
+            case "strays from its parent":
+                answers[:, :, :2] += np.log([[[1.0002, 0.9998]]])
             case "answers otherwise when timed" if self._calls > 1:
                 answers[:, :, :2] += np.log([[[1.5, 0.5]]])
         return answers

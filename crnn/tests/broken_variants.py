@@ -51,6 +51,9 @@ variants.VARIANTS = (
         )
     ),
     replace(_noop("child-of-crashes"), parent="crashes"),
+    replace(
+        _noop("strays", replace(_FREE, max_log_prob_difference=1e-4), fault="strays from its parent"), parent="sound"
+    ),
     _noop("misses-its-threshold", Thresholds(max_cer=0.5, parameters=1, max_bytes=1)),
     Variant(
         "lacks-its-framework",

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from crnn.corpus.lines import HEIGHT, KINDS, WIDTH, Corpus, CorpusError, Lines, content_hash, kind_of, label_faults
+from crnn.corpus.synthetic import NAME as FIELD
 
 _ICDAR_ROW = re.compile(r'(?P<file>[^,]+),\s*"(?P<text>.*)"')
 
@@ -178,4 +179,7 @@ def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
     train, validation, test = (lines.take(np.flatnonzero(splits == name)) for name in ("train", "validation", "test"))
     if not len(test):
         raise CorpusError(f"corpus {folder}: none of its {len(lines)} lines fell into the test split; it takes more")
-    return Corpus(folder.resolve().name, alphabet, content_hash(lines), test, lambda: (train, validation))
+    # The field corpus' name stands for the shipped artifacts and thresholds: no other corpus may bear it.
+    name = folder.resolve().name
+    name = f"own-{name}" if name == FIELD else name
+    return Corpus(name, alphabet, content_hash(lines), test, lambda: (train, validation))

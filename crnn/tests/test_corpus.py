@@ -166,6 +166,14 @@ class TestForms:
         assert corpus.alphabet == "12Я"
         assert set(corpus.train.kinds) == {LETTERS}
 
+    def test_folder_called_field_is_not_the_field_corpus(self, tmp_path):
+        """A user's folder of that name does not get at the shipped artifacts and thresholds."""
+        folder = tmp_path / "field"
+        folder.mkdir()
+        write_tsv(folder, [(name, "1") for name in write_images(folder, 60)])
+
+        assert self.check(folder, 60).name == "own-field"
+
     def test_icdar(self, tmp_path):
         """``file, "text"``, where the text may hold commas and quotes."""
         names = write_images(tmp_path, 60, name="word_{}.png")

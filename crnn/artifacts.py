@@ -26,6 +26,9 @@ SHIPPED = Path(__file__).parents[1] / "fixtures" / "artifacts"
 # Distributions whose version a record keeps; a conversion made by others is made anew.
 _TOOLS = ("torch", "tensorflow", "tf_keras", "onnx", "onnxscript", "onnxoptimizer", "onnxsim", "tf2onnx", "numpy")
 
+# What is checked before an artifact is used.
+_RECORDED = {"sha256", "corpus_sha256", "parent_sha256", "recipe_sha256", "versions"}
+
 
 class ArtifactError(RuntimeError):
     """An artifact that is missing, corrupt or stale; the message names the file and the way out."""
@@ -67,8 +70,10 @@ def verified_record(artifact: Path) -> dict[str, Any]:
         raise ArtifactError(f"{error.filename} is missing") from None
     except json.JSONDecodeError as error:
         raise ArtifactError(f"{record_path(artifact)} is corrupt: {error}") from None
-    if actual != record.get("sha256"):
-        raise ArtifactError(f"{artifact} is corrupt: SHA-256 {actual}, recorded {record.get('sha256')}")
+    if not isinstance(record, dict) or not record.keys() >= _RECORDED:
+        raise ArtifactError(f"{record_path(artifact)} is corrupt: it lacks what a record holds")
+    if actual != record["sha256"]:
+        raise ArtifactError(f"{artifact} is corrupt: SHA-256 {actual}, recorded {record['sha256']}")
     return record
 
 

@@ -155,10 +155,11 @@ class TestFind:
         with pytest.raises(ArtifactError, match=r"one\.bin is corrupt: SHA-256"):
             artifacts.find(variants.get("one"), corpus())
 
-    def test_corrupt_record(self):
-        """So is a record that is no JSON."""
+    @pytest.mark.parametrize("content", ["{", "{}", "[]"])
+    def test_corrupt_record(self, content):
+        """So is a record that is no JSON, or not a record."""
         path = artifacts.build(variants.get("one"), corpus())
-        artifacts.record_path(path).write_text("{")
+        artifacts.record_path(path).write_text(content)
 
         with pytest.raises(ArtifactError, match=r"one\.bin\.json is corrupt"):
             artifacts.find(variants.get("one"), corpus())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from crnn.compact import pack
 from crnn.corpus.synthetic import NAME, unseen_typeface
 from crnn.evaluate import cer_difference, loss_difference
 from fixtures.clock import advance, worker_clock
@@ -28,6 +29,10 @@ def test_accuracy(benchmark, bench, runner, corpus):
         "characters_count": int(judged.characters.sum()),
         "cer_unseen_labels_fraction": judged.cer_of(~corpus.test.seen),
         "unseen_labels_count": int(np.sum(~corpus.test.seen)),
+        # What a later run is compared with, line by line.
+        "line_edits": pack(judged.edits.astype(np.uint16)),
+        "line_characters": pack(judged.characters.astype(np.uint16)),
+        "line_losses_nats": pack(judged.losses.astype(np.float32)),
     }
     if corpus.name == NAME:
         unseen = unseen_typeface(corpus.test)

@@ -1,9 +1,11 @@
-"""``python -m crnn``: train, build, list, report.
+"""``python -m crnn``: train, build, list, report, compare, baseline.
 
 python -m crnn list
 python -m crnn train --framework torch
 python -m crnn build ort-torch2onnx --corpus my/lines
 python -m crnn report results.json
+python -m crnn compare old.json new.json --gate latency=3%
+python -m crnn baseline promote new.json
 """
 
 import argparse
@@ -13,12 +15,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pytest_benchmark.utils import get_machine_id
+
 from crnn import artifacts, report, variants
 from crnn.artifacts import ArtifactError
 from crnn.corpus import CorpusError, open_corpus
 from crnn.corpus.synthetic import SHIPPED, write_test_split
+from crnn.gate import summary
+from crnn.gate.limits import Limit, LimitError, parse
+from crnn.gate.runs import PINNED, ROLLING, RunError, compare_runs, faults, promote, read
+from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.training.loop import CheckpointError
 
+# Where pytest-benchmark keeps the runs of this kind of machine.
+_BASELINES = Path(__file__).parents[1] / "fixtures" / "baselines" / get_machine_id()
 _ORIGINALS = {"torch": "torch-original", "keras": "tf-original"}
 
 # Training allocates and frees the same large tensors at every step. By default glibc returns
@@ -77,6 +87,38 @@ def _report(arguments: argparse.Namespace) -> None:
         raise report.ReportError(f"{arguments.results}: {error}") from None
 
 
+def _limits(text: str) -> dict[str, Limit]:
+    try:
+        return parse(text)
+    except LimitError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    verdicts = compare_runs(read(arguments.old), read(arguments.new), arguments.gate)
+    if arguments.gate_report:
+        title = f"{arguments.new.name} against {arguments.old.name}"
+        arguments.gate_report.write_text(summary.markdown(verdicts, title), "utf-8")
+    print("\n".join(summary.plain(verdicts)))
+    return status(verdicts)
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    run, folder = read(arguments.results), arguments.folder
+    names = [ROLLING] if (folder / PINNED).exists() and not arguments.pin else [ROLLING, PINNED]
+    if (old := folder / ROLLING).exists():
+        print(f"against {old}:")
+        print("\n".join(summary.plain(compare_runs(read(old), run, {}))))
+    if found := faults(run):
+        print("\n".join([f"{run.path} is not fit to be a baseline:", *found]), file=sys.stderr)
+        if not arguments.anyway:
+            print("nothing was written; --anyway makes it one all the same", file=sys.stderr)
+            return 1
+    for path in promote(run, folder, names):
+        print(f"wrote {path}")
+    return 0
+
+
 def _draw_corpus(_: argparse.Namespace) -> None:
     print(f"{SHIPPED}  SHA-256 {write_test_split()}")
 
@@ -105,6 +147,22 @@ def _parser() -> argparse.ArgumentParser:
     table = commands.add_parser("report", help="print the table of a benchmark JSON as Markdown")
     table.add_argument("results", type=Path, metavar="RESULTS.json")
     table.set_defaults(run=_report)
+    comparison = commands.add_parser(
+        "compare", help="the gate's verdicts on two benchmark JSONs; exit status as pytest's"
+    )
+    comparison.add_argument("old", type=Path, metavar="OLD.json")
+    comparison.add_argument("new", type=Path, metavar="NEW.json")
+    comparison.add_argument("--gate", type=_limits, default={}, metavar="LIMITS", help="such as latency=5%%,cer=0.1pp")
+    comparison.add_argument("--gate-report", type=Path, metavar="FILE", help="write the verdicts as Markdown")
+    comparison.set_defaults(run=_compare)
+    baseline = commands.add_parser("baseline", help="what runs are compared with")
+    actions = baseline.add_subparsers(required=True, metavar="ACTION")
+    promotion = actions.add_parser("promote", help="make a saved run the baseline; says what changes")
+    promotion.add_argument("results", type=Path, metavar="RUN.json")
+    promotion.add_argument("--pin", action="store_true", help="the pinned baseline too, from which creep counts")
+    promotion.add_argument("--anyway", action="store_true", help="even a run with failures, or a --quick one")
+    promotion.add_argument("--folder", type=Path, default=_BASELINES, metavar="DIR", help=f"{_BASELINES} by default")
+    promotion.set_defaults(run=_promote)
     draw = commands.add_parser("draw-corpus", help="draw the shipped test split again")
     draw.set_defaults(run=_draw_corpus)
     return parser
@@ -114,14 +172,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; what is wrong is one line on standard error and exit status 1."""
     parsed = _parser().parse_args(arguments)
     try:
-        parsed.run(parsed)
+        return parsed.run(parsed) or 0
+    except RunError as error:
+        print(f"cannot compare: {error}", file=sys.stderr)
+        return INCOMPARABLE_STATUS
     except (ArtifactError, CorpusError, LookupError, CheckpointError, report.ReportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted; the same command goes on after the last finished epoch", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from crnn.corpus.lines import TIME_STEPS, Lines
 from crnn.text import BLANK, best_path, edits, encode
 
 RESAMPLES = 5_000
-_CONFIDENCE = 0.95
+_TAIL = 0.025  # at each end of a 95 % interval
 _SEED = 2026
 
 
@@ -140,10 +140,25 @@ def _resampled(values: np.ndarray) -> np.ndarray:
     return _resamples(len(values)) @ values
 
 
-def _interval(samples: np.ndarray) -> tuple[float, float]:
-    tail = (1 - _CONFIDENCE) / 2
+def _interval(samples: np.ndarray, tail: float = _TAIL) -> tuple[float, float]:
     low, high = np.quantile(samples, [tail, 1 - tail])
     return float(low), float(high)
+
+
+def paired_difference(
+    after: np.ndarray, before: np.ndarray, weights: np.ndarray, tail: float
+) -> tuple[float, tuple[float, float]]:
+    """Difference of two weighted means over the same lines, and its paired bootstrap interval.
+
+    Args:
+        after: (N,), such as the edits of each line.
+        before: (N,), of the same lines.
+        weights: (N,), such as the lines' reference characters; ones for a plain mean.
+        tail: probability left out at each end.
+    """
+    change = after.astype(float) - before
+    differences = _resampled(change) / _resampled(weights)
+    return float(change.sum() / weights.sum()), _interval(differences, tail)
 
 
 def cer_difference(variant: Judgement, reference: Judgement) -> tuple[float, tuple[float, float]]:
@@ -151,15 +166,12 @@ def cer_difference(variant: Judgement, reference: Judgement) -> tuple[float, tup
 
     Both are resampled over the same lines, so what makes a line hard for both cancels out.
     """
-    characters = _resampled(variant.characters)
-    differences = _resampled(variant.edits - reference.edits) / characters
-    return variant.cer - reference.cer, _interval(differences)
+    return paired_difference(variant.edits, reference.edits, variant.characters, _TAIL)
 
 
 def loss_difference(variant: Judgement, reference: Judgement) -> tuple[float, tuple[float, float]]:
     """Mean CTC loss of the variant less that of the reference, with its paired 95 % bootstrap interval."""
-    differences = _resampled(variant.losses - reference.losses) / len(variant.losses)
-    return variant.loss - reference.loss, _interval(differences)
+    return paired_difference(variant.losses, reference.losses, np.ones(len(variant.losses)), _TAIL)
 
 
 def largest_difference(one: np.ndarray, other: np.ndarray) -> float:

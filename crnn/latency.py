@@ -14,7 +14,6 @@ import numpy as np
 
 from crnn.runtimes.process import WorkerProcess
 
-_BLOCK_S = 0.08
 _MOST_CALLS = 25
 _MOST_WARMUP_CALLS = 500
 # Percentiles are shown where a sample of this size holds one value beyond them with 95 % confidence.
@@ -28,10 +27,14 @@ class Plan:
     Attributes:
         warmup_s: seconds of untimed calls before the first block; at least two calls, 500 at most.
         pairs: blocks of each of the two workers; six is the least that gives a 95 % interval.
+        block_s: seconds that a block of short calls takes.
+        settles: whether a block waits until its worker's thread pool has stopped spinning.
     """
 
     warmup_s: float
     pairs: int
+    block_s: float = 0.08
+    settles: bool = True
 
 
 FULL = Plan(warmup_s=1.0, pairs=12)
@@ -56,7 +59,7 @@ class Side:
     answers: dict[int, np.ndarray] = field(default_factory=dict)
     _line: int = 0
 
-    def warm_up(self, seconds: float) -> None:
+    def warm_up(self, seconds: float, block_s: float) -> None:
         """Call until the seconds are used up, 500 times at most; decide how many calls make a block."""
         [self.first_call_s], _ = self.worker.ask("time", self.batch_size, 0, 1)
         spent: list[float] = []
@@ -67,9 +70,9 @@ class Side:
             calls = max(1, min(left, len(spent), _MOST_CALLS))
             spent += self.worker.ask("time", self.batch_size, 0, calls)[0]
         self.warmup_calls = len(spent) + 1
-        self.calls_per_block = min(max(1, round(_BLOCK_S / float(np.median(spent)))), _MOST_CALLS)
+        self.calls_per_block = min(max(1, round(block_s / float(np.median(spent)))), _MOST_CALLS)
 
-    def run_block(self) -> list[float]:
+    def run_block(self, settles: bool = True) -> list[float]:
         """One block on the next lines; a leading untimed call where the other worker could have cooled the caches."""
         rewarm = self.calls_per_block > 1
         seconds, answers = self.worker.ask("time", self.batch_size, self._line, self.calls_per_block + rewarm)
@@ -77,14 +80,15 @@ class Side:
             self.answers[self._line + index * self.batch_size] = answer
         self._line += len(answers) * self.batch_size
         self.blocks.append(seconds[rewarm:])
-        self.worker.ask("settle")
+        if settles:
+            self.worker.ask("settle")
         return self.blocks[-1]
 
 
 def warm_up(sides: Sequence[Side], plan: Plan) -> None:
     """Warm up each side, one after the other, the others idle."""
     for side in sides:
-        side.warm_up(plan.warmup_s)
+        side.warm_up(plan.warmup_s, plan.block_s)
         side.worker.ask("settle")
 
 
@@ -92,7 +96,7 @@ def paired_blocks(sides: Sequence[Side], plan: Plan) -> Iterator[list[float]]:
     """Measure warmed-up sides in alternation; yields the calls of the first side, block by block."""
     for pair in range(plan.pairs):
         for side in sides if pair % 2 == 0 else reversed(sides):
-            side.run_block()
+            side.run_block(plan.settles)
         yield sides[0].blocks[-1]
 
 

@@ -30,6 +30,8 @@ class Thresholds:
         max_timed_difference: in log probability between a line's answer in a timed
             batch and the one that was judged; more than rounding only where a line's
             answer depends on its batch, as with scales taken at run time.
+        gate: limits of this variant's own for changes from a baseline, such as
+            ``{"latency": "8%"}``; see ``crnn/gate/limits.py``.
     """
 
     max_cer: float
@@ -39,6 +41,7 @@ class Thresholds:
     max_peak_memory_bytes: int = 4_000_000_000
     max_log_prob_difference: float | None = None
     max_timed_difference: float = 1e-3
+    gate: "Mapping[str, str]" = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,12 @@ class Runtime(ABC):
     requires: ClassVar[tuple[str, ...]] = ()
     """Modules that have to be installed."""
 
+    anchor: ClassVar[str] = "crnn.runtimes.anchors.onnx_anchor"
+    """The fixed workload that drifts as this engine does, see ``crnn/runtimes/anchors``."""
+
+    threads: int | None = None
+    """How many threads to compute with; None: as many as the engine takes by default. Set before ``load``."""
+
     @abstractmethod
     def load(self, path: Path, device: str, **options: Any) -> None:
         """Make ready to be called.

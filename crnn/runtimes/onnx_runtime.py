@@ -21,18 +21,18 @@ class Runtime(base.Runtime):
         """See the base class; takes no options."""
         import onnxruntime
 
-        from crnn.models import cost
-
         if device == "auto":
             offered = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
             device = "cuda" if offered and base.cuda_present() else "cpu"
         self._onnxruntime, self._path = onnxruntime, path
-        self._session = onnxruntime.InferenceSession(str(path), providers=_PROVIDERS[device])
+        settings = onnxruntime.SessionOptions()
+        if self.threads:
+            settings.intra_op_num_threads = settings.inter_op_num_threads = self.threads
+        self._session = onnxruntime.InferenceSession(str(path), settings, providers=_PROVIDERS[device])
         # What is offered need not be there: only the session itself tells what it runs on.
         self._provider = self._session.get_providers()[0]
         if device == "cuda" and self._provider != "CUDAExecutionProvider":
             raise RuntimeError("--device cuda: ONNX Runtime cannot start its CUDA provider")
-        self._multiply_adds = cost.of_onnx(path)
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class."""
@@ -46,12 +46,14 @@ class Runtime(base.Runtime):
 
     def multiply_adds(self) -> int:
         """See the base class."""
-        return self._multiply_adds
+        from crnn.models import cost
+
+        return cost.of_onnx(self._path)
 
     def describe(self) -> dict[str, str | int]:
         """See the base class; by default a session takes a thread a core."""
         return {
             "engine": f"ONNX Runtime {self._onnxruntime.__version__}",
             "device": self._provider,
-            "threads": os.cpu_count() or 1,
+            "threads": self.threads or os.cpu_count() or 1,
         }

@@ -1,11 +1,13 @@
 """The parent's side of a worker: start it, ask it, notice when it dies."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -24,25 +26,31 @@ class WorkerProcess:
     Use it as a context manager, or call ``stop``.
     """
 
-    def __init__(self, name: str, limit_s: float = 300.0) -> None:
+    def __init__(
+        self, name: str, limit_s: float = 300.0, root: Path = _ROOT, environment: Mapping[str, str] | None = None
+    ) -> None:
         """Start it.
 
         Args:
             name: the variant's, for messages.
             limit_s: seconds after which a request counts as hung.
+            root: the checkout whose code it runs.
+            environment: variables to set for it.
         """
         self.name, self._limit_s = name, limit_s
         self._dead: str | None = None
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as the worker
         ours, theirs = socket.socketpair()
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "crnn.runtimes.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | dict(environment or {}),
+            # With -m the working directory comes first on the path: the code has to be that checkout's.
+            cwd=root,
         )
         theirs.close()
         self._connection = Connection(ours.detach())
@@ -63,10 +71,25 @@ class WorkerProcess:
         Raises:
             WorkerError: it raised, died, or gave no answer in time; the latter two end it.
         """
+        self.begin(method, *arguments)
+        return self.finish()
+
+    def begin(self, method: str, *arguments: Any) -> None:
+        """Send a request without waiting, so that others can start meanwhile; ``finish`` gives its answer.
+
+        Raises:
+            WorkerError: it is dead.
+        """
         if self._dead:
             raise WorkerError(f"{self.name}: its worker died earlier: {self._dead}")
-        try:
+        self._asked = method
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # finish tells how it ended
             self._connection.send((method, arguments))
+
+    def finish(self) -> Any:
+        """The answer to what ``begin`` sent; raises what ``ask`` does."""
+        method = self._asked
+        try:
             if not self._connection.poll(self._limit_s):
                 self._process.kill()
                 self._fail(f"no answer to {method!r} within {self._limit_s:g} s; it was killed")
@@ -76,6 +99,15 @@ class WorkerProcess:
         if answer[0] == "error":
             raise WorkerError(f"{self.name}: {answer[1]}\n{answer[2]}")
         return answer[1]
+
+    def pin(self, core: int) -> bool:
+        """Run all of its threads, and those to come, on one core; False where the system cannot."""
+        if not hasattr(os, "sched_setaffinity"):
+            return False
+        for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # a thread that has just ended
+                os.sched_setaffinity(int(thread.name), {core})
+        return True
 
     def _exit_in_words(self) -> str:
         code = self._process.wait()

@@ -14,6 +14,7 @@ class Runtime(base.Runtime):
     """Runs a ``.keras`` artifact as one graph, traced once for any batch size."""
 
     requires = ("tensorflow", "tf_keras")
+    anchor = "crnn.runtimes.anchors.tensorflow_anchor"
 
     def load(self, path: Path, device: str, **options: Any) -> None:
         """See the base class.
@@ -25,14 +26,16 @@ class Runtime(base.Runtime):
         """
         if device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-        from crnn.models import cost, keras_crnn
+        from crnn.models import keras_crnn
 
         self._tf = keras_crnn.tf
+        if self.threads:
+            self._tf.config.threading.set_intra_op_parallelism_threads(self.threads)
+            self._tf.config.threading.set_inter_op_parallelism_threads(self.threads)
         self._devices = self._tf.config.list_physical_devices("GPU")
         if device == "cuda" and not self._devices:
             raise RuntimeError("--device cuda: TensorFlow finds no CUDA device")
         self._model = keras_crnn.load(path)
-        self._multiply_adds = cost.of_keras(self._model)
         self._serve = keras_crnn.serving_function(self._model, **options)
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -45,7 +48,9 @@ class Runtime(base.Runtime):
 
     def multiply_adds(self) -> int:
         """See the base class."""
-        return self._multiply_adds
+        from crnn.models import cost
+
+        return cost.of_keras(self._model)
 
     def describe(self) -> dict[str, str | int]:
         """See the base class; TensorFlow says 0 for as many threads as cores."""

@@ -1,5 +1,6 @@
 """PyTorch, eager."""
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,22 @@ class Runtime(base.Runtime):
     """Runs a ``.pt`` artifact module by module, without autograd."""
 
     requires = ("torch",)
+    anchor = "crnn.runtimes.anchors.torch_anchor"
 
     def load(self, path: Path, device: str, **options: Any) -> None:
         """See the base class; takes no options."""
         import torch
 
-        from crnn.models import cost, torch_crnn
+        from crnn.models import torch_crnn
 
+        if self.threads:
+            torch.set_num_threads(self.threads)
         if device == "cuda" and not torch.cuda.is_available():
             raise RuntimeError("--device cuda: PyTorch finds no CUDA device")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._torch, self._device = torch, torch.device(device)
-        model = torch_crnn.load(path)
-        self._multiply_adds = cost.of_torch(model)
-        self._model = torch_crnn.LogProbabilities(model).to(self._device).eval()
+        self._model = torch_crnn.LogProbabilities(torch_crnn.load(path)).to(self._device).eval()
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class; the copy back to the host waits for the device."""
@@ -42,7 +44,9 @@ class Runtime(base.Runtime):
 
     def multiply_adds(self) -> int:
         """See the base class."""
-        return self._multiply_adds
+        from crnn.models import cost
+
+        return cost.of_torch(copy.deepcopy(self._model.model).cpu())
 
     def describe(self) -> dict[str, str | int]:
         """See the base class."""

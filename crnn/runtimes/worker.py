@@ -57,10 +57,13 @@ class Worker:
     _images: np.ndarray
     _kinds: np.ndarray
 
-    def load(self, runtime: str, path: str, device: str, options: dict[str, Any]) -> dict[str, Any]:
+    def load(
+        self, runtime: str, path: str, device: str, options: dict[str, Any], threads: int | None = None
+    ) -> dict[str, Any]:
         """Load the artifact; its seconds, imports included, and what runs it."""
         start = time.perf_counter()
         self._runtime = runtime_class(runtime)()
+        self._runtime.threads = threads
         self._runtime.load(Path(path), device, **options)
         return {"load_s": time.perf_counter() - start} | self._runtime.describe()
 

@@ -1,0 +1,80 @@
+"""Measure pairs of fresh processes by the hundred, to learn what the gate's verdicts are worth.
+
+    python benchmarks/evidence/collect.py --out pairs.csv --variants ort-torch2onnx-optimized --count 700
+
+Rows are appended as they are measured: variant, planted share, load, core, unix time, order, ratio.
+A file named ``pause`` beside the output holds it between two pairs.
+"""
+
+import argparse
+import csv
+import itertools
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from crnn import artifacts, process_pairs, variants
+from crnn.corpus import open_corpus
+from crnn.process_pairs import Workload
+from crnn.runtimes.base import runtime_class
+
+# Half a second of work, half a second of rest, on one core.
+_LOAD = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+while True:
+    until = time.monotonic() + 0.5
+    while time.monotonic() < until:
+        sum(range(10_000))
+    time.sleep(0.5)
+"""
+
+
+def _workloads(variant: variants.Variant, share: float) -> list[Workload]:
+    """The variant, slowed by a busy wait if asked for, and its anchor."""
+    artifact, runtime, options = str(artifacts.find(variant, open_corpus(None))), variant.runtime, {}
+    if share:
+        runtime, options = "crnn.tests.slowed_runtime", {"engine": variant.runtime, "share": share}
+    anchor = runtime_class(variant.runtime).anchor
+    return [Workload(variant.name, runtime, artifact, options), Workload("anchor", anchor)]
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--variants", required=True, help="parted by commas; measured in turn")
+    parser.add_argument("--shares", default="0", help="planted slowdowns, such as 0.05,0.10; measured in turn")
+    parser.add_argument("--count", type=int, required=True, help="pairs of each")
+    parser.add_argument("--core", type=int, help="instead of the last one")
+    parser.add_argument("--load", action="store_true", help="load the other core half of the time")
+    arguments = parser.parse_args()
+    core = process_pairs.gate_core() if arguments.core is None else arguments.core
+    process_pairs.gate_core = lambda: core
+    lines = open_corpus(None).test.take(range(256))
+    shares = [float(share) for share in arguments.shares.split(",")]
+    chosen = [variants.get(name) for name in arguments.variants.split(",")]
+    kinds = [(variant, share, _workloads(variant, share)) for variant in chosen for share in shares]
+    load = None
+    if arguments.load:
+        other = min(os.sched_getaffinity(0) - {core})
+        load = subprocess.Popen([sys.executable, "-c", _LOAD, str(other)])
+    try:
+        with arguments.out.open("a", newline="", encoding="ascii") as file:
+            rows = csv.writer(file)
+            for order, (variant, share, workloads) in itertools.product(range(arguments.count), kinds):
+                while arguments.out.with_name("pause").exists():
+                    time.sleep(1)
+                pair = process_pairs.measure(workloads, lines, 1, order=order)
+                loaded = "half" if load else "none"
+                rows.writerow([variant.name, share, loaded, core, int(time.time()), order % 2, f"{pair.ratio:.5f}"])
+                file.flush()
+    finally:
+        if load:
+            load.kill()
+
+
+if __name__ == "__main__":
+    main()

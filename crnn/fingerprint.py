@@ -1,0 +1,79 @@
+"""What a latency depends on beside the code: it is saved with a run, and latencies of unlike machines are refused.
+
+Nothing in it changes by itself: no frequency of the moment, no free memory, no host name.
+"""
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crnn import __version__
+
+_RUNTIMES = ("torch", "tensorflow", "tf_keras", "onnxruntime", "onnxruntime-gpu", "numpy")
+# What pools and kernels obey when they are set.
+_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
+             "TF_NUM_INTEROP_THREADS", "TF_ENABLE_ONEDNN_OPTS", "KMP_AFFINITY", "GLIBC_TUNABLES")  # fmt: skip
+
+
+def _read(path: str) -> str | None:
+    try:
+        return Path(path).read_text("utf-8", errors="replace").strip()
+    except OSError:
+        return None
+
+
+def _accelerator() -> str | None:
+    """Model and driver of the first CUDA device, from the driver's own files."""
+    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    driver = (_read("/proc/driver/nvidia/version") or "").splitlines()
+    if not cards:
+        return None
+    model = next((row for row in (_read(str(cards[0])) or "").splitlines() if row.startswith("Model")), "unknown")
+    return f"{' '.join(model.split())}; {driver[0] if driver else 'driver unknown'}"
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _cpu_model() -> str:
+    rows = (_read("/proc/cpuinfo") or "").splitlines()
+    # Family, model and stepping too: virtual machines name a whole generation alike.
+    keys = ("model name", "cpu family", "model", "stepping")
+    found = {name.strip(): value.strip() for name, _, value in (row.partition(":") for row in rows)}
+    return ", ".join(found[key] for key in keys if key in found) or platform.processor()
+
+
+def fingerprint() -> dict[str, Any]:
+    """Of this machine and this environment."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return {
+        "cpu": _cpu_model(),
+        "architecture": platform.machine(),
+        "system": platform.system(),
+        "cores": len(cores),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        "accelerator": _accelerator(),
+        "settings": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
+        "python": platform.python_version(),
+        "versions": {name: version for name in _RUNTIMES if (version := _version(name))},
+        "suite": __version__,
+    }
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The fields that differ, each with both values, such as ``cores (2, 4)``; inner fields by their path."""
+    found = []
+    for name in sorted(one.keys() | other.keys()):
+        before, after = one.get(name), other.get(name)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differing(before, after, f"{prefix}{name}.")
+        elif before != after:
+            found.append(f"{prefix}{name} ({before}, {after})")
+    return found

@@ -1,0 +1,56 @@
+"""Verdicts for the reader: the terminal and a CI's job summary show the same rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from crnn.gate.sequential import SAME
+from crnn.gate.verdicts import NEW, Verdict
+
+_HEADINGS = ("verdict", "measurement", "benchmark", "before", "after", "change", "baseline")
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    change = "; ".join(filter(None, (verdict.change, verdict.reason))) or "-"
+    cells = (verdict.before or "-", verdict.after or "-", change)
+    return (verdict.word, verdict.measure, verdict.test.rpartition("::")[2], *cells, verdict.baseline)
+
+
+def counts(verdicts: Sequence[Verdict]) -> str:
+    """Such as ``1 slower, 41 same``, failures first."""
+    words = Counter(verdict.word for verdict in sorted(verdicts, key=lambda verdict: -verdict.status))
+    return ", ".join(f"{count} {word}" for word, count in words.items()) or "nothing to compare"
+
+
+def hint(verdicts: Sequence[Verdict]) -> str:
+    """What to do about a gain or something new; empty where there is neither."""
+    if any(verdict.word not in (SAME,) for verdict in verdicts if not verdict.status):
+        return "Gains and new measurements pass; to hold them, promote a run: python -m crnn baseline promote RUN.json"
+    return ""
+
+
+def plain(verdicts: Sequence[Verdict]) -> list[str]:
+    """Lines for a terminal: all that is not the same, then the counts."""
+    shown = [verdict for verdict in verdicts if verdict.word not in (SAME, NEW)]
+    rows = [_HEADINGS, *map(_row, shown)] if shown else []
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, counts(verdicts), *filter(None, [hint(verdicts)])]
+
+
+def markdown(verdicts: Sequence[Verdict], title: str) -> str:
+    """For a job summary: what failed, what changed, everything folded away below."""
+
+    def table(rows: Sequence[Verdict]) -> list[str]:
+        cells = [_HEADINGS, ["---"] * len(_HEADINGS), *map(_row, rows)]
+        return [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in cells]
+
+    lines = [f"## {title}", "", counts(verdicts), ""]
+    if failed := [verdict for verdict in verdicts if verdict.status]:
+        lines += ["### Failed", "", *table(failed), ""]
+    if changed := [verdict for verdict in verdicts if not verdict.status and verdict.word not in (SAME, NEW)]:
+        lines += ["### Changed for the better", "", *table(changed), ""]
+    if text := hint(verdicts):
+        lines += [text, ""]
+    if verdicts:
+        lines += ["<details><summary>All</summary>", "", *table(verdicts), "", "</details>", ""]
+    return "\n".join(lines)

@@ -1,0 +1,196 @@
+"""The gate's arithmetic: limits, intervals, sequential measuring."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.gate import sequential
+from crnn.gate.intervals import ratio_interval
+from crnn.gate.limits import DEFAULTS, Limit, LimitError, limits_of, parse
+from crnn.gate.sequential import BETTER, SAME, UNCLEAR, WORSE, Pairs, Reference, decide, measure
+from crnn.gate.verdicts import MEASURES
+
+RATIOS = st.lists(st.floats(0.9, 1.1), min_size=3, max_size=8)
+
+
+class TestLimits:
+    def test_parses_fractions_and_units(self):
+        """Limits may be fractions of a percent, percentage points, or off."""
+        assert parse("latency=2.5%, cer=0.1pp,memory=off") == {
+            "latency": Limit(2.5, "%"),
+            "cer": Limit(0.1, "pp"),
+            "memory": Limit(None),
+        }
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("speed=5%", "no measurement 'speed'; there are: latency"),
+            ("latency=fast", "expected a number"),
+            ("latency", "expected a number"),
+            ("latency=-5%", "expected a number"),
+            ("latency=0%", "above zero"),
+            ("latency=0.1pp", "percentage points are for cer"),
+        ],
+    )
+    def test_refuses_what_it_cannot_read(self, text, message):
+        """A limit that cannot be read is an error that says what is expected."""
+        with pytest.raises(LimitError, match=message):
+            parse(text)
+
+    def test_the_command_line_goes_over_the_registry_and_that_over_the_defaults(self):
+        """Each limit comes from the most particular place that names it."""
+        limits = limits_of({"latency": "8%", "bytes": "2%"}, {"bytes": Limit(3, "%")})
+
+        assert (limits["latency"], limits["bytes"], limits["cer"]) == (
+            Limit(8, "%"),
+            Limit(3, "%"),
+            DEFAULTS["cer"],
+        )
+
+    @pytest.mark.parametrize(
+        ("limit", "before", "allowed"),
+        [(Limit(5, "%"), 200, 10), (Limit(0.1, "pp"), 0.5, 0.001), (Limit(3), 7, 3), (Limit(None), 7, float("inf"))],
+    )
+    def test_allows_in_the_measurement_s_own_unit(self, limit, before, allowed):
+        """A limit becomes a change of the value."""
+        assert limit.allowed(before) == pytest.approx(allowed)
+
+    def test_every_measure_has_a_default(self):
+        """Nothing is measured that no limit judges."""
+        assert {measure.name for measure in MEASURES} == set(DEFAULTS)
+
+
+class TestIntervals:
+    @given(RATIOS, RATIOS, st.floats(0.5, 2))
+    def test_scaling_both_sides_changes_nothing(self, after, before, factor):
+        """A machine that is slower by a factor today gives the same answer."""
+        scaled = ratio_interval([factor * ratio for ratio in after], [factor * ratio for ratio in before], 0.005)
+
+        assert scaled == pytest.approx(ratio_interval(after, before, 0.005))
+
+    @given(RATIOS, RATIOS)
+    def test_holds_the_ratio_of_the_medians(self, after, before):
+        """The interval lies around the ratio of the medians (of logarithms)."""
+        ratio, low, high = ratio_interval(after, before, 0.005)
+
+        assert low <= ratio <= high
+        assert ratio == pytest.approx(np.exp(np.median(np.log(after)) - np.median(np.log(before))))
+
+    def test_equal_pairs_leave_no_doubt(self):
+        """Without spread there is no interval."""
+        assert ratio_interval([1.1] * 3, [1.0] * 8, 0.005) == pytest.approx((1.1, 1.1, 1.1))
+
+    @pytest.mark.parametrize(("after", "before"), [([], [1, 1]), ([1], []), ([1, float("nan")], [1, 1])])
+    def test_refuses_too_few_and_what_is_no_number(self, after, before):
+        """What cannot show its spread is no sample."""
+        with pytest.raises(ValueError, match="process pairs"):
+            ratio_interval(after, before, 0.005)
+
+    @pytest.mark.parametrize("outliers", [0, 0.1])
+    def test_keeps_its_error_rate(self, outliers):
+        """An interval with one percent at each end misses the truth so rarely, also when one process in ten is off."""
+        random = np.random.default_rng(3)
+
+        def processes(count):
+            spread = np.where(random.random(count) < outliers, 0.05, 0.01)
+            return np.exp(random.normal(0, spread))
+
+        missed = 0
+        for _ in range(300):
+            _, low, high = ratio_interval(processes(3), processes(8), 0.01)
+            missed += low > 1 or high < 1
+
+        assert missed <= 12  # 6 expected at most; more than 12 has a chance of 1 %
+
+
+class TestDecide:
+    @given(st.floats(-0.5, 0.5), st.floats(0, 0.2), st.floats(0, 0.2), st.floats(0, 0.1))
+    def test_says_what_the_interval_shows(self, change, below, above, allowed):
+        """Same: too much is excluded. Worse: it is not, but no change is. Unclear: neither is."""
+        low, high = change - below, change + above
+        word = decide(change, low, high, allowed)
+
+        assert (word in {SAME, BETTER}, word == WORSE, word == UNCLEAR) == (
+            high <= allowed,
+            high > allowed and low > 0,
+            high > allowed and low <= 0,
+        )
+
+    def test_better_only_beyond_the_limit(self):
+        """A gain counts as one when it is as large as a loss that would count."""
+        assert [decide(change, change, change, 0.05) for change in (-0.06, -0.03)] == [BETTER, SAME]
+
+
+class TestSequential:
+    BASELINE = (0.99, 1.0, 1.01, 1.0, 0.995, 1.005, 1.0, 1.0)
+
+    def run(self, ratios, allowed=0.05, family=6):
+        reference = Reference(self.BASELINE, allowed)
+        pairs = measure(iter(ratios).__next__, [reference], family)
+        return pairs, reference.verdict(pairs.screen, pairs.confirmation, family)
+
+    def test_unchanged_code_stops_at_the_first_look(self):
+        """Where the answer is clear nothing more is measured."""
+        assert self.run([1.0, 1.001] * 20) == (Pairs([1.0, 1.001]), SAME)
+
+    def test_a_slowdown_is_measured_again(self):
+        """Red takes a second set of fresh processes."""
+        pairs, word = self.run([1.1, 1.101] * 20)
+
+        assert (word, len(pairs.screen), len(pairs.confirmation)) == (WORSE, 2, 3)
+
+    def test_what_the_second_set_does_not_show_is_no_slowdown(self):
+        """A suspicion that fresh processes do not share is dropped."""
+        assert self.run([1.1, 1.101, *[1.0] * 20])[1] == SAME
+
+    def test_noise_is_never_a_pass(self):
+        """Where the spread hides the limit the verdict is unclear, after all pairs that are allowed."""
+        pairs, word = self.run([0.8, 1.2] * 20)
+
+        assert (word, len(pairs)) == (UNCLEAR, sequential.SCREEN_LOOKS[-1])
+
+    def test_without_a_baseline_it_measures_one(self):
+        """A run that is compared with nothing has as many pairs as a baseline needs."""
+        assert len(measure(itertools.repeat(1.0).__next__, [], 6)) == sequential.BASELINE_PAIRS
+
+    def test_two_baselines_both_have_to_be_answered(self):
+        """Against the pinned baseline a creep is red that the newest one lets pass."""
+        crept = [1.028, 1.03, 1.029, 1.031, 1.03, 1.029, 1.03, 1.03]
+        newest, pinned = Reference(tuple(crept), 0.05), Reference(self.BASELINE, 0.05)
+        pairs = measure(itertools.cycle([1.06, 1.061, 1.059]).__next__, [newest, pinned], 6)
+
+        assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (newest, pinned)] == [SAME, WORSE]
+
+    def test_a_creep_of_one_percent_a_commit_is_red_by_the_sixth(self):
+        """Each commit passes against the one before it; against the pinned baseline the sum shows."""
+        random = np.random.default_rng(5)
+
+        def processes(slowdown, count):
+            return tuple(np.exp(random.normal(np.log(slowdown), 0.01, count)))
+
+        pinned, newest, words = Reference(processes(1, 8), 0.05), Reference(processes(1, 8), 0.05), []
+        for commit in range(1, 7):
+            source = (processes(1.01**commit, 1)[0] for _ in itertools.count())
+            pairs = measure(source.__next__, [newest, pinned], 6)
+            words.append([r.verdict(pairs.screen, pairs.confirmation, 6) for r in (newest, pinned)])
+            newest = Reference(processes(1.01**commit, 8), 0.05)
+
+        assert [word for word, _ in words] == [SAME] * 6
+        assert WORSE in [word for _, word in words]
+
+    def test_one_process_off_by_a_tenth_is_no_slowdown(self):
+        """A process with an unlucky layout of memory, one in each run, makes no run red."""
+        random = np.random.default_rng(7)
+        red = 0
+        for _ in range(200):
+            baseline = Reference(tuple(np.exp(random.normal(0, 0.01, 8))), 0.05)
+            unlucky = random.integers(3)
+            source = (np.exp(random.normal(0, 0.01)) * (1.1 if i == unlucky else 1) for i in itertools.count())
+            pairs = measure(source.__next__, [baseline], 6)
+            red += baseline.verdict(pairs.screen, pairs.confirmation, 6) == WORSE
+
+        assert red == 0

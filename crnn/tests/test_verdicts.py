@@ -1,0 +1,312 @@
+"""Two saved runs, one of them changed: what the gate says, and that no change for the worse goes by as green."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from crnn.compact import pack, unpack
+from crnn.fingerprint import differing, fingerprint
+from crnn.gate import summary
+from crnn.gate.limits import parse
+from crnn.gate.runs import PINNED, ROLLING, RunError, compare_runs, faults, promote, read
+from crnn.gate.verdicts import (
+    INCOMPARABLE_STATUS,
+    INCONCLUSIVE_STATUS,
+    REGRESSED_STATUS,
+    status,
+)
+from crnn.tests import saved_runs
+from crnn.tests.saved_runs import ACCURACY, EDITS, FOOTPRINT_INFO, GATE_INFO, LATENCY_INFO, LINES, accuracy, run, write
+
+
+@pytest.fixture
+def compare(tmp_path):
+    """The verdicts on a changed run against the unchanged one, by measurement; and the exit status."""
+
+    def compare(after, limits="", before=None):
+        old = read(write(tmp_path / "old.json", before or run()))
+        verdicts = compare_runs(old, read(write(tmp_path / "new.json", after)), parse(limits))
+        changed = [verdict for verdict in verdicts if verdict.word != "same"]
+        return {v.test if v.measure == "all" else v.measure: v for v in changed}, status(verdicts)
+
+    return compare
+
+
+def on(machine):
+    """A run on a machine whose fingerprint has these fields."""
+    content = run()
+    content["machine_info"]["fingerprint"] |= machine
+    return content
+
+
+def planted(points, seed):
+    """Edits of a model that reads worse by so many points of CER, some lines better, more of them worse."""
+    random = np.random.default_rng(seed)
+    edits, more = EDITS.astype(int), round(points / 100 * saved_runs.CHARACTERS * LINES)
+    better = random.choice(np.flatnonzero(edits), 3, replace=False)
+    edits[better] -= 1
+    edits[random.choice(LINES, more + 3, replace=False)] += 1
+    return edits.astype(np.uint16)
+
+
+class TestUnchanged:
+    def test_is_the_same_in_everything(self, compare):
+        """The same run again has nothing to report."""
+        assert compare(run()) == ({}, 0)
+
+
+class TestWorse:
+    @pytest.mark.parametrize(
+        ("after", "measure", "message"),
+        [
+            (run(gate=GATE_INFO | {"gate_ratios": [1.1, 1.11, 1.1, 1.105]}), "latency", "is slower against"),
+            (run(latency=LATENCY_INFO | {"latency_median_s": 0.025}), "deployed", "10 ms -> 25 ms; +150.0 %"),
+            (run(accuracy=accuracy(EDITS + (np.arange(LINES) % 10 == 3).astype(np.uint16))), "cer", "is worse against"),
+            (run(accuracy=accuracy(losses=np.full(LINES, 0.4, np.float32))), "loss", "0.3 nats -> 0.4 nats"),
+            (run(footprint=FOOTPRINT_INFO | {"parameters_stored_count": 1_492_399}), "parameters", "allowed 0 %"),
+            (run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000}), "bytes", "is larger against"),
+            (run(footprint=FOOTPRINT_INFO | {"peak_memory_bytes": 900_000_000}), "memory", "+12.5 %, allowed 10 %"),
+        ],
+        ids=lambda value: value if isinstance(value, str) and " " not in value else "",
+    )
+    def test_is_red_and_says_so(self, compare, after, measure, message):
+        """What got worse by more than its limit is a regression, with before, after and limit in its message."""
+        verdicts, code = compare(after)
+
+        assert (set(verdicts), code) == ({measure}, REGRESSED_STATUS)
+        assert message in str(verdicts[measure])
+
+    def test_a_limit_of_one_s_own(self, compare):
+        """Limits decide what counts."""
+        larger = run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000})
+
+        assert [compare(larger, limits)[1] for limits in ("bytes=2%", "bytes=off", "bytes=1.5%")] == [
+            0,
+            0,
+            REGRESSED_STATUS,
+        ]
+
+    def test_a_registry_s_own_limit(self, compare, monkeypatch):
+        """A variant's entry may allow more."""
+        from crnn import variants
+        from crnn.gate import runs
+
+        own = replace(variants.VARIANTS[0].thresholds, gate={"bytes": "2%"})
+        monkeypatch.setattr(runs, "VARIANTS", (replace(variants.VARIANTS[0], thresholds=own),))
+
+        assert compare(run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000})) == ({}, 0)
+
+    def test_a_regression_counts_before_what_cannot_be_compared(self, compare):
+        """One exit status: regressed, then not comparable, then inconclusive."""
+        after = run(footprint=FOOTPRINT_INFO | {"file_bytes": 7_000_000}, gate=None)
+
+        assert compare(after)[1] == REGRESSED_STATUS
+
+
+class TestBetter:
+    @pytest.mark.parametrize(
+        ("after", "measure", "word"),
+        [
+            (run(gate=GATE_INFO | {"gate_ratios": [0.9, 0.91, 0.9, 0.905]}), "latency", "faster"),
+            (run(accuracy=accuracy(EDITS * 0)), "cer", "better"),
+            (run(footprint=FOOTPRINT_INFO | {"file_bytes": 5_000_000}), "bytes", "smaller"),
+        ],
+        ids=["latency", "cer", "bytes"],
+    )
+    def test_is_reported_and_passes(self, compare, after, measure, word):
+        """A gain is never failed, and comes with a hint."""
+        verdicts, code = compare(after)
+
+        assert (verdicts[measure].word, code) == (word, 0)
+        assert "baseline promote" in summary.hint(list(verdicts.values()))
+
+
+class TestUnclear:
+    def test_too_much_spread_is_inconclusive(self, compare):
+        """A run that could not have seen the limit does not pass."""
+        verdicts, code = compare(run(gate=GATE_INFO | {"gate_ratios": [0.9, 1.1, 0.95, 1.08]}))
+
+        assert (verdicts["latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
+
+    def test_an_unconfirmed_slowdown_is_none(self, compare):
+        """The second, independent set decides."""
+        again = {"gate_ratios": [1.1, 1.11], "gate_confirmation_ratios": [1.0, 1.001, 0.999]}
+
+        assert compare(run(gate=GATE_INFO | again)) == ({}, 0)
+
+
+class TestNoFalseGreen:
+    """Each a way to be green by mistake; each ends red, with a message of its own."""
+
+    @pytest.mark.parametrize(
+        ("after", "message"),
+        [
+            (run(gate=None), "process_pairs[torch-original] is missing"),
+            (run(accuracy=None, footprint=None, latency=None), "test_footprint[torch-original] is missing"),
+            (on({"cpu": "another"}), "unlike machines: cpu ("),
+            (on({"settings": {"OMP_NUM_THREADS": "7"}}), "settings.OMP_NUM_THREADS (None, 7)"),
+            (on({"versions": {"torch": "9"}}), "versions.torch ("),
+            (run(gate=GATE_INFO | {"gate_threads_count": 2}), "differs in gate_threads_count (1, 2)"),
+            (run(gate=GATE_INFO | {"anchor_sha256": "bb"}), "differs in anchor_sha256 (aa, bb)"),
+            (run(footprint=FOOTPRINT_INFO | {"artifact_sha256": "b0" * 32}), "artifact_sha256 differs"),
+            (run(accuracy=accuracy() | {"corpus_sha256": "c1"}), "differs in corpus_sha256 (c0, c1)"),
+            (run(footprint=FOOTPRINT_INFO | {"file_bytes": float("nan")}), "file_bytes is nan, no number"),
+            (run(accuracy=accuracy(losses=np.full(LINES, np.nan, np.float32))), "values that are not finite"),
+            (run(accuracy=accuracy() | {"lines_count": 0}), "differs in lines_count (400, 0)"),
+            (run(accuracy=accuracy() | {"line_edits": pack(EDITS[:0])}), "line_edits has 0 lines"),
+            (run(accuracy=accuracy() | {"line_edits": "uint16:!"}), "an array that cannot be read"),
+            (run(gate=GATE_INFO | {"gate_ratios": []}), "too few"),
+            (run(gate=GATE_INFO | {"gate_ratios": [1.0, float("nan")]}), "not all are positive numbers"),
+            (run(footprint={"variant": "torch-original", "corpus_sha256": "c0"}), "differs in lines_count"),
+        ],
+        ids=[
+            "missing test",
+            "missing variant",
+            "other CPU",
+            "other thread setting",
+            "other runtime version",
+            "other thread count",
+            "other anchor",
+            "changed artifact",
+            "changed corpus",
+            "not a number",
+            "loss not finite",
+            "zero lines",
+            "no edits",
+            "damaged edits",
+            "no pairs",
+            "NaN pairs",
+            "emptied benchmark",
+        ],
+    )
+    def test_ends_red(self, compare, after, message):
+        """What cannot be compared has an exit status of its own and says which field."""
+        verdicts, code = compare(after)
+
+        assert code == INCOMPARABLE_STATUS
+        assert any(message in str(verdict) for verdict in verdicts.values())
+
+    def test_a_renamed_test_is_missing_and_new(self, compare):
+        """A new name does not inherit an old baseline."""
+        after, renamed = run(), "benchmarks/test_accuracy.py::test_reading[torch-original]"
+        after["benchmarks"][0]["fullname"] = renamed
+        verdicts, code = compare(after)
+
+        assert {test: verdict.word for test, verdict in verdicts.items()} == {ACCURACY: "missing", renamed: "new"}
+        assert code == INCOMPARABLE_STATUS
+
+    def test_a_baseline_without_line_errors_cannot_judge_cer(self, compare):
+        """A baseline from before the gate is named as such, not passed over."""
+        old = accuracy()
+        del old["line_edits"]
+        verdicts, code = compare(run(), before=run(accuracy=old))
+
+        assert (verdicts["cer"].reason, code) == ("the baseline has no line_edits", INCOMPARABLE_STATUS)
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            (None, "cannot be read: No such file"),
+            ("", "is empty"),
+            (json.dumps(run())[:2000], "is cut off or no JSON"),
+            ("[]", "is not a pytest-benchmark JSON"),
+            ('{"benchmarks": []}', "holds no measurement of this suite"),
+        ],
+        ids=["missing", "empty file", "truncated", "another JSON", "no benchmarks"],
+    )
+    def test_an_unusable_baseline_is_named(self, tmp_path, text, message):
+        """No baseline, no verdict: the file and its fault are named."""
+        path = tmp_path / "old.json"
+        if text is not None:
+            path.write_text(text)
+
+        with pytest.raises(RunError, match=message):
+            read(path)
+
+
+class TestMachines:
+    def test_exact_and_accuracy_compare_on_any_machine(self, compare):
+        """Another machine is refused for times and memory, and for nothing else."""
+        assert set(compare(on({"cpu": "another"}))[0]) == {"latency", "deployed", "memory"}
+
+    UNLIKE = (
+        *({name: "another"} for name in ("cpu", "architecture", "system", "governor", "accelerator", "python")),
+        *({"cores": count} for count in (1, 64)),
+        *({"suite": version} for version in ("0.0.1", "9.0")),
+        *({"versions": {name: "9.9"}} for name in ("torch", "tensorflow", "tf_keras", "onnxruntime", "numpy")),
+        *({"settings": {name: "3"}} for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "GLIBC_TUNABLES")),
+        {"versions": {}},
+        {"accelerator": "Model: Tesla T4; driver 1"},
+    )
+
+    def test_twenty_unlike_machines_are_refused(self, compare):
+        """Whatever differs is named, and latency is not compared."""
+        named = [compare(on(machine))[0]["latency"].reason for machine in self.UNLIKE]
+
+        assert len(named) == 20
+        assert [next(iter(machine)) in reason for machine, reason in zip(self.UNLIKE, named, strict=True)] == [
+            True
+        ] * 20
+
+    def test_one_machine_is_always_like_itself(self):
+        """Nothing in a fingerprint changes by itself; benchmarks/evidence has those of 20 processes."""
+        assert [differing(fingerprint(), fingerprint()) for _ in range(20)] == [[]] * 20
+
+
+class TestPromote:
+    def test_writes_without_raw_seconds(self, tmp_path):
+        """A baseline keeps statistics and errors by line; raw seconds would only swell the repository."""
+        written = promote(read(write(tmp_path / "run.json", run())), tmp_path / "baselines", (ROLLING, PINNED))
+
+        assert [path.name for path in written] == [ROLLING, PINNED]
+        assert "data" not in json.loads(written[0].read_text())["benchmarks"][0]["stats"]
+        assert read(written[1]).benchmarks == read(tmp_path / "run.json").benchmarks
+
+    @pytest.mark.parametrize(
+        ("session", "fault"),
+        [
+            ({"failed": ["benchmarks/x.py::y"]}, "benchmarks/x.py::y failed"),
+            ({"quick": True}, "it is a --quick run"),
+            ({"interrupted": True}, "it was interrupted"),
+            ({"left_out": 3}, "it leaves out 3 of the suite's benchmarks"),
+        ],
+        ids=["failed", "quick", "interrupted", "partial"],
+    )
+    def test_names_why_a_run_is_unfit(self, tmp_path, session, fault):
+        """Only a whole, passed, full run is fit to be a baseline."""
+        content = run()
+        content["crnn"] |= session
+
+        assert faults(read(write(tmp_path / "run.json", content))) == [fault]
+
+    def test_a_run_that_stopped_early_is_unfit(self, tmp_path):
+        """A compared run has as few process pairs as its answer took."""
+        content = run(gate=GATE_INFO | {"gate_ratios": [1.0, 1.0]})
+
+        assert "has 2 process pairs of 8" in faults(read(write(tmp_path / "run.json", content)))[0]
+
+    def test_a_sound_run_is_fit(self, tmp_path):
+        """Nothing speaks against it."""
+        assert faults(read(write(tmp_path / "run.json", run()))) == []
+
+
+class TestSummary:
+    def test_markdown_has_what_failed_on_top(self, compare):
+        """A job summary starts with the counts and the failures."""
+        verdicts, _ = compare(run(footprint=FOOTPRINT_INFO | {"file_bytes": 7_000_000}))
+        text = summary.markdown(list(verdicts.values()), "gate")
+
+        assert text.splitlines()[:5] == ["## gate", "", "1 larger", "", "### Failed"]
+        assert (
+            "| larger | bytes | test_footprint[torch-original] | 6,000,000 | 7,000,000 | +16.7 %, allowed 1 % |" in text
+        )
+
+
+class TestCompact:
+    def test_round_trip(self):
+        """Arrays come back as they were, type and all."""
+        array = np.random.default_rng(1).normal(size=100).astype(np.float32)
+
+        assert unpack(pack(array)).tolist() == array.tolist()

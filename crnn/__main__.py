@@ -43,10 +43,14 @@ def _positive(text: str) -> int:
     return number
 
 
-def _with_allocator() -> None:
-    """Start this command again with the allocator's settings, unless some are given."""
-    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
-        os.environ["GLIBC_TUNABLES"] = _ALLOCATOR
+def _with_settings() -> None:
+    """Start this command again with the settings that have to be there from the start, unless they are given.
+
+    Converters number what they find in sets: with a fixed order of hashes a conversion gives the same file again.
+    """
+    settings = {"PYTHONHASHSEED": "0"} | ({"GLIBC_TUNABLES": _ALLOCATOR} if sys.platform == "linux" else {})
+    if missing := settings.keys() - os.environ.keys():
+        os.environ.update({name: settings[name] for name in missing})
         os.execv(sys.executable, [sys.executable, "-m", "crnn", *sys.argv[1:]])
 
 
@@ -186,5 +190,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] in (["train"], ["build"]):
-        _with_allocator()
+        _with_settings()
     sys.exit(main())

@@ -1,10 +1,56 @@
 """Conversion to ONNX: the deployed function with inputs ``images`` and ``field``, any batch size."""
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from crnn.optimize.recipe import Build
 
+if TYPE_CHECKING:
+    import onnx
+
 OPSET = 17
+
+
+def _forget_sources(path: Path) -> None:
+    """Drop the exporter's notes of source lines: they hold paths, so no two checkouts would give the same file."""
+    import onnx
+
+    model = onnx.load(path)
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.save(model, path)
+
+
+def _name_by_position(model: "onnx.ModelProto") -> None:
+    """Equal constants become one; they, nodes and inner values are named in the order of the nodes.
+
+    tf2onnx numbers, names and shares in the order of threads and sets: the same graph
+    would be another file each time.
+    """
+    graph = model.graph
+    names = {value.name: value.name for value in graph.output}
+    for index, node in enumerate(graph.node):
+        for position, name in enumerate(node.input):
+            node.input[position] = names.get(name, name)
+        node.name = f"{node.op_type}{index}"
+        for position, name in enumerate(node.output):
+            if name:
+                node.output[position] = names.setdefault(name, f"{node.name}:{position}")
+    kept: dict[bytes, onnx.TensorProto] = {}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        for position, name in enumerate(node.input):
+            if name in constants:
+                tensor = type(constants[name])()
+                tensor.CopyFrom(constants[name])
+                tensor.name = ""
+                content = tensor.SerializeToString(deterministic=True)
+                tensor.name = f"constant{len(kept)}"
+                node.input[position] = kept.setdefault(content, tensor).name
+    del graph.initializer[:]
+    graph.initializer.extend(kept.values())
 
 
 def from_torch(build: Build) -> dict[str, Any]:
@@ -32,6 +78,7 @@ def from_torch(build: Build) -> dict[str, Any]:
         dynamic_shapes=({0: batch}, {0: batch}),
         external_data=False,
     )
+    _forget_sources(build.target)
     return {"opset": 18}
 
 
@@ -44,5 +91,6 @@ def from_keras(build: Build) -> dict[str, Any]:
 
     serve = keras_crnn.serving_function(keras_crnn.load(build.source))
     proto, _ = tf2onnx.convert.from_function(serve, serve.input_signature, opset=OPSET)
+    _name_by_position(proto)
     onnx.save(proto, str(build.target))
     return {"opset": OPSET}

@@ -1,0 +1,179 @@
+"""The gate as a user types it: in a repository of its own, whose variants take exactly as long as they are told to."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from crnn.gate.verdicts import INCOMPARABLE_STATUS, REGRESSED_STATUS
+
+ROOT = Path(__file__).parents[2]
+VARIANTS = """
+
+VARIANTS = tuple(
+    Variant(
+        name,
+        "none",
+        "crnn.tests.steady_runtime:write_nothing",
+        runtime="crnn.tests.steady_runtime",
+        suffix=".bin",
+        thresholds=Thresholds(max_cer=9.0, parameters=0, max_bytes=100),
+        runtime_options={"name": name},
+    )
+    for name in ("steady", "slowed")
+)
+"""
+GATE = "benchmarks/test_gate.py::test_process_pairs"
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """A commit of this tree's code and corpus, with a registry of two steady variants."""
+    folder = tmp_path_factory.mktemp("repository")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if not name.startswith(("fixtures/artifacts/", "fixtures/baselines/")) and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    with (folder / "crnn" / "variants.py").open("a", encoding="utf-8") as file:
+        file.write(VARIANTS)
+    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
+    for arguments in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "base"]):
+        subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pytest_in(repository, tmp_path_factory):
+    """Run pytest there; returns what it printed and its exit status."""
+    cache = tmp_path_factory.mktemp("cache")
+
+    def run(*arguments, slowed="nobody"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--benchmark-quiet", *arguments],
+            cwd=repository,
+            env=os.environ | {"CRNN_CACHE": str(cache), "CRNN_SLOWED": slowed, "PYTHONPATH": str(repository)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        return done.stdout + done.stderr, done.returncode
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def baseline(repository, pytest_in):
+    """A saved run of unchanged code."""
+    output, status = pytest_in("benchmarks/test_footprint.py", "benchmarks/test_gate.py", "--benchmark-save=first")
+    assert status == 0, output
+    return next((repository / "fixtures" / "baselines").rglob("*_first.json"))
+
+
+@pytest.fixture(scope="module")
+def slower(pytest_in, baseline, tmp_path_factory):
+    """A run in which one of the two variants is slower: output, status and the folder of its files."""
+    folder = tmp_path_factory.mktemp("slower")
+    output, status = pytest_in(
+        "benchmarks/test_footprint.py",
+        "benchmarks/test_gate.py",
+        f"--benchmark-compare={baseline.stem}",
+        f"--junitxml={folder / 'junit.xml'}",
+        f"--gate-report={folder / 'report.md'}",
+        f"--benchmark-json={folder / 'run.json'}",
+        slowed="slowed",
+    )
+    return output, status, folder
+
+
+class TestCompare:
+    def test_exit_status_says_regressed(self, slower):
+        """A regression has an exit status of its own."""
+        assert slower[1] == REGRESSED_STATUS, slower[0]
+
+    def test_the_slower_variant_fails_in_junit_and_no_other(self, slower):
+        """The failed verdict is a failed test, with before, after, interval and limit in its message."""
+        failed = {
+            case.get("name"): case.find("failure").get("message")
+            for case in ElementTree.parse(slower[2] / "junit.xml").iter("testcase")  # noqa: S314 our own file
+            if case.find("failure") is not None
+        }
+
+        assert list(failed) == ["test_process_pairs[slowed]"]
+        for part in ("is slower against the baseline", " -> ", "allowed 5 %", "again in"):
+            assert part in failed["test_process_pairs[slowed]"]
+
+    def test_the_report_is_written(self, slower):
+        """The Markdown has the verdict on top."""
+        assert "| slower | latency | test_process_pairs[slowed] |" in (slower[2] / "report.md").read_text()
+
+    def test_the_run_is_saved_with_its_verdicts(self, slower):
+        """What got slower was measured soundly: it is in the JSON, which says that it failed."""
+        content = json.loads((slower[2] / "run.json").read_text())
+        verdicts = {b["fullname"]: b["extra_info"].get("gate_verdicts") for b in content["benchmarks"]}
+
+        assert verdicts[f"{GATE}[slowed]"] == {"latency, baseline": "slower"}
+        assert verdicts[f"{GATE}[steady]"] == {"latency, baseline": "same"}
+        assert content["crnn"]["failed"] == [f"{GATE}[slowed]"]
+
+    def test_a_removed_variant_is_missing(self, pytest_in, repository, baseline, tmp_path):
+        """What the baseline has and the suite has no more is red, not forgotten; a deselected one is neither."""
+        content = json.loads(baseline.read_text())
+        content["benchmarks"] = [b for b in content["benchmarks"] if "footprint" in b["fullname"]]
+        removed = json.loads(json.dumps(content["benchmarks"][0]).replace("[steady]", "[gone]"))
+        removed["extra_info"]["variant"] = "gone"
+        content["benchmarks"].append(removed)
+        old = tmp_path / "old.json"
+        old.write_text(json.dumps(content))
+        runs = ["benchmarks/test_footprint.py", "benchmarks/test_gate.py", "--quick", f"--benchmark-compare={old}"]
+        output, status = pytest_in(*runs)
+
+        assert status == INCOMPARABLE_STATUS
+        assert "test_footprint[gone] is missing against the baseline; the suite has no such benchmark" in output
+        output, status = pytest_in(*runs, "--variants=steady")
+        assert status == 0, output
+        assert "2 benchmarks of the baseline were not selected" in output
+
+    @pytest.mark.parametrize(
+        ("arguments", "status", "message"),
+        [
+            (["--benchmark-compare=0999"], INCOMPARABLE_STATUS, "cannot compare: no saved run matches '0999'"),
+            (["--benchmark-compare=pytest.ini"], INCOMPARABLE_STATUS, "pytest.ini is cut off or no JSON"),
+            (["--gate=latency=3%"], pytest.ExitCode.USAGE_ERROR, "need --benchmark-compare or --against"),
+            (["--gate=speed=3%", "--benchmark-compare"], pytest.ExitCode.USAGE_ERROR, "no measurement 'speed'"),
+            (["--against=nowhere"], INCOMPARABLE_STATUS, "no commit 'nowhere'"),
+            (["--against=HEAD", "--benchmark-compare"], pytest.ExitCode.USAGE_ERROR, "one baseline at a time"),
+        ],
+        ids=["no such run", "no JSON", "no baseline", "no such limit", "no such commit", "two baselines"],
+    )
+    def test_what_cannot_be_compared_ends_at_once(self, pytest_in, arguments, status, message):
+        """Nothing is measured when there is nothing to compare with."""
+        output, ended = pytest_in("benchmarks/test_footprint.py", *arguments)
+
+        assert (ended, message in output) == (status, True), output
+
+
+class TestAgainst:
+    def test_a_slowdown_since_a_commit_is_red(self, pytest_in, repository):
+        """Both sides are measured in this run; no baseline file is needed, and the worktree is gone afterwards."""
+        (repository / "crnn" / "tests" / "steady_runtime.py").write_text(
+            (ROOT / "crnn" / "tests" / "steady_runtime.py").read_text().replace("else 0.001", "else 0.0012")
+        )
+        output, status = pytest_in("benchmarks/test_gate.py", "--against=HEAD", "--variants=steady")
+        trees = subprocess.run(["git", "worktree", "list"], cwd=repository, capture_output=True, text=True, check=True)
+
+        assert status == REGRESSED_STATUS, output
+        assert "latency of benchmarks/test_gate.py::test_process_pairs[steady] is slower against the HEAD (" in output
+        assert len(trees.stdout.splitlines()) == 1

@@ -2,8 +2,8 @@
 
     python benchmarks/evidence/collect.py --out pairs.csv --variants ort-torch2onnx-optimized --count 700
 
-Rows are appended as they are measured: variant, planted share, load, core, unix time, order, ratio.
-A file named ``pause`` beside the output holds it between two pairs.
+Rows are appended as they are measured. A file named ``pause`` beside the output holds it
+between two pairs, while something else has to run.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from crnn.corpus import open_corpus
 from crnn.process_pairs import Workload
 from crnn.runtimes.base import runtime_class
 
+_HEADINGS = ("variant", "planted", "core", "unix_s", "order", "ratio")
 # Half a second of work, half a second of rest, on one core.
 _LOAD = """
 import os, sys, time
@@ -64,12 +65,13 @@ def main() -> None:
     try:
         with arguments.out.open("a", newline="", encoding="ascii") as file:
             rows = csv.writer(file)
+            if not file.tell():
+                rows.writerow(_HEADINGS)
             for order, (variant, share, workloads) in itertools.product(range(arguments.count), kinds):
                 while arguments.out.with_name("pause").exists():
                     time.sleep(1)
                 pair = process_pairs.measure(workloads, lines, 1, order=order)
-                loaded = "half" if load else "none"
-                rows.writerow([variant.name, share, loaded, core, int(time.time()), order % 2, f"{pair.ratio:.5f}"])
+                rows.writerow([variant.name, share, core, int(time.time()), order % 2, f"{pair.ratio:.5f}"])
                 file.flush()
     finally:
         if load:

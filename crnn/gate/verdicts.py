@@ -81,9 +81,9 @@ MEASURES: tuple[Measure, ...] = (
     Measure("parameters", "parameters_stored_count", "larger", "smaller"),
     Measure("nonzero", "parameters_nonzero_count", "larger", "smaller"),
     Measure("multiply_adds", "multiply_adds_per_line_count", "larger", "smaller"),
-    Measure("bytes", "file_bytes", "larger", "smaller"),
-    Measure("compressed", "compressed_bytes", "larger", "smaller"),
-    Measure("memory", "peak_memory_bytes", "larger", "smaller", _DEPLOYED, True),
+    Measure("bytes", "file_bytes", "larger", "smaller", unit=" bytes"),
+    Measure("compressed", "compressed_bytes", "larger", "smaller", unit=" bytes"),
+    Measure("memory", "peak_memory_bytes", "larger", "smaller", _DEPLOYED, True, unit=" bytes"),
     Measure("artifact", "artifact_sha256", "changed", "changed", shows="file_bytes"),
 )
 
@@ -124,7 +124,9 @@ class Verdict:
     def __str__(self) -> str:
         values = f": {self.before} -> {self.after}" if self.before or self.after else ""
         tail = "".join(f"; {part}" for part in (self.change, self.reason) if part)
-        return f"{self.measure} of {self.test} is {self.word} against the {self.baseline}{values}{tail}"
+        subject = self.test if self.measure == "all" else f"{self.measure} of {self.test}"
+        baseline = f"the {self.baseline}" if self.baseline.endswith("baseline") else self.baseline
+        return f"{subject} is {self.word} against {baseline}{values}{tail}"
 
 
 class _IncomparableError(Exception):

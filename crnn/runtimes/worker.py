@@ -34,7 +34,8 @@ def timed_call(runtime: Runtime, images: np.ndarray, field: np.ndarray) -> tuple
     if type(log_probs) is not np.ndarray or log_probs.dtype != np.float32:
         # A framework's own array may be a promise: work that goes on after the clock was read.
         raise TypeError(f"the runtime answered {type(log_probs).__name__}, expected a float32 numpy array")
-    return seconds, log_probs
+    # As it is now: an array that a thread of the runtime goes on filling would look right later.
+    return seconds, log_probs.copy()
 
 
 def peak_memory_bytes() -> int:

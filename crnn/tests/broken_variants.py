@@ -48,6 +48,9 @@ variants.VARIANTS = (
             "answers logits",
             "answers another shape",
             "answers otherwise when timed",
+            "skips work when timed",
+            "caches its last answer",
+            "returns before the work is done",
         )
     ),
     replace(_noop("child-of-crashes"), parent="crashes"),

@@ -165,15 +165,39 @@ class TestCompare:
         assert (ended, message in output) == (status, True), output
 
 
+class TestOtherTools:
+    def test_reads_what_was_promoted(self, baseline, tmp_path):
+        """pytest-benchmark's own comparison loads it; github-action-benchmark and Bencher find what they read."""
+        folder = tmp_path / "baselines"
+        promoted = [sys.executable, "-m", "crnn", "baseline", "promote", baseline, "--folder", folder, "--anyway"]
+        subprocess.run(promoted, cwd=ROOT, capture_output=True, check=True)
+        shown = subprocess.run(
+            [sys.executable, "-m", "pytest_benchmark", "compare", folder / "0001_baseline.json", baseline],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        content = json.loads((folder / "0001_baseline.json").read_text())
+
+        assert "test_process_pairs[steady]" in shown.stdout
+        for benchmark in content["benchmarks"]:
+            assert {"ops", "mean", "median", "stddev", "min", "max", "rounds"} <= set(benchmark["stats"])
+            assert {"name", "fullname"} <= set(benchmark)
+        assert content["commit_info"]["id"]
+
+
 class TestAgainst:
     def test_a_slowdown_since_a_commit_is_red(self, pytest_in, repository):
         """Both sides are measured in this run; no baseline file is needed, and the worktree is gone afterwards."""
         (repository / "crnn" / "tests" / "steady_runtime.py").write_text(
             (ROOT / "crnn" / "tests" / "steady_runtime.py").read_text().replace("else 0.001", "else 0.0012")
         )
-        output, status = pytest_in("benchmarks/test_gate.py", "--against=HEAD", "--variants=steady")
+        with (repository / "crnn" / "variants.py").open("a", encoding="utf-8") as file:
+            file.write("\nVARIANTS = VARIANTS[:1]\n")
+        output, status = pytest_in("benchmarks/test_gate.py", "--against=HEAD")
         trees = subprocess.run(["git", "worktree", "list"], cwd=repository, capture_output=True, text=True, check=True)
 
         assert status == REGRESSED_STATUS, output
-        assert "latency of benchmarks/test_gate.py::test_process_pairs[steady] is slower against the HEAD (" in output
+        assert "latency of benchmarks/test_gate.py::test_process_pairs[steady] is slower against HEAD (" in output
+        assert "variant slowed is missing against HEAD (" in output
         assert len(trees.stdout.splitlines()) == 1

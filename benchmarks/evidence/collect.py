@@ -64,7 +64,7 @@ def main() -> None:
         load = subprocess.Popen([sys.executable, "-c", _LOAD, str(other)])
     try:
         with arguments.out.open("a", newline="", encoding="ascii") as file:
-            rows = csv.writer(file)
+            rows = csv.writer(file, lineterminator="\n")
             if not file.tell():
                 rows.writerow(_HEADINGS)
             for order, (variant, share, workloads) in itertools.product(range(arguments.count), kinds):

@@ -5,6 +5,7 @@ The field corpus is cut to its first lines, so that a run takes seconds.
     pytest -p crnn.tests.broken_variants benchmarks
 """
 
+import functools
 from dataclasses import replace
 
 from crnn import corpus, variants
@@ -69,6 +70,7 @@ variants.VARIANTS = (
 )
 
 
+@functools.cache
 def open_short_corpus(folder):
     """The field corpus cut short; a user's own as it is."""
     whole = _open_corpus(folder)

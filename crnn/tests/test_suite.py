@@ -135,7 +135,7 @@ class TestOptions:
             pixels = np.random.default_rng(index).integers(0, 256, (32, 100), np.uint8)
             Image.fromarray(pixels).save(tmp_path / f"{index}.png")
         (tmp_path / "labels.tsv").write_text("".join(f"{index}.png\t{index}\n" for index in range(40)))
-        output, status = run("benchmarks", f"--corpus={tmp_path}", "--variants=torch-original", broken=False)
+        output, status = run(*MEASUREMENTS, f"--corpus={tmp_path}", "--variants=torch-original", broken=False)
 
         assert status == pytest.ExitCode.TESTS_FAILED
         assert "`python -m crnn build torch-original --corpus FOLDER` makes it" in output

@@ -155,18 +155,8 @@ class TestBatches:
 
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 class TestLearners:
-    def test_same_seed_same_weights(self, framework, tmp_path):
-        """Training twice from one seed gives the same weights, bit by bit."""
-        schedule, results = Schedule(epochs=2, batch_size=4), []
-        for run in range(2):
-            trained = learner(framework, schedule)
-            fit(trained, corpus(), schedule, tmp_path / f"{run}.npz", lambda _: None)
-            results.append(weights(trained))
-
-        assert np.array_equal(*results)
-
     def test_resumed_is_uninterrupted(self, framework, tmp_path):
-        """Interrupted after an epoch and resumed, it comes to the weights of an uninterrupted run."""
+        """Interrupted after an epoch and resumed, it comes to the weights of another run from that seed."""
         schedule, results = Schedule(epochs=3, batch_size=4), []
         for interrupt_after in (99, 1):
             trained, said = learner(framework, schedule), []

@@ -78,8 +78,8 @@ class Pair:
 
 
 def can_pin() -> bool:
-    """Whether this system lets a process be kept on one core."""
-    return hasattr(os, "sched_setaffinity")
+    """Whether this system lets another process be kept on one core."""
+    return hasattr(os, "sched_setaffinity") and Path("/proc/self/task").exists()
 
 
 def gate_core() -> int:

@@ -100,14 +100,11 @@ class WorkerProcess:
             raise WorkerError(f"{self.name}: {answer[1]}\n{answer[2]}")
         return answer[1]
 
-    def pin(self, core: int) -> bool:
-        """Run all of its threads, and those to come, on one core; False where the system cannot."""
-        if not hasattr(os, "sched_setaffinity"):
-            return False
+    def pin(self, core: int) -> None:
+        """Run all of its threads, and those to come, on one core; Linux only."""
         for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
             with contextlib.suppress(ProcessLookupError):  # a thread that has just ended
                 os.sched_setaffinity(int(thread.name), {core})
-        return True
 
     def _exit_in_words(self) -> str:
         code = self._process.wait()

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from crnn import variants
+from crnn.gate.limits import DEFAULTS, limits_of
 from crnn.runtimes.base import missing_modules, runtime_class
 
 
@@ -23,6 +24,7 @@ class TestRegistry:
         assert issubclass(runtime_class(entry.runtime), runtime_class("noop").__mro__[1])
         assert missing_modules(entry.runtime) == []
         assert entry.trained or entry.thresholds.max_log_prob_difference is not None
+        assert limits_of(entry.thresholds.gate, {}).keys() == DEFAULTS.keys()
 
     @pytest.mark.parametrize("entry", variants.VARIANTS, ids=variants.names())
     def test_lineage_ends_in_a_trained_original(self, entry):

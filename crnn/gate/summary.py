@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from crnn.gate.sequential import SAME
-from crnn.gate.verdicts import NEW, Verdict
+from crnn.gate.verdicts import NEW, UNLIKE_MACHINES, Verdict
 
 _HEADINGS = ("verdict", "measurement", "benchmark", "before", "after", "change", "baseline")
 
@@ -21,11 +21,17 @@ def counts(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(f"{count} {word}" for word, count in words.items()) or "nothing to compare"
 
 
-def hint(verdicts: Sequence[Verdict]) -> str:
-    """What to do about a gain or something new; empty where there is neither."""
-    if any(verdict.word not in (SAME,) for verdict in verdicts if not verdict.status):
-        return "Gains and new measurements pass; to hold them, promote a run: python -m crnn baseline promote RUN.json"
-    return ""
+def hints(verdicts: Sequence[Verdict]) -> list[str]:
+    """What to do about a gain, something new, or another machine."""
+    found = []
+    if any(verdict.word != SAME for verdict in verdicts if not verdict.status):
+        found.append("Gains and new measurements pass; to hold them: python -m crnn baseline promote RUN.json")
+    if any(UNLIKE_MACHINES in verdict.reason for verdict in verdicts):
+        found.append(
+            "Times and memory of unlike machines do not compare: save a baseline on this one, measure a commit "
+            "with --against REF, or leave them out with --gate latency=off,deployed=off,memory=off"
+        )
+    return found
 
 
 def plain(verdicts: Sequence[Verdict]) -> list[str]:
@@ -34,7 +40,7 @@ def plain(verdicts: Sequence[Verdict]) -> list[str]:
     rows = [_HEADINGS, *map(_row, shown)] if shown else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [*lines, counts(verdicts), *filter(None, [hint(verdicts)])]
+    return [*lines, counts(verdicts), *hints(verdicts)]
 
 
 def markdown(verdicts: Sequence[Verdict], title: str) -> str:
@@ -49,7 +55,7 @@ def markdown(verdicts: Sequence[Verdict], title: str) -> str:
         lines += ["### Failed", "", *table(failed), ""]
     if changed := [verdict for verdict in verdicts if not verdict.status and verdict.word not in (SAME, NEW)]:
         lines += ["### Changed for the better", "", *table(changed), ""]
-    if text := hint(verdicts):
+    for text in hints(verdicts):
         lines += [text, ""]
     if verdicts:
         lines += ["<details><summary>All</summary>", "", *table(verdicts), "", "</details>", ""]

@@ -16,6 +16,7 @@ from crnn.gate.limits import Limit
 from crnn.gate.sequential import BETTER, SAME, SCREEN_TAIL, UNCLEAR, WORSE, Reference, decide
 
 INCONCLUSIVE, MISSING, NEW, NOT_COMPARABLE = "inconclusive", "missing", "new", "not comparable"
+UNLIKE_MACHINES = "measured on unlike machines"
 _BAD = ("slower", "worse", "larger")
 _GOOD = ("same", "faster", "better", "smaller", NEW)
 REGRESSED_STATUS, INCONCLUSIVE_STATUS, INCOMPARABLE_STATUS = 10, 11, 12
@@ -232,7 +233,7 @@ def comparable(measure: Measure, before: Mapping[str, Any], after: Mapping[str, 
         unlike: fields in which the machines differ.
     """
     if measure.same_machine and unlike:
-        return f"measured on unlike machines: {', '.join(unlike)}"
+        return f"{UNLIKE_MACHINES}: {', '.join(unlike)}"
     fields = [
         f"{key} ({before.get(key)}, {after.get(key)})" for key in measure.agree if before.get(key) != after.get(key)
     ]

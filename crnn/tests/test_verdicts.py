@@ -126,7 +126,7 @@ class TestBetter:
         verdicts, code = compare(after)
 
         assert (verdicts[measure].word, code) == (word, 0)
-        assert "baseline promote" in summary.hint(list(verdicts.values()))
+        assert ["baseline promote" in hint for hint in summary.hints(list(verdicts.values()))] == [True]
 
 
 class TestUnclear:
@@ -235,7 +235,10 @@ class TestNoFalseGreen:
 class TestMachines:
     def test_exact_and_accuracy_compare_on_any_machine(self, compare):
         """Another machine is refused for times and memory, and for nothing else."""
-        assert set(compare(on({"cpu": "another"}))[0]) == {"latency", "deployed", "memory"}
+        verdicts, _ = compare(on({"cpu": "another"}))
+
+        assert set(verdicts) == {"latency", "deployed", "memory"}
+        assert ["--against REF" in hint for hint in summary.hints(list(verdicts.values()))] == [True]
 
     UNLIKE = (
         *({name: "another"} for name in ("cpu", "architecture", "system", "governor", "accelerator", "python")),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from crnn.compact import pack
-from crnn.corpus.synthetic import NAME, unseen_typeface
 from crnn.evaluate import cer_difference, loss_difference
 from fixtures.clock import advance, worker_clock
 from fixtures.measurements import identity
@@ -18,6 +17,8 @@ def _interval(name, unit, value, interval):
 @pytest.mark.benchmark(timer=worker_clock, group="accuracy (seconds to judge the test split)")
 def test_accuracy(benchmark, bench, runner, corpus):
     """The variant reads the test split as well as its row in the registry says."""
+    from crnn.corpus.synthetic import NAME, unseen_typeface
+
     judged = runner.judgement
     benchmark.pedantic(lambda: advance(sum(runner.judge_seconds)), rounds=1, warmup_rounds=0)
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from crnn.corpus.synthetic import NAME
 from crnn.footprint import artifact_bytes
 from fixtures.clock import advance, worker_clock
 from fixtures.measurements import identity
@@ -11,6 +10,8 @@ from fixtures.measurements import identity
 @pytest.mark.benchmark(timer=worker_clock, group="footprint (seconds to load)")
 def test_footprint(benchmark, runner, corpus):
     """The variant is no larger than its row in the registry says."""
+    from crnn.corpus.synthetic import NAME
+
     counted, size = runner.worker.ask("footprint"), artifact_bytes(runner.artifact)
     benchmark.pedantic(lambda: advance(runner.loaded["load_s"]), rounds=1, warmup_rounds=0)
 

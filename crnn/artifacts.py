@@ -14,9 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-from platformdirs import user_cache_path
-
 from crnn import variants
 from crnn.corpus import Corpus
 from crnn.optimize.recipe import Build
@@ -36,8 +33,11 @@ class ArtifactError(RuntimeError):
 
 def cache_folder() -> Path:
     """Where what is built on first use is kept."""
-    given = os.environ.get("CRNN_CACHE")
-    return Path(given) if given else user_cache_path("crnn-benchmarks", appauthor=False)
+    if given := os.environ.get("CRNN_CACHE"):
+        return Path(given)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("crnn-benchmarks", appauthor=False)
 
 
 def location(variant: Variant, corpus: Corpus) -> Path:
@@ -153,6 +153,8 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
     Returns:
         The artifact. It and its record appear whole or not at all.
     """
+    from filelock import FileLock
+
     parent = build(variants.get(variant.parent), corpus) if variant.parent else None
     artifact = location(variant, corpus)
     artifact.parent.mkdir(parents=True, exist_ok=True)

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crnn.corpus import FIELD_ALPHABET, Corpus, CorpusError, field_test_split, read_corpus
+from crnn.corpus import Corpus, CorpusError
+from crnn.corpus.labels import FIELD_ALPHABET
 from crnn.corpus.lines import DIGITS, LETTERS, TIME_STEPS, model_inputs
-from crnn.corpus.synthetic import SHIPPED, SIZES, draw_split, unseen_typeface
-from crnn.corpus.user import fit
+from crnn.corpus.synthetic import SHIPPED, SIZES, draw_split, field_test_split, unseen_typeface
+from crnn.corpus.user import fit, read_corpus
 from crnn.text import time_steps_needed
 
 REAL = Path(__file__).parents[3] / "shared" / "data"

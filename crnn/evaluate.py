@@ -157,6 +157,8 @@ def paired_difference(
         tail: probability left out at each end.
     """
     change = after.astype(float) - before
+    if not change.any():
+        return 0.0, (0.0, 0.0)  # as every resample would say
     differences = _resampled(change) / _resampled(weights)
     return float(change.sum() / weights.sum()), _interval(differences, tail)
 

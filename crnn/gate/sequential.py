@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from crnn.gate.intervals import ratio_interval
 
 BASELINE_PAIRS = 8
-SCREEN_LOOKS = (2, 3, 4, 5, 6, 8, 10, 12)
+SCREEN_LOOKS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
 CONFIRM_LOOKS = (3, 4, 5, 6, 8, 10, 12)
 SCREEN_TAIL = 0.001
 FAMILY = 0.01

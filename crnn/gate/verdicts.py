@@ -95,7 +95,7 @@ class Verdict:
 
     Attributes:
         test: full name of the benchmark.
-        measure: what of it; None for the whole benchmark.
+        measure: what of it; ``all`` for the whole benchmark.
         word: ``same``, ``slower`` and so on.
         before: value for the reader.
         after: value for the reader.

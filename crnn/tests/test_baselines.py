@@ -1,0 +1,55 @@
+"""What becomes a baseline, and how it is kept."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crnn.compact import pack, unpack
+from crnn.gate.runs import PINNED, ROLLING, faults, promote, read
+from crnn.tests.saved_runs import GATE_INFO, run, write
+
+
+class TestPromote:
+    def test_writes_without_raw_seconds(self, tmp_path):
+        """A baseline keeps statistics and errors by line; raw seconds would only swell the repository."""
+        written = promote(read(write(tmp_path / "run.json", run())), tmp_path / "baselines", (ROLLING, PINNED))
+
+        assert [path.name for path in written] == [ROLLING, PINNED]
+        assert "data" not in json.loads(written[0].read_text())["benchmarks"][0]["stats"]
+        assert read(written[1]).benchmarks == read(tmp_path / "run.json").benchmarks
+
+    @pytest.mark.parametrize(
+        ("session", "fault"),
+        [
+            ({"failed": ["benchmarks/x.py::y"]}, "benchmarks/x.py::y failed"),
+            ({"quick": True}, "it is a --quick run"),
+            ({"interrupted": True}, "it was interrupted"),
+            ({"left_out": 3}, "it leaves out 3 of the suite's benchmarks"),
+        ],
+        ids=["failed", "quick", "interrupted", "partial"],
+    )
+    def test_names_why_a_run_is_unfit(self, tmp_path, session, fault):
+        """Only a whole, passed, full run is fit to be a baseline."""
+        content = run()
+        content["crnn"] |= session
+
+        assert faults(read(write(tmp_path / "run.json", content))) == [fault]
+
+    def test_a_run_that_stopped_early_is_unfit(self, tmp_path):
+        """A compared run has as few process pairs as its answer took."""
+        content = run(gate=GATE_INFO | {"gate_ratios": [1.0, 1.0]})
+
+        assert "has 2 process pairs of 8" in faults(read(write(tmp_path / "run.json", content)))[0]
+
+    def test_a_sound_run_is_fit(self, tmp_path):
+        """Nothing speaks against it."""
+        assert faults(read(write(tmp_path / "run.json", run()))) == []
+
+
+class TestCompact:
+    def test_round_trip(self):
+        """Arrays come back as they were, type and all."""
+        array = np.random.default_rng(1).normal(size=100).astype(np.float32)
+
+        assert unpack(pack(array)).tolist() == array.tolist()

@@ -25,6 +25,7 @@ from crnn.gate import summary
 from crnn.gate.limits import Limit, LimitError, parse
 from crnn.gate.runs import PINNED, ROLLING, RunError, compare_runs, faults, promote, read
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
+from crnn.optimize.recipe import RecipeError
 from crnn.training.loop import CheckpointError
 
 # Where pytest-benchmark keeps the runs of this kind of machine.
@@ -54,9 +55,14 @@ def _with_settings() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "crnn", *sys.argv[1:]])
 
 
+def _given(arguments: argparse.Namespace) -> dict[str, object]:
+    """Settings of the training that were typed; the rest is the recipe's to choose."""
+    return {name: value for name, value in vars(arguments).items() if value is not None}
+
+
 def _build(arguments: argparse.Namespace) -> None:
     variant, corpus = variants.get(arguments.name), open_corpus(arguments.corpus)
-    artifact = artifacts.build(variant, corpus, vars(arguments), arguments.force)
+    artifact = artifacts.build(variant, corpus, _given(arguments), arguments.force)
     record = artifacts.verified_record(artifact)
     print(artifact)
     if epochs := record.get("epochs"):
@@ -180,7 +186,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return INCOMPARABLE_STATUS
-    except (ArtifactError, CorpusError, LookupError, CheckpointError, report.ReportError, OSError) as error:
+    except (ArtifactError, CorpusError, LookupError, RecipeError, CheckpointError, report.ReportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -167,7 +167,15 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
         temporary = artifact.with_name(f".{variant.name}.{os.getpid()}{variant.suffix}")
         temporary_record = record_path(temporary)
         try:
-            work = Build(variant.name, parent, temporary, corpus, workshop / f"{variant.name}.npz", options or {})
+            work = Build(
+                variant.name,
+                parent,
+                temporary,
+                corpus,
+                workshop / f"{variant.name}.npz",
+                {**variant.recipe_options, **(options or {})},
+                verified_record(parent).get("alphabet") if parent else None,
+            )
             notes = variant.load_recipe()(work)
             record = {
                 "variant": variant.name,

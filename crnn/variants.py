@@ -58,6 +58,7 @@ class Variant:
         parent: name of the variant it is made from, None for an original.
         trained: whether making it takes training; then its artifact for the field
             corpus is shipped in the repository. Others are built on first use.
+        recipe_options: the recipe's settings, where one recipe makes several rows.
         runtime_options: passed to the engine's ``load``.
     """
 
@@ -69,6 +70,7 @@ class Variant:
     thresholds: Thresholds
     parent: str | None = None
     trained: bool = False
+    recipe_options: "Mapping[str, Any]" = field(default_factory=dict)
     runtime_options: "Mapping[str, Any]" = field(default_factory=dict)
 
     def load_recipe(self) -> "Recipe":
@@ -91,6 +93,36 @@ def _onnx(name: str, technique: str, recipe: str, parent: str) -> Variant:
     )
 
 
+def _pruned(name: str, technique: str, thresholds: Thresholds, options: "Mapping[str, Any]") -> Variant:
+    """The same share of every layer's channels removed, by L1 norm, and tuned."""
+    return Variant(
+        name,
+        technique,
+        "crnn.optimize.channel_pruning:prune",
+        runtime="torch",
+        suffix=".pt",
+        thresholds=thresholds,
+        parent="torch-original",
+        trained=True,
+        recipe_options=options,
+    )
+
+
+def _clustered(name: str, clusters: int, max_bytes: int) -> Variant:
+    """Each tensor's weights share a few values; the file holds codebooks and indices."""
+    return Variant(
+        name,
+        f"{clusters} clusters a tensor",
+        "crnn.optimize.clustering:cluster",
+        runtime="torch",
+        suffix=".pt",
+        thresholds=Thresholds(0.0122, 1_492_398, max_bytes),
+        parent="torch-original",
+        trained=True,
+        recipe_options={"clusters": clusters},
+    )
+
+
 VARIANTS: tuple[Variant, ...] = (
     Variant(
         "torch-original",
@@ -110,6 +142,41 @@ VARIANTS: tuple[Variant, ...] = (
         thresholds=Thresholds(0.010, 1_491_438, 6_200_000),
         trained=True,
     ),
+    _pruned(
+        "torch-channel-pruned-full",
+        "a tenth of all channels pruned",
+        Thresholds(0.0122, 1_218_859, 4_950_000, max_multiply_adds=192_000_000),
+        {"fraction": 0.1, "recurrent": True},
+    ),
+    _pruned(
+        "torch-channel-pruned-partial",
+        "a tenth of convolution channels pruned",
+        Thresholds(0.0122, 1_389_809, 5_650_000, max_multiply_adds=201_000_000),
+        {"fraction": 0.1, "recurrent": False},
+    ),
+    Variant(
+        "torch-channel-pruned-iterative",
+        "pruned iteratively by Taylor scores, distilled",
+        "crnn.optimize.iterative_pruning:prune",
+        runtime="torch",
+        suffix=".pt",
+        # A third of the original's multiply-adds at most.
+        thresholds=Thresholds(0.0082, 0, 4_000_000, max_multiply_adds=233_753_600 // 3),
+        parent="torch-original",
+        trained=True,
+    ),
+    Variant(
+        "torch-distilled",
+        "student, distilled offline",
+        "crnn.optimize.distillation:distill",
+        runtime="torch",
+        suffix=".pt",
+        thresholds=Thresholds(0.0082, 922_702, 3_750_000, max_multiply_adds=129_000_000),
+        parent="torch-original",
+        trained=True,
+    ),
+    _clustered("torch-clustered-16", 16, 800_000),
+    _clustered("torch-clustered-64", 64, 1_200_000),
     _onnx("ort-tf2onnx", "tf2onnx", "onnx_convert:from_keras", "tf-original"),
     _onnx("ort-tf2onnx-optimized", "tf2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-tf2onnx"),
     _onnx("ort-torch2onnx", "torch2onnx", "onnx_convert:from_torch", "torch-original"),

@@ -3,12 +3,15 @@
 Convolutions, LSTM gates and linear layers count; element-wise work does not.
 """
 
+import itertools
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from crnn.models.config import CRNNConfig
 
 if TYPE_CHECKING:
     import onnx
@@ -22,6 +25,18 @@ _COUNTED = {"Conv", "LSTM", "MatMul", "Gemm"}
 def lstm_multiply_adds(steps: int, inputs: int, units: int) -> int:
     """Of one LSTM layer: four gates, each fed by the input and by the hidden state."""
     return steps * 4 * units * (inputs + units)
+
+
+def of_config(config: CRNNConfig) -> int:
+    """Multiply-adds for one line of a CRNN that is not there yet."""
+    total, height, width = 0, config.height, config.width
+    for (inputs, outputs), pool in zip(itertools.pairwise((1, *config.channels)), config.pools, strict=True):
+        total += height * width * 9 * inputs * outputs
+        height, width = height // pool[0], width // pool[1]
+    features = (config.channels[-1] + config.field_features, *config.lstm_units)
+    for inputs, units in itertools.pairwise(features):
+        total += lstm_multiply_adds(config.time_steps, inputs, units)
+    return total + config.time_steps * features[-1] * config.classes
 
 
 def of_torch(model: "CRNN") -> int:

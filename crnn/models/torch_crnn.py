@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from crnn.models import codebook
 from crnn.models.config import CRNNConfig
 
 
@@ -70,13 +71,34 @@ def save(model: CRNN, path: Path) -> None:
     torch.save({"config": model.config.to_json(), "weights": model.state_dict()}, path)
 
 
+def save_clustered(model: CRNN, path: Path) -> None:
+    """Write matrices and filters as codebooks and packed indices; ``load`` reads the same weights."""
+    weights = model.state_dict()
+    shared = {name: codebook.encode(tensor.numpy()) for name, tensor in weights.items() if tensor.dim() > 1}
+    plain = {name: tensor for name, tensor in weights.items() if name not in shared}
+    clustered = {
+        name: {"codebook": torch.from_numpy(part.codebook), "packed": torch.from_numpy(part.packed), "shape": part.shape}
+        for name, part in shared.items()
+    }
+    torch.save({"config": model.config.to_json(), "weights": plain, "clustered": clustered}, path)
+
+
+def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
+    """All of a file's weights as float tensors."""
+    weights = dict(content["weights"])
+    for name, part in content.get("clustered", {}).items():
+        stored = codebook.Clustered(part["codebook"].numpy(), part["packed"].numpy(), tuple(part["shape"]))
+        weights[name] = torch.from_numpy(codebook.decode(stored))
+    return weights
+
+
 def load(path: Path) -> CRNN:
-    """Read what ``save`` wrote, in evaluation mode.
+    """Read what ``save`` or ``save_clustered`` wrote, in evaluation mode.
 
     Raises:
         pickle.UnpicklingError: the file holds anything but tensors and plain values.
     """
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     model = CRNN(CRNNConfig.from_json(content["config"]))
-    model.load_state_dict(content["weights"])
+    model.load_state_dict(_weights(content))
     return model.eval()

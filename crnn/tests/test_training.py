@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from crnn.corpus import Corpus
 from crnn.corpus.lines import Lines
 from crnn.models.config import CRNNConfig
-from crnn.optimize.original import schedule_for
+from crnn.optimize.tuning import schedule_for
 from crnn.training.batches import augment, steps_per_epoch, training_batches
 from crnn.training.loop import CheckpointError, EarlyStopping, Schedule, fit, validation_cer
 
@@ -99,12 +99,12 @@ class TestSchedule:
             (8_000, {}, (12, 64, 2e-3)),
             (1_600, {}, (25, 16, 1e-3)),
             (1_600, {"epochs": 3, "batch_size": 32}, (3, 32, 1e-3)),
-            (1_600, {"epochs": None, "name": "torch-original"}, (25, 16, 1e-3)),
+            (1_600, {"name": "torch-original"}, (25, 16, 1e-3)),
         ],
     )
     def test_small_corpora_are_learned_in_small_batches(self, count, options, expected):
         """Fewer than 8,000 lines: batches of 16, 2,500 updates; what is asked for wins."""
-        schedule = schedule_for(SimpleNamespace(train=range(count)), options)
+        schedule = schedule_for(SimpleNamespace(corpus=SimpleNamespace(train=range(count)), options=options))
 
         assert (schedule.epochs, schedule.batch_size, schedule.peak_learning_rate) == expected
 

@@ -5,7 +5,7 @@ A learner wraps a model of one framework; everything else stands here once.
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,6 @@ import numpy as np
 from tqdm import tqdm
 
 from crnn.corpus.lines import Corpus, Lines, model_inputs
-from crnn.models.config import CRNNConfig
 from crnn.text import best_path, character_error_rate
 from crnn.training.batches import Batch, steps_per_epoch, training_batches
 
@@ -64,10 +63,7 @@ class Learner(Protocol):
 
     model: Any
 
-    def __init__(self, config: CRNNConfig, schedule: Schedule) -> None:
-        """A fresh model, its weights drawn from the schedule's seed."""
-
-    def step(self, batch: Batch, learning_rate: float) -> float:
+    def step(self, batch: Any, learning_rate: float) -> float:
         """One update of the weights; returns the batch's mean loss in nats per line."""
 
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -146,17 +142,29 @@ def fit(
     schedule: Schedule,
     checkpoint: Path,
     say: Callable[[str], None] = tqdm.write,
+    batches: Callable[[int], Iterable[Any]] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> History:
     """Train, validating after each epoch, and leave the best weights in the learner.
 
     After each epoch everything is in ``checkpoint``: a run that finds one of the
-    same schedule and corpus goes on where it stopped, to the same weights. It stays:
-    whoever saves the model removes it afterwards.
+    same schedule, corpus and settings goes on where it stopped, to the same weights.
+    It stays: whoever saves the model removes it afterwards.
+
+    Args:
+        learner: what is trained.
+        corpus: its train split is learned, its validation split judges each epoch.
+        schedule: how.
+        checkpoint: file for the state after each epoch.
+        say: takes a line an epoch.
+        batches: what the learner is given in an epoch, as many steps as
+            ``training_batches`` has; by default those.
+        settings: whatever else the result depends on, as plain JSON values.
 
     Raises:
-        CheckpointError: the checkpoint belongs to another schedule or corpus.
+        CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
     """
-    settings = {"schedule": asdict(schedule), "corpus_sha256": corpus.sha256}
+    settings = {"schedule": asdict(schedule), "corpus_sha256": corpus.sha256, **(settings or {})}
     stopping, history = EarlyStopping(schedule.patience), History()
     best: State = {}
     if checkpoint.exists():
@@ -169,14 +177,17 @@ def fit(
             stopping.improved(past["validation_cer"])
         say(f"resuming after epoch {len(history.epochs)}")
 
+    def augmented(epoch: int) -> Iterable[Batch]:
+        return training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
+
+    batches = batches or augmented
     per_epoch = steps_per_epoch(corpus.train, schedule.batch_size)
     for epoch in range(len(history.epochs), schedule.epochs):
         if stopping.exhausted:
             break
         started, losses = time.monotonic(), []
-        batches = training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
         with tqdm(
-            batches, f"epoch {epoch + 1}/{schedule.epochs}", per_epoch, unit="step", leave=False, disable=None
+            batches(epoch), f"epoch {epoch + 1}/{schedule.epochs}", per_epoch, unit="step", leave=False, disable=None
         ) as bar:
             for index, batch in enumerate(bar):
                 rate = schedule.learning_rate(epoch * per_epoch + index, schedule.epochs * per_epoch)

@@ -16,12 +16,14 @@ from crnn.training.loop import Schedule, State
 class TorchLearner:
     """AdamW on the CTC loss, convolutions and LSTMs in bfloat16 autocast, channels last."""
 
-    def __init__(self, config: CRNNConfig, schedule: Schedule) -> None:
+    def __init__(self, start: CRNNConfig | CRNN, schedule: Schedule) -> None:
+        """Take a model to go on with, or draw a fresh one from the schedule's seed."""
         torch.manual_seed(schedule.seed)
         torch.use_deterministic_algorithms(True)
         # Uninitialized memory is never read here; filling it would double the time of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False
-        self.model = CRNN(config).to(memory_format=torch.channels_last)
+        model = start if isinstance(start, CRNN) else CRNN(start)
+        self.model = model.to(memory_format=torch.channels_last)
         self._loss = nn.CTCLoss(BLANK, reduction="none", zero_infinity=True)
         self._clip_norm = schedule.clip_norm
         self._optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=schedule.weight_decay)
@@ -33,24 +35,32 @@ class TorchLearner:
             logits = self.model(pixels, torch.from_numpy(field))
         return logits.float()
 
-    def step(self, batch: Batch, learning_rate: float) -> float:
-        """One update of the weights; returns the batch's mean loss in nats per line."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        self.model.train()
-        self._optimizer.zero_grad()
-        logits = self._logits(batch.images, batch.field)
+    def _batch_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """What an update lowers, in nats per line; logits are float32 (B, 50, C)."""
         steps = torch.full((len(logits),), logits.shape[1])
-        loss = self._loss(
+        return self._loss(
             logits.log_softmax(-1).transpose(0, 1),  # (B, T, C) -> (T, B, C)
             torch.from_numpy(batch.classes).long(),
             steps,
             torch.from_numpy(batch.lengths).long(),
         ).mean()
+
+    def step(self, batch: Batch, learning_rate: float) -> float:
+        """One update of the weights; returns the batch's mean loss in nats per line."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.model.train()
+        self.model.zero_grad()
+        loss = self._batch_loss(self._logits(batch.images, batch.field), batch)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self._clip_norm)
-        self._optimizer.step()
+        self._update()
         return loss.item()
+
+    def _update(self) -> None:
+        """Change the weights by their gradients."""
+        for group in self._optimizer.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], self._clip_norm)
+        self._optimizer.step()
 
     @torch.inference_mode()
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:

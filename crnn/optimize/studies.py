@@ -1,0 +1,139 @@
+"""The small experiments that settings of the recipes were chosen by; their results are in ``results/``.
+
+python -m crnn.optimize.studies criteria fixtures/artifacts/torch-original.pt
+python -m crnn.optimize.studies distillation fixtures/artifacts/torch-original.pt
+python -m crnn.optimize.studies sweep fixtures/artifacts/torch-original.pt --models FOLDER
+
+Choices are made on the validation split: the test split is for measuring.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from crnn.corpus import Corpus, open_corpus
+from crnn.models import cost
+from crnn.optimize.iterative_pruning import smaller
+from crnn.training.loop import Schedule, fit, validation_cer
+
+_RESULTS = Path(__file__).parent / "results"
+_CRITERIA_REDUCTION = 3.0
+_WEIGHTINGS = {"labels only": (1.0, 0.0), "soft only": (0.0, 1.0), "both": (1.0, 1.0)}
+_DISTILLATION_EPOCHS = 4
+_SWEEP_REDUCTIONS = (1.5, 2.0, 3.0, 4.0, 6.0)
+_SWEEP_EPOCHS = 2
+_TUNING = Schedule(epochs=1, peak_learning_rate=1e-3, warmup_share=0.2)
+
+
+class Study:
+    """One corpus, one teacher with its stored answers."""
+
+    def __init__(self, corpus: Corpus, teacher: Path, folder: Path) -> None:
+        from crnn.models import torch_crnn
+        from crnn.training.soft_targets import SoftTargets
+        from crnn.training.torch_learner import TorchLearner
+
+        self.corpus, self.folder = corpus, folder
+        self.original: Callable[[], Any] = lambda: torch_crnn.load(teacher)
+        answer = TorchLearner(self.original(), _TUNING).log_probs
+        self.targets = SoftTargets.of(teacher, answer, corpus, _TUNING, folder)
+
+    def tune(self, start: Any, schedule: Schedule, labels: float = 1.0, soft: float = 1.0) -> tuple[Any, list[float]]:
+        """Train on labels and answers; the learner and its validation CER after each epoch."""
+        from crnn.training.torch_distiller import TorchDistiller, Weighting
+
+        learner, checkpoint = TorchDistiller(start, schedule, Weighting(labels, soft)), self.folder / "study.npz"
+        checkpoint.unlink(missing_ok=True)
+        history = fit(learner, self.corpus, schedule, checkpoint, batches=self.targets.batches)
+        checkpoint.unlink()
+        return learner, [epoch["validation_cer"] for epoch in history.epochs]
+
+    def cer(self, model: Any) -> float:
+        """On the validation split."""
+        from crnn.training.torch_learner import TorchLearner
+
+        return validation_cer(TorchLearner(model, _TUNING), self.corpus.validation, self.corpus.alphabet)
+
+    def prune(self, model: Any, criterion: str, multiply_adds: float) -> Any:
+        """The model less what matters least."""
+        from crnn.training.torch_distiller import TorchDistiller, Weighting
+
+        ranked_by = TorchDistiller(model, _TUNING, Weighting())
+        return smaller(model, criterion, ranked_by, self.targets.batches(0), multiply_adds)
+
+
+def criteria(study: Study, _: Path) -> list[dict[str, Any]]:
+    """One-shot pruning to a third of the multiply-adds by each criterion, then one epoch."""
+    from crnn.optimize.importance import CRITERIA
+
+    rows = []
+    for criterion in CRITERIA:
+        model = study.original()
+        model = study.prune(model, criterion, cost.of_config(model.config) / _CRITERIA_REDUCTION)
+        before = study.cer(model)
+        _, history = study.tune(model, _TUNING)
+        kept = {"channels": model.config.channels, "lstm_units": model.config.lstm_units}
+        rows.append({"criterion": criterion, "cer_before": before, "cer_after": history[-1], **kept})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def distillation(study: Study, _: Path) -> list[dict[str, Any]]:
+    """The student on labels only, soft outputs only, both."""
+    from crnn.models.config import CRNNConfig
+    from crnn.optimize.distillation import STUDENT_CHANNELS, STUDENT_LSTM_UNITS
+
+    classes = len(study.corpus.alphabet) + 1
+    student = CRNNConfig(classes=classes, channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS)
+    schedule, rows = Schedule(epochs=_DISTILLATION_EPOCHS), []
+    for name, weights in _WEIGHTINGS.items():
+        _, history = study.tune(student, schedule, *weights)
+        rows.append({"loss": name, "labels": weights[0], "soft": weights[1], "validation_cer": history})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+def sweep(study: Study, models: Path) -> list[dict[str, Any]]:
+    """Pruning and tuning down to ever fewer multiply-adds; each point goes on from the one before."""
+    from crnn.models import torch_crnn
+
+    models.mkdir(parents=True, exist_ok=True)
+    model = study.original()
+    whole = cost.of_config(model.config)
+    rows = [{"reduction": 1.0, "validation_cer": study.cer(model), "model": "torch-original.pt"}]
+    for reduction in _SWEEP_REDUCTIONS:
+        model = study.prune(model, "taylor", whole / reduction)
+        learner, history = study.tune(model, replace(_TUNING, epochs=_SWEEP_EPOCHS))
+        model, name = learner.model, f"sweep-{reduction:g}.pt"
+        torch_crnn.save(model, models / name)
+        row = {"reduction": reduction, "multiply_adds": cost.of_config(model.config), "validation_cer": min(history)}
+        kept = {"channels": model.config.channels, "lstm_units": model.config.lstm_units}
+        rows.append(row | kept | {"model": name})
+        print(json.dumps(rows[-1]), flush=True)
+    return rows
+
+
+_STUDIES = {"criteria": criteria, "distillation": distillation, "sweep": sweep}
+
+
+def main() -> int:
+    """Run one study and write its results."""
+    parser = argparse.ArgumentParser("python -m crnn.optimize.studies", description=__doc__)
+    parser.add_argument("study", choices=_STUDIES)
+    parser.add_argument("teacher", type=Path, help="the original's artifact")
+    parser.add_argument("--models", type=Path, default=Path("studies"), help="where models and answers go")
+    given = parser.parse_args()
+    given.models.mkdir(parents=True, exist_ok=True)
+    rows = _STUDIES[given.study](Study(open_corpus(None), given.teacher, given.models), given.models)
+    _RESULTS.mkdir(exist_ok=True)
+    content = {"study": given.study, "tuning": asdict(_TUNING), "rows": rows}
+    (_RESULTS / f"{given.study}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

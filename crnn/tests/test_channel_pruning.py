@@ -1,0 +1,230 @@
+"""Structured pruning: what is removed, what goes with it, what stays the same."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crnn.models import cost
+from crnn.models.config import CRNNConfig
+from crnn.models.torch_channels import check_known, groups, keep
+from crnn.models.torch_crnn import CRNN
+from crnn.optimize.channel_pruning import check_fraction
+from crnn.optimize.importance import CRITERIA, importance, l1_norm
+from crnn.optimize.iterative_pruning import BLOCK, check_reachable, select
+from crnn.optimize.recipe import RecipeError
+from crnn.tests.test_models import inputs, torch_answers, torch_model
+
+SMALL = CRNNConfig(classes=7, channels=(4, 4, 6, 6, 8), lstm_units=(5, 6))
+LAYERS = len(SMALL.channels) + len(SMALL.lstm_units)
+
+
+def everything(model):
+    """All units of all groups."""
+    return [range(group.units) for group in groups(model)]
+
+
+def silence(model, group, unit):
+    """Make a unit's output zero by its own weights: a channel by its BatchNorm, an LSTM's unit by its output gate."""
+    with torch.no_grad():
+        if group.recurrent:
+            lstm = model.get_submodule(group.layer)
+            cell = 2 * group.units + unit
+            for name in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+                getattr(lstm, name)[cell] = 0  # the cell's candidate is tanh(0)
+        else:
+            norm = model.get_submodule(group.layer.replace("conv", "norm"))
+            norm.weight[unit] = norm.bias[unit] = 0
+
+
+class TestKeep:
+    def test_everything_kept_changes_nothing(self):
+        """A model that keeps all units gives the same outputs, gates in order."""
+        model = torch_model(SMALL)
+        batch = inputs()
+
+        assert np.array_equal(torch_answers(keep(model, everything(model)), batch), torch_answers(model, batch))
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(0, LAYERS - 1), st.integers(0, 2**31))
+    def test_silent_units_can_go(self, layer, seed):
+        """Units whose output is zero are removed, in any layer, and the outputs stay the same."""
+        model = torch_model(SMALL, seed % 100)
+        group = groups(model)[layer]
+        dropped = np.random.default_rng(seed).permutation(group.units)[: group.units // 2].tolist()
+        for unit in dropped:
+            silence(model, group, unit)
+        kept = everything(model)
+        kept[layer] = [unit for unit in range(group.units) if unit not in dropped]
+        batch = inputs(seed % 1000)
+
+        assert np.abs(torch_answers(keep(model, kept), batch) - torch_answers(model, batch)).max() < 1e-5
+
+    def test_parent_stays_as_it_is(self):
+        """Pruning makes a new model; changing it does not change the old one."""
+        model = torch_model(SMALL)
+        before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        smaller = keep(model, [range(group.units - 1) for group in groups(model)])
+        with torch.no_grad():
+            for parameter in smaller.parameters():
+                parameter.zero_()
+
+        assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+    @pytest.mark.parametrize(("recurrent", "parameters"), [(True, 1_218_859), (False, 1_389_809)])
+    def test_a_tenth_of_the_original(self, recurrent, parameters):
+        """A tenth of each layer's units gone leaves 1.22 M parameters, convolutions alone 1.39 M."""
+        model = CRNN(CRNNConfig())
+        kept = [range(g.units - (g.units // 10 if recurrent or not g.recurrent else 0)) for g in groups(model)]
+
+        assert sum(p.numel() for p in keep(model, kept).parameters()) == parameters
+
+    @pytest.mark.parametrize("layer", range(LAYERS))
+    def test_a_layer_is_not_left_with_nothing(self, layer):
+        """Removing all of a layer is an error that names it."""
+        model = torch_model(SMALL)
+        kept = everything(model)
+        kept[layer] = []
+
+        with pytest.raises(ValueError, match=f"{groups(model)[layer].layer} would be left with nothing"):
+            keep(model, kept)
+
+    def test_unknown_units_are_refused(self):
+        """A unit that is not there is an error that says which are."""
+        model = torch_model(SMALL)
+
+        with pytest.raises(ValueError, match="blocks.0.conv has units 0 to 3"):
+            keep(model, [[4], *everything(model)[1:]])
+
+
+class TestKnownLayers:
+    @pytest.mark.parametrize(
+        "stranger", [torch.nn.GRU(4, 4), torch.nn.LSTM(4, 4, bidirectional=True), torch.nn.LSTM(4, 4, num_layers=2)]
+    )
+    def test_unknown_layers_are_refused(self, stranger):
+        """A layer without a rule is an error that names it, before anything is removed."""
+        model = torch_model(SMALL)
+        model.lstms[1] = stranger
+
+        with pytest.raises(TypeError, match=r"cannot prune lstms\.1: no rule for"):
+            groups(model)
+
+    def test_another_model_is_refused(self):
+        """Known layers in an unknown order are refused too."""
+        with pytest.raises(TypeError, match="cannot prune a Sequential"):
+            check_known(torch.nn.Sequential(torch.nn.Linear(2, 2)))
+
+
+class TestImportance:
+    def test_l1_norm_ranks_by_weights(self):
+        """The unit with the smallest weights comes first, in convolutions and in LSTMs."""
+        model = torch_model(SMALL)
+        with torch.no_grad():
+            model.blocks[1].conv.weight[2] *= 1e-3
+            model.blocks[1].conv.bias[2] *= 1e-3
+            for name, parameter in model.lstms[0].named_parameters():
+                parameter.view(4, 5, -1)[:, 3] *= 1e-3
+
+        first = [int(l1_norm(model, group).argmin()) for group in groups(model)]
+        assert (first[1], first[5]) == (2, 3)
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.integers(0, 2**31))
+    def test_taylor_is_the_gradient_of_a_gate(self, seed):
+        """Taylor's score of a channel is the squared derivative of the loss by a factor on its output."""
+        model, batch = torch_model(SMALL, seed % 100).double(), [torch.from_numpy(a).double() for a in inputs(seed % 99)]
+
+        def loss(_, gate=None):
+            blocks = model.blocks[:3](batch[0].unsqueeze(1))
+            steps = model.blocks[3:](blocks if gate is None else blocks * gate.view(1, -1, 1, 1))
+            steps = torch.cat([steps.squeeze(2).transpose(1, 2), batch[1]], 2)
+            for lstm in model.lstms:
+                steps, _ = lstm(steps)
+            return model.classifier(steps).square().mean()
+
+        gate = torch.ones(6, dtype=torch.double, requires_grad=True)
+        loss(None, gate).backward()
+        scores = importance(model, "taylor", loss, [None])
+
+        assert torch.allclose(scores[2].double(), gate.grad**2, rtol=1e-4)
+
+    @pytest.mark.parametrize("criterion", CRITERIA)
+    def test_scores_every_unit(self, criterion):
+        """Each criterion gives each unit of each group a finite score that is not negative."""
+        model = torch_model(SMALL)
+        images, field = map(torch.from_numpy, inputs())
+        scores = importance(model, criterion, lambda _: model(images.unsqueeze(1), field).square().mean(), [None])
+
+        assert [len(score) for score in scores] == [group.units for group in groups(model)]
+        assert all(torch.isfinite(score).all() and (score >= 0).all() for score in scores)
+
+    def test_unknown_criterion(self):
+        """A criterion that is not there is an error that lists those that are."""
+        with pytest.raises(LookupError, match="no criterion 'luck'; there are: l1"):
+            importance(torch_model(SMALL), "luck", lambda _: torch.zeros(()), [])
+
+
+class TestSelect:
+    CONFIG = CRNNConfig()
+    COUNTS = (*CONFIG.channels, *CONFIG.lstm_units)
+
+    @settings(max_examples=20, deadline=None)
+    @given(st.floats(1.05, 8), st.integers(0, 2**31))
+    def test_reaches_the_target_with_whole_blocks(self, reduction, seed):
+        """What stays costs no more than the target, in blocks of eight units."""
+        rng = np.random.default_rng(seed)
+        target = cost.of_config(self.CONFIG) / reduction
+        kept = select(self.CONFIG, [rng.random(units) for units in self.COUNTS], target)
+        counts = tuple(map(len, kept))
+        smaller = replace(self.CONFIG, channels=counts[:5], lstm_units=counts[5:])
+
+        assert cost.of_config(smaller) <= target
+        assert {count % BLOCK for count in counts} == {0}
+
+    def test_least_important_go_first(self):
+        """Of a layer, those with the highest scores stay."""
+        scores = [np.arange(units, dtype=float) for units in self.COUNTS]
+        kept = select(self.CONFIG, scores, cost.of_config(self.CONFIG) / 2)
+
+        assert all(units == list(range(total - len(units), total)) for units, total in zip(kept, self.COUNTS, strict=True))
+
+    def test_what_matters_less_for_its_cost_goes(self):
+        """A layer whose units all matter a thousand times as much stays whole."""
+        scores = [np.full(units, 1000.0 if layer == 1 else 1.0) for layer, units in enumerate(self.COUNTS)]
+
+        assert len(select(self.CONFIG, scores, cost.of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
+
+    @pytest.mark.parametrize("config", [SMALL, CRNNConfig(), replace(CRNNConfig(), channels=(8, 16, 24, 40, 64))])
+    def test_cost_of_a_config_is_that_of_its_model(self, config):
+        """Multiply-adds computed from the config are those counted on the model."""
+        assert cost.of_config(config) == cost.of_torch(CRNN(config).eval())
+
+
+class TestBadSettings:
+    @pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, float("nan")])
+    def test_fraction(self, fraction):
+        """A fraction outside of [0, 1) is refused."""
+        with pytest.raises(RecipeError, match=r"must be in \[0, 1\)"):
+            check_fraction(fraction)
+
+    @pytest.mark.parametrize("reduction", [1.0, 0.5, float("nan")])
+    def test_reduction(self, reduction):
+        """A reduction that reduces nothing is refused."""
+        with pytest.raises(RecipeError, match="must be above 1"):
+            check_reachable(CRNNConfig(), reduction)
+
+    def test_reduction_to_nothing(self):
+        """A reduction that not even one block a layer reaches is refused, with the least a line can cost."""
+        with pytest.raises(RecipeError, match="cannot cost less than"):
+            check_reachable(CRNNConfig(), 1e4)
+
+
+def test_pairs_of_groups_share_no_weights():
+    """Each weight is produced by one group alone."""
+    produced = [{part.tensor for part in group.parts if part.produces} for group in groups(torch_model(SMALL))]
+
+    assert [a & b for a, b in itertools.combinations(produced, 2)] == [set()] * (LAYERS * (LAYERS - 1) // 2)

@@ -77,11 +77,11 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _list(arguments: argparse.Namespace) -> None:
     corpus = open_corpus(arguments.corpus)
-    rows = [("name", "technique", "runtime", "parent", "artifact")]
+    rows = [("name", "technique", "runtime", "parent", "made", "artifact")]
     for variant in variants.VARIANTS:
-        there = "there" if artifacts.is_built(variant, corpus) else "to be built"
-        shipped = "shipped" if variant.trained and corpus.name == "field" else there
-        rows.append((variant.name, variant.technique, variant.runtime, variant.parent or "-", shipped))
+        made = "shipped" if artifacts.is_shipped(variant, corpus) else "trained" if variant.trained else "on first use"
+        there = "there" if artifacts.is_built(variant, corpus) else "not there"
+        rows.append((variant.name, variant.technique, variant.runtime, variant.parent or "-", made, there))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
@@ -186,7 +186,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return INCOMPARABLE_STATUS
-    except (ArtifactError, CorpusError, LookupError, RecipeError, CheckpointError, report.ReportError, OSError) as error:
+    except (
+        ArtifactError,
+        CorpusError,
+        LookupError,
+        RecipeError,
+        CheckpointError,
+        report.ReportError,
+        OSError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

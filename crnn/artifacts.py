@@ -10,6 +10,7 @@ import importlib.metadata
 import inspect
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,18 @@ from crnn.variants import Variant
 
 SHIPPED = Path(__file__).parents[1] / "fixtures" / "artifacts"
 # Distributions whose version a record keeps; a conversion made by others is made anew.
-_TOOLS = ("torch", "tensorflow", "tf_keras", "onnx", "onnxscript", "onnxoptimizer", "onnxsim", "tf2onnx", "numpy")
+_TOOLS = (
+    "torch",
+    "torchao",
+    "tensorflow",
+    "tf_keras",
+    "onnx",
+    "onnxscript",
+    "onnxoptimizer",
+    "onnxsim",
+    "tf2onnx",
+    "numpy",
+)
 
 # What is checked before an artifact is used.
 _RECORDED = {"sha256", "corpus_sha256", "parent_sha256", "recipe_sha256", "versions"}
@@ -35,14 +47,18 @@ def cache_folder() -> Path:
     """Where what is built on first use is kept."""
     if given := os.environ.get("CRNN_CACHE"):
         return Path(given)
-    from platformdirs import user_cache_path
+    platforms = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return Path(os.environ.get("XDG_CACHE_HOME") or platforms) / "crnn-benchmarks"
 
-    return user_cache_path("crnn-benchmarks", appauthor=False)
+
+def is_shipped(variant: Variant, corpus: Corpus) -> bool:
+    """Whether the repository carries the artifact: what took training, for the field corpus."""
+    return variant.trained and corpus.name == "field"
 
 
 def location(variant: Variant, corpus: Corpus) -> Path:
     """Where the variant's artifact for this corpus lies, whether or not it is there."""
-    if variant.trained and corpus.name == "field":
+    if is_shipped(variant, corpus):
         return SHIPPED / f"{variant.name}{variant.suffix}"
     return cache_folder() / "artifacts" / f"{corpus.name}-{corpus.sha256[:12]}" / f"{variant.name}{variant.suffix}"
 
@@ -126,7 +142,7 @@ def find(variant: Variant, corpus: Corpus) -> Path:
 
 def way_out(variant: Variant, corpus: Corpus) -> str:
     """What to type to get the artifact."""
-    if variant.trained and corpus.name == "field":
+    if is_shipped(variant, corpus):
         return f"`git checkout -- {SHIPPED.parent.name}/{SHIPPED.name}` restores what is shipped"
     suffix = "" if corpus.name == "field" else " --corpus FOLDER"
     return f"`python -m crnn build {variant.name}{suffix}` makes it"

@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from rapidfuzz.distance import Levenshtein
 
 BLANK = 0
 
@@ -63,11 +62,23 @@ def best_path(log_probs: np.ndarray, alphabet: str) -> list[str]:
     return [decode(steps[kept], alphabet) for steps, kept in zip(path, changes, strict=True)]
 
 
+def edit_distance(reference: str, text: str) -> int:
+    """Levenshtein distance: insertions, deletions and substitutions cost 1."""
+    if reference == text:
+        return 0
+    # Row by row of the table of distances between beginnings (Wagner and Fischer, 1974).
+    above = list(range(len(text) + 1))
+    for row, expected in enumerate(reference, start=1):
+        here = [row]
+        for column, actual in enumerate(text, start=1):
+            here.append(min(above[column] + 1, here[-1] + 1, above[column - 1] + (expected != actual)))
+        above = here
+    return above[-1]
+
+
 def edits(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
-    """Levenshtein distance of each pair, int64 (N,): insertions, deletions and substitutions cost 1."""
-    return np.array(
-        [Levenshtein.distance(reference, text) for reference, text in zip(references, hypotheses, strict=True)], int
-    )
+    """Levenshtein distance of each pair, int64 (N,)."""
+    return np.array([edit_distance(*pair) for pair in zip(references, hypotheses, strict=True)], int)
 
 
 def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:

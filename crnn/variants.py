@@ -60,6 +60,7 @@ class Variant:
             corpus is shipped in the repository. Others are built on first use.
         recipe_options: the recipe's settings, where one recipe makes several rows.
         runtime_options: passed to the engine's ``load``.
+        requires: modules that recipe or artifact need beside the engine's.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Variant:
     trained: bool = False
     recipe_options: "Mapping[str, Any]" = field(default_factory=dict)
     runtime_options: "Mapping[str, Any]" = field(default_factory=dict)
+    requires: tuple[str, ...] = ()
 
     def load_recipe(self) -> "Recipe":
         """The recipe's function; this imports its module, not yet a framework."""
@@ -120,6 +122,33 @@ def _clustered(name: str, clusters: int, max_bytes: int) -> Variant:
         parent="torch-original",
         trained=True,
         recipe_options={"clusters": clusters},
+    )
+
+
+_SAME = Thresholds(0.010, 1_492_398, 6_200_000, max_log_prob_difference=1e-3)
+"""The original's weights, executed in another way."""
+
+
+def _post(
+    name: str,
+    technique: str,
+    recipe: str,
+    thresholds: Thresholds,
+    runtime: str = "torch",
+    requires: tuple[str, ...] = (),
+    **runtime_options: Any,
+) -> Variant:
+    """Made from PyTorch's original without training."""
+    return Variant(
+        name,
+        technique,
+        f"crnn.optimize.quantization:{recipe}",
+        runtime,
+        suffix=".pt",
+        thresholds=thresholds,
+        parent="torch-original",
+        runtime_options=runtime_options,
+        requires=requires,
     )
 
 
@@ -177,6 +206,28 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     _clustered("torch-clustered-16", 16, 800_000),
     _clustered("torch-clustered-64", 64, 1_200_000),
+    _post(
+        "torch-bf16", "bfloat16 throughout", "to_bfloat16", Thresholds(0.0122, 1_492_398, 3_100_000), dtype="bfloat16"
+    ),
+    _post(
+        "torch-int8-dynamic",
+        "dynamic int8 LSTMs",
+        "dynamic_int8",
+        # Scales are taken from each batch, so a line's answer depends a little on its neighbours.
+        Thresholds(0.0122, 1_492_398, 2_900_000, max_timed_difference=2.0),
+    ),
+    _post(
+        "torch-int8-static",
+        "static int8 convolutions (PT2E), inductor",
+        "static_int8",
+        Thresholds(0.0122, 1_492_398, 4_900_000),
+        runtime="torch_compiled",
+        # Calibration draws the validation split.
+        requires=("torchao", "PIL", "faker"),
+        channels_last=True,
+    ),
+    _post("torch-channels-last", "channels last", "same_weights", _SAME, channels_last=True),
+    _post("torch-compiled", "inductor", "same_weights", _SAME, runtime="torch_compiled", channels_last=True),
     _onnx("ort-tf2onnx", "tf2onnx", "onnx_convert:from_keras", "tf-original"),
     _onnx("ort-tf2onnx-optimized", "tf2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-tf2onnx"),
     _onnx("ort-torch2onnx", "torch2onnx", "onnx_convert:from_torch", "torch-original"),

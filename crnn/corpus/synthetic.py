@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from crnn.corpus.drawing import draw_line
 from crnn.corpus.labels import FIELD_ALPHABET, draw_label
@@ -74,6 +73,8 @@ def _pixels(jpeg: bytes) -> np.ndarray:
 
 def _drawn(split: str, size: int) -> Iterator[tuple[bytes, str, int, str]]:
     """The lines of a split in order, drawn on all cores, with a progress bar."""
+    from tqdm import tqdm
+
     tasks = [(split, index) for index in range(size)]
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         yield from tqdm(pool.imap(_draw, tasks, chunksize=64), f"drawing {split}", size, unit="line", disable=None)

@@ -1,4 +1,4 @@
-"""Multiply-adds of one line, counted on the model that is run.
+"""Multiply-adds of one line, counted on the model that is run; PyTorch's loads only where its config fits.
 
 Convolutions, LSTM gates and linear layers count; element-wise work does not.
 """
@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +16,6 @@ from crnn.models.config import CRNNConfig
 if TYPE_CHECKING:
     import onnx
     import tf_keras as keras
-
-    from crnn.models.torch_crnn import CRNN
 
 _COUNTED = {"Conv", "LSTM", "MatMul", "Gemm"}
 
@@ -28,7 +26,7 @@ def lstm_multiply_adds(steps: int, inputs: int, units: int) -> int:
 
 
 def of_config(config: CRNNConfig) -> int:
-    """Multiply-adds for one line of a CRNN that is not there yet."""
+    """Multiply-adds for one line of a CRNN, which its config determines."""
     total, height, width = 0, config.height, config.width
     for (inputs, outputs), pool in zip(itertools.pairwise((1, *config.channels)), config.pools, strict=True):
         total += height * width * 9 * inputs * outputs
@@ -37,32 +35,6 @@ def of_config(config: CRNNConfig) -> int:
     for inputs, units in itertools.pairwise(features):
         total += lstm_multiply_adds(config.time_steps, inputs, units)
     return total + config.time_steps * features[-1] * config.classes
-
-
-def of_torch(model: "CRNN") -> int:
-    """Multiply-adds for one line of a PyTorch model, seen by hooks in a forward pass."""
-    import torch
-    from torch import nn
-
-    total = 0
-
-    def count(layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: Any) -> None:
-        nonlocal total
-        match layer:
-            case nn.Conv2d():
-                total += output[0].numel() * prod(layer.kernel_size) * layer.in_channels // layer.groups
-            case nn.Linear():
-                total += output[0].numel() * layer.in_features
-            case nn.LSTM():
-                total += lstm_multiply_adds(inputs[0].shape[1], layer.input_size, layer.hidden_size)
-
-    hooks = [layer.register_forward_hook(count) for layer in model.modules()]
-    config = model.config
-    with torch.inference_mode():
-        model(torch.zeros(1, 1, config.height, config.width), torch.zeros(1, config.time_steps, config.field_features))
-    for hook in hooks:
-        hook.remove()
-    return total
 
 
 def of_keras(model: "keras.Model") -> int:

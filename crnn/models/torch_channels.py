@@ -61,7 +61,11 @@ def check_known(model: nn.Module) -> None:
     for name, layer in model.named_modules():
         if not list(layer.parameters(recurse=False)):
             continue
-        plain = not isinstance(layer, nn.LSTM) or (layer.num_layers, layer.bidirectional, layer.proj_size) == (1, False, 0)
+        plain = not isinstance(layer, nn.LSTM) or (layer.num_layers, layer.bidirectional, layer.proj_size) == (
+            1,
+            False,
+            0,
+        )
         if not isinstance(layer, _KNOWN) or not plain:
             raise TypeError(f"cannot prune {name}: no rule for {layer}")
     if not isinstance(model, CRNN):
@@ -90,7 +94,9 @@ def groups(model: CRNN) -> list[Group]:
         reader = Part("classifier.weight" if last else f"lstms.{index + 1}.weight_ih_l0", 1, produces=False)
         own = [f"{lstm}.{name}_l0" for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         gates = (Part(name, 0, LSTM_GATES) for name in own)
-        found.append(Group(lstm, units, (*gates, Part(f"{lstm}.weight_hh_l0", 1, produces=False), reader), recurrent=True))
+        found.append(
+            Group(lstm, units, (*gates, Part(f"{lstm}.weight_hh_l0", 1, produces=False), reader), recurrent=True)
+        )
     return found
 
 

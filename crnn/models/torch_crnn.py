@@ -57,13 +57,14 @@ class CRNN(nn.Module):
 class LogProbabilities(nn.Module):
     """The deployed function: ``(images (B, 32, 400), field (B, 50, 2)) -> (B, 50, C)``."""
 
-    def __init__(self, model: CRNN) -> None:
+    def __init__(self, model: CRNN, channels_last: bool = False) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.channels_last = model, channels_last
 
     def forward(self, images: Tensor, field: Tensor) -> Tensor:
-        # (B, 32, 400) -> (B, 1, 32, 400)
-        return torch.log_softmax(self.model(images.unsqueeze(1), field), dim=-1)
+        # (B, 32, 400) -> (B, 1, 32, 400); with one channel only the strides tell channels last from first
+        pixels = images.unsqueeze(-1).permute(0, 3, 1, 2) if self.channels_last else images.unsqueeze(1)
+        return torch.log_softmax(self.model(pixels, field).float(), dim=-1)
 
 
 def save(model: CRNN, path: Path) -> None:
@@ -77,28 +78,36 @@ def save_clustered(model: CRNN, path: Path) -> None:
     shared = {name: codebook.encode(tensor.numpy()) for name, tensor in weights.items() if tensor.dim() > 1}
     plain = {name: tensor for name, tensor in weights.items() if name not in shared}
     clustered = {
-        name: {"codebook": torch.from_numpy(part.codebook), "packed": torch.from_numpy(part.packed), "shape": part.shape}
+        name: {
+            "codebook": torch.from_numpy(part.codebook),
+            "packed": torch.from_numpy(part.packed),
+            "shape": part.shape,
+        }
         for name, part in shared.items()
     }
     torch.save({"config": model.config.to_json(), "weights": plain, "clustered": clustered}, path)
 
 
-def _weights(content: dict[str, Any]) -> dict[str, Tensor]:
-    """All of a file's weights as float tensors."""
-    weights = dict(content["weights"])
-    for name, part in content.get("clustered", {}).items():
-        stored = codebook.Clustered(part["codebook"].numpy(), part["packed"].numpy(), tuple(part["shape"]))
-        weights[name] = torch.from_numpy(codebook.decode(stored))
-    return weights
-
-
-def load(path: Path) -> CRNN:
-    """Read what ``save`` or ``save_clustered`` wrote, in evaluation mode.
+def read(path: Path) -> dict[str, Any]:
+    """What an artifact holds: its config and tensors, no code.
 
     Raises:
         pickle.UnpicklingError: the file holds anything but tensors and plain values.
     """
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def from_content(content: dict[str, Any]) -> CRNN:
+    """The float model of what ``save`` or ``save_clustered`` wrote, in evaluation mode."""
+    weights = dict(content["weights"])
+    for name, part in content.get("clustered", {}).items():
+        stored = codebook.Clustered(part["codebook"].numpy(), part["packed"].numpy(), tuple(part["shape"]))
+        weights[name] = torch.from_numpy(codebook.decode(stored))
     model = CRNN(CRNNConfig.from_json(content["config"]))
-    model.load_state_dict(_weights(content))
+    model.load_state_dict(weights)
     return model.eval()
+
+
+def load(path: Path) -> CRNN:
+    """``from_content`` of a file."""
+    return from_content(read(path))

@@ -1,6 +1,7 @@
 """How much a channel or a hidden unit matters: criteria that rank the units of a PyTorch CRNN."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from crnn.models.torch_channels import Group, groups, unit_slices
 from crnn.models.torch_crnn import CRNN
 
-Loss = Callable[[object], Tensor]
+Loss = Callable[[Any], Tensor]
 """The loss of one training batch, with gradients."""
 
 
@@ -23,13 +24,13 @@ def l1_norm(model: CRNN, group: Group) -> Tensor:
 
 
 def geometric_median(model: CRNN, group: Group) -> Tensor:
-    """Distance of each unit's weights to all others: the nearest can be replaced (He et al., 2019, arXiv:1811.00250)."""
+    """Distance of each unit's weights to all others: near ones can be replaced (He et al., 2019, arXiv:1811.00250)."""
     filters = _filters(model, group)
     return torch.cdist(filters, filters).sum(1)
 
 
 def batch_norm_scale(model: CRNN, group: Group) -> Tensor:
-    """BatchNorm's scale of each channel (Liu et al., 2017, arXiv:1708.06519); LSTMs have none, their L1 norm stands in."""
+    """BatchNorm's scale of each channel (Liu et al., 2017, arXiv:1708.06519); of LSTMs, without one, the L1 norm."""
     scales = [slices.detach() for name, slices in unit_slices(model, group, True) if name.endswith("norm.weight")]
     return scales[0].abs().sum(1) if scales else l1_norm(model, group)
 
@@ -47,8 +48,8 @@ def taylor(model: CRNN, loss: Loss, batches: Iterable[object]) -> list[Tensor]:
         model.zero_grad()
         loss(batch).backward()
         gradients = {name: parameter.grad for name, parameter in model.named_parameters()}
-        for score, group in zip(scores, found, strict=True):
-            score += _gate_gradient(model, group, gradients) ** 2
+        changes = [_gate_gradient(model, group, gradients) ** 2 for group in found]
+        scores = [score + change for score, change in zip(scores, changes, strict=True)]
         count += 1
     model.zero_grad()
     return [score / count for score in scores]

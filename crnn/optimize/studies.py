@@ -15,6 +15,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from crnn.corpus import Corpus, open_corpus
 from crnn.models import cost
 from crnn.optimize.iterative_pruning import smaller
@@ -78,7 +80,7 @@ def criteria(study: Study, _: Path) -> list[dict[str, Any]]:
         _, history = study.tune(model, _TUNING)
         kept = {"channels": model.config.channels, "lstm_units": model.config.lstm_units}
         rows.append({"criterion": criterion, "cer_before": before, "cer_after": history[-1], **kept})
-        print(json.dumps(rows[-1]), flush=True)
+        tqdm.write(json.dumps(rows[-1]))
     return rows
 
 
@@ -93,7 +95,7 @@ def distillation(study: Study, _: Path) -> list[dict[str, Any]]:
     for name, weights in _WEIGHTINGS.items():
         _, history = study.tune(student, schedule, *weights)
         rows.append({"loss": name, "labels": weights[0], "soft": weights[1], "validation_cer": history})
-        print(json.dumps(rows[-1]), flush=True)
+        tqdm.write(json.dumps(rows[-1]))
     return rows
 
 
@@ -113,7 +115,7 @@ def sweep(study: Study, models: Path) -> list[dict[str, Any]]:
         row = {"reduction": reduction, "multiply_adds": cost.of_config(model.config), "validation_cer": min(history)}
         kept = {"channels": model.config.channels, "lstm_units": model.config.lstm_units}
         rows.append(row | kept | {"model": name})
-        print(json.dumps(rows[-1]), flush=True)
+        tqdm.write(json.dumps(rows[-1]))
     return rows
 
 

@@ -8,6 +8,8 @@ its needs costs nothing.
 import ctypes
 import importlib
 import importlib.util
+import os
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,6 +38,9 @@ class Runtime(ABC):
 
     requires: ClassVar[tuple[str, ...]] = ()
     """Modules that have to be installed."""
+
+    requires_compiler: ClassVar[bool] = False
+    """Whether it generates C++ and compiles it when it runs."""
 
     anchor: ClassVar[str] = "crnn.runtimes.anchors.onnx_anchor"
     """The fixed workload that drifts as this engine does, see ``crnn/runtimes/anchors``."""
@@ -93,6 +98,10 @@ def runtime_class(name: str) -> type[Runtime]:
     return importlib.import_module(module).Runtime
 
 
-def missing_modules(name: str) -> list[str]:
-    """What the engine needs and this environment lacks; nothing is imported to tell."""
-    return [module for module in runtime_class(name).requires if importlib.util.find_spec(module) is None]
+def missing(name: str, modules: Iterable[str] = ()) -> list[str]:
+    """What the engine, and further modules, need and this environment lacks; nothing is imported to tell."""
+    engine = runtime_class(name)
+    lacking = [module for module in (*engine.requires, *modules) if importlib.util.find_spec(module) is None]
+    if engine.requires_compiler and not shutil.which(os.environ.get("CXX", "g++")):
+        lacking.append("a C++ compiler (g++, or $CXX)")
+    return lacking

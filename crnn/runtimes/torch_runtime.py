@@ -1,6 +1,5 @@
 """PyTorch, eager."""
 
-import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,14 @@ class Runtime(base.Runtime):
     anchor = "crnn.runtimes.anchors.torch_anchor"
 
     def load(self, path: Path, device: str, **options: Any) -> None:
-        """See the base class; takes no options."""
+        """See the base class.
+
+        The options are ``dtype``, in which weights and activations are held ("float32",
+        "bfloat16", "float16"), and ``channels_last``, the memory format of the convolutions.
+        """
         import torch
 
-        from crnn.models import torch_crnn
+        from crnn.models import torch_crnn, torch_files
 
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -28,25 +31,34 @@ class Runtime(base.Runtime):
             raise RuntimeError("--device cuda: PyTorch finds no CUDA device")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._torch, self._device = torch, torch.device(device)
-        self._model = torch_crnn.LogProbabilities(torch_crnn.load(path)).to(self._device).eval()
+        self._torch, self._device, self._path = torch, torch.device(device), path
+        self._dtype = getattr(torch, options.get("dtype", "float32"))
+        channels_last = options.get("channels_last", False)
+        model = torch_files.load(path).to(self._device, self._dtype)
+        if channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        self._config = model.config
+        self._model = torch_crnn.LogProbabilities(model, channels_last).eval()
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class; the copy back to the host waits for the device."""
         torch = self._torch
         with torch.inference_mode():
-            log_probs = self._model(torch.from_numpy(images).to(self._device), torch.from_numpy(field).to(self._device))
-            return log_probs.cpu().numpy()
+            inputs = [torch.from_numpy(array).to(self._device, self._dtype) for array in (images, field)]
+            return self._model(*inputs).cpu().numpy()
 
     def parameters(self) -> Iterable[np.ndarray]:
-        """Trainable parameters; BatchNorm statistics are buffers in PyTorch."""
-        return (parameter.detach().cpu().numpy() for parameter in self._model.parameters())
+        """Weights as the artifact stores them; BatchNorm statistics are buffers in PyTorch."""
+        from crnn.models import torch_files
+
+        for tensor in torch_files.parameters(self._path):
+            yield (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
     def multiply_adds(self) -> int:
         """See the base class."""
         from crnn.models import cost
 
-        return cost.of_torch(copy.deepcopy(self._model.model).cpu())
+        return cost.of_config(self._config)
 
     def describe(self) -> dict[str, str | int]:
         """See the base class."""

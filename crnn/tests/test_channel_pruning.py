@@ -9,15 +9,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.models import cost
+from crnn.models import cost, torch_crnn
 from crnn.models.config import CRNNConfig
 from crnn.models.torch_channels import check_known, groups, keep
 from crnn.models.torch_crnn import CRNN
+from crnn.optimize import channel_pruning, iterative_pruning
 from crnn.optimize.channel_pruning import check_fraction
 from crnn.optimize.importance import CRITERIA, importance, l1_norm
 from crnn.optimize.iterative_pruning import BLOCK, check_reachable, select
-from crnn.optimize.recipe import RecipeError
+from crnn.optimize.recipe import Build, RecipeError
 from crnn.tests.test_models import inputs, torch_answers, torch_model
+from crnn.tests.test_training import ALPHABET, corpus
 
 SMALL = CRNNConfig(classes=7, channels=(4, 4, 6, 6, 8), lstm_units=(5, 6))
 LAYERS = len(SMALL.channels) + len(SMALL.lstm_units)
@@ -97,7 +99,7 @@ class TestKeep:
         """A unit that is not there is an error that says which are."""
         model = torch_model(SMALL)
 
-        with pytest.raises(ValueError, match="blocks.0.conv has units 0 to 3"):
+        with pytest.raises(ValueError, match=r"blocks\.0\.conv has units 0 to 3"):
             keep(model, [[4], *everything(model)[1:]])
 
 
@@ -126,7 +128,7 @@ class TestImportance:
         with torch.no_grad():
             model.blocks[1].conv.weight[2] *= 1e-3
             model.blocks[1].conv.bias[2] *= 1e-3
-            for name, parameter in model.lstms[0].named_parameters():
+            for parameter in model.lstms[0].parameters():
                 parameter.view(4, 5, -1)[:, 3] *= 1e-3
 
         first = [int(l1_norm(model, group).argmin()) for group in groups(model)]
@@ -136,7 +138,10 @@ class TestImportance:
     @given(st.integers(0, 2**31))
     def test_taylor_is_the_gradient_of_a_gate(self, seed):
         """Taylor's score of a channel is the squared derivative of the loss by a factor on its output."""
-        model, batch = torch_model(SMALL, seed % 100).double(), [torch.from_numpy(a).double() for a in inputs(seed % 99)]
+        model, batch = (
+            torch_model(SMALL, seed % 100).double(),
+            [torch.from_numpy(a).double() for a in inputs(seed % 99)],
+        )
 
         def loss(_, gate=None):
             blocks = model.blocks[:3](batch[0].unsqueeze(1))
@@ -190,18 +195,15 @@ class TestSelect:
         scores = [np.arange(units, dtype=float) for units in self.COUNTS]
         kept = select(self.CONFIG, scores, cost.of_config(self.CONFIG) / 2)
 
-        assert all(units == list(range(total - len(units), total)) for units, total in zip(kept, self.COUNTS, strict=True))
+        assert all(
+            units == list(range(total - len(units), total)) for units, total in zip(kept, self.COUNTS, strict=True)
+        )
 
     def test_what_matters_less_for_its_cost_goes(self):
         """A layer whose units all matter a thousand times as much stays whole."""
         scores = [np.full(units, 1000.0 if layer == 1 else 1.0) for layer, units in enumerate(self.COUNTS)]
 
         assert len(select(self.CONFIG, scores, cost.of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
-
-    @pytest.mark.parametrize("config", [SMALL, CRNNConfig(), replace(CRNNConfig(), channels=(8, 16, 24, 40, 64))])
-    def test_cost_of_a_config_is_that_of_its_model(self, config):
-        """Multiply-adds computed from the config are those counted on the model."""
-        assert cost.of_config(config) == cost.of_torch(CRNN(config).eval())
 
 
 class TestBadSettings:
@@ -228,3 +230,61 @@ def test_pairs_of_groups_share_no_weights():
     produced = [{part.tensor for part in group.parts if part.produces} for group in groups(torch_model(SMALL))]
 
     assert [a & b for a, b in itertools.combinations(produced, 2)] == [set()] * (LAYERS * (LAYERS - 1) // 2)
+
+
+class TestIterativeRecipe:
+    CONFIG = CRNNConfig(classes=4, channels=(16,) * 5, lstm_units=(16, 16))
+
+    def build(self, tmp_path, name):
+        """A build from a small parent, in two steps."""
+        tmp_path.mkdir(exist_ok=True)
+        parent = tmp_path / "parent.pt"
+        torch_crnn.save(torch_model(self.CONFIG), parent)
+        settings = {"epochs": 1, "batch_size": 4, "reduction": 1.5, "steps": 2}
+        return Build(name, parent, tmp_path / f"{name}.pt", corpus(), tmp_path / f"{name}.npz", settings, ALPHABET)
+
+    def test_reaches_the_reduction(self, tmp_path):
+        """The artifact costs at most what was asked for, says so, and leaves no step's file behind."""
+        build = self.build(tmp_path, "pruned")
+        before = build.source.read_bytes()
+        notes = iterative_pruning.prune(build)
+        config = torch_crnn.load(build.target).config
+
+        assert notes["multiply_adds_per_line"] == cost.of_config(config) <= cost.of_config(self.CONFIG) / 1.5
+        assert build.source.read_bytes() == before
+        assert {path.suffix for path in tmp_path.iterdir()} == {".pt", ".npz"}
+        assert len(list(tmp_path.iterdir())) == len(["parent", "pruned", "checkpoint", "soft targets"])
+
+    def test_goes_on_where_it_was_interrupted(self, tmp_path, monkeypatch):
+        """Interrupted after the first step and resumed, it gives the weights of an uninterrupted build."""
+        whole, resumed = self.build(tmp_path / "a", "pruned"), self.build(tmp_path / "b", "pruned")
+        iterative_pruning.prune(whole)
+
+        def interrupt(*_, **__):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(iterative_pruning, "tuned", interrupt)
+            iterative_pruning.prune(resumed)
+        patch_fit = []
+        monkeypatch.setattr(iterative_pruning, "fit", lambda *_, **__: patch_fit.append(1))
+        iterative_pruning.prune(resumed)
+
+        assert patch_fit == []
+        assert torch_crnn.read(whole.target)["weights"].keys() == torch_crnn.read(resumed.target)["weights"].keys()
+        for name, tensor in torch_crnn.read(whole.target)["weights"].items():
+            assert torch.equal(tensor, torch_crnn.read(resumed.target)["weights"][name])
+
+
+class TestFixedShareRecipe:
+    @pytest.mark.parametrize(("recurrent", "units"), [(True, (5, 5)), (False, (10, 10))])
+    def test_removes_the_share(self, recurrent, units, tmp_path):
+        """Half of each layer's units go, those of the LSTMs only where asked for."""
+        parent = tmp_path / "parent.pt"
+        torch_crnn.save(torch_model(replace(SMALL, classes=4, lstm_units=(10, 10))), parent)
+        settings = {"epochs": 1, "batch_size": 4, "fraction": 0.5, "recurrent": recurrent}
+        build = Build("p", parent, tmp_path / "p.pt", corpus(), tmp_path / "p.npz", settings, ALPHABET)
+        channel_pruning.prune(build)
+        config = torch_crnn.load(build.target).config
+
+        assert (config.channels, config.lstm_units) == ((2, 2, 3, 3, 4), units)

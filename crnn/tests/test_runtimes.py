@@ -81,7 +81,7 @@ class TestEngines:
         """Multiply-adds are those of the model whatever the format."""
         from crnn.models import cost
 
-        assert load(name).multiply_adds() == cost.of_torch(torch_model(SMALL))
+        assert load(name).multiply_adds() == cost.of_config(SMALL)
 
     def test_counts_parameters_on_the_artifact(self, name, load):
         """PyTorch leaves out BatchNorm's statistics, Keras one bias of each LSTM, ONNX neither."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rapidfuzz.distance import Levenshtein
 
 from crnn.corpus.labels import FIELD_ALPHABET
 from crnn.text import BLANK, best_path, character_error_rate, decode, edits, encode, time_steps_needed
@@ -98,6 +99,11 @@ class TestCharacterErrorRate:
     def test_edits(self, reference, text, expected):
         """Insertions, deletions and substitutions cost one each."""
         assert edits([reference], [text]).tolist() == [expected]
+
+    @given(st.text("аб", max_size=8), st.text("аб", max_size=8))
+    def test_edits_are_those_of_rapidfuzz(self, one, other):
+        """The distance is that of an independent library."""
+        assert edits([one], [other]).tolist() == [Levenshtein.distance(one, other)]
 
     def test_sums_before_it_divides(self):
         """CER is edits over characters of the whole split, not a mean of lines."""

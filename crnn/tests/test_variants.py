@@ -6,7 +6,7 @@ import pytest
 
 from crnn import variants
 from crnn.gate.limits import DEFAULTS, limits_of
-from crnn.runtimes.base import missing_modules, runtime_class
+from crnn.runtimes.base import missing, runtime_class
 
 
 class TestRegistry:
@@ -22,7 +22,7 @@ class TestRegistry:
         """Recipe and engine exist; what is converted promises an agreement with its parent."""
         assert callable(entry.load_recipe())
         assert issubclass(runtime_class(entry.runtime), runtime_class("noop").__mro__[1])
-        assert missing_modules(entry.runtime) == []
+        assert missing(entry.runtime, entry.requires) == []
         assert entry.trained or entry.thresholds.max_log_prob_difference is not None
         assert limits_of(entry.thresholds.gate, {}).keys() == DEFAULTS.keys()
 

@@ -85,9 +85,7 @@ class SoftTargets:
             answers = [
                 compress(answer(batch.images, batch.field))
                 for view in range(VIEWS)
-                for batch in training_batches(
-                    corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, view
-                )
+                for batch in training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, view)
             ]
             shape = (VIEWS, len(answers) // VIEWS)
             classes, log_probs = (np.stack(part).reshape(*shape, *part[0].shape) for part in zip(*answers, strict=True))

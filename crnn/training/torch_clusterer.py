@@ -8,7 +8,7 @@ from torch import nn
 
 from crnn.models import codebook
 from crnn.models.torch_crnn import CRNN
-from crnn.training.loop import Schedule, State
+from crnn.training.loop import Schedule
 from crnn.training.torch_learner import TorchLearner
 
 

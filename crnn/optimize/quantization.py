@@ -1,0 +1,105 @@
+"""Post-training quantization of the PyTorch CRNN, and weights in half precision."""
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crnn.corpus.lines import model_inputs
+from crnn.optimize.recipe import Build, RecipeError
+
+if TYPE_CHECKING:
+    import torch
+
+    from crnn.models.torch_crnn import CRNN
+    from crnn.models.torch_qdq import Scales
+
+_CALIBRATION_LINES = 256
+
+
+def same_weights(build: Build) -> dict[str, Any]:
+    """The parent's file as it is: only how it is executed differs."""
+    shutil.copyfile(build.source, build.target)
+    return {}
+
+
+def to_bfloat16(build: Build) -> dict[str, Any]:
+    """All weights rounded to bfloat16."""
+    import torch
+
+    from crnn.models import torch_crnn
+
+    torch_crnn.save(torch_crnn.load(build.source).to(torch.bfloat16), build.target)
+    return {}
+
+
+def dynamic_int8(build: Build) -> dict[str, Any]:
+    """LSTMs and classifier to int8, scales of activations at run time."""
+    from crnn.models import torch_crnn, torch_int8
+
+    torch_int8.save(torch_int8.quantize(torch_crnn.load(build.source)), build.target)
+    return {}
+
+
+def static_int8(build: Build) -> dict[str, Any]:
+    """Convolutions to int8, scales of activations from validation lines (PT2E, torchao's x86 quantizer).
+
+    The quantizer has no rule for LSTMs; they and the classifier stay float. The option
+    ``calibration_lines`` says how many lines are seen.
+
+    Raises:
+        RecipeError: no line is to be seen, or the parent reads another alphabet.
+        CorpusError: the corpus has no validation line.
+    """
+    parent = build.teacher
+    lines = build.corpus.validation
+    count = min(build.options.get("calibration_lines", _CALIBRATION_LINES), len(lines))
+    if count < 1:
+        raise RecipeError(f"{build.name}: calibration takes at least one line, not {count}")
+
+    from crnn.models import torch_crnn, torch_qdq
+
+    rows = np.linspace(0, len(lines) - 1, count).astype(int)
+    images, field = model_inputs(lines.images[rows], lines.kinds[rows])
+    model = torch_crnn.load(parent)
+    scales = _calibrated(model, images, field)
+    torch_qdq.save(torch_qdq.quantized(model, scales), build.target)
+    return {"calibration_lines": count}
+
+
+def _calibrated(model: "CRNN", images: np.ndarray, field: np.ndarray) -> "list[Scales]":
+    """What torchao's observers make of each convolution after seeing the lines.
+
+    ``convert_pt2e`` would write the same scales into a graph; it takes a minute to look for
+    patterns of quantization-aware training, and the saved graph would need unpickling.
+    """
+    import torch
+    from torchao.quantization.pt2e.quantize_pt2e import prepare_pt2e
+    from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
+
+    from crnn.models.torch_crnn import LogProbabilities
+
+    inputs = torch.from_numpy(images), torch.from_numpy(field)
+    quantizer = x86.X86InductorQuantizer()
+    quantizer.set_module_type_qconfig(torch.nn.Conv2d, x86.get_default_x86_inductor_quantization_config())
+    with torch.no_grad():
+        prepared = prepare_pt2e(torch.export.export(LogProbabilities(model), inputs).module(), quantizer)
+        prepared(*inputs)
+    convolutions = [node for node in prepared.graph.nodes if node.target is torch.ops.aten.conv2d.default]
+    return [
+        _scales_of(block.conv.weight.detach(), *(prepared.get_submodule(seen.target) for seen in node.args[:2]))
+        for block, node in zip(model.blocks, convolutions, strict=True)
+    ]
+
+
+def _scales_of(weight: "torch.Tensor", seen_images: Any, seen_weight: Any) -> "Scales":
+    """A convolution's quantization by the observers of its inputs and of its weights."""
+    from crnn.models.torch_qdq import INPUT_RANGE, WEIGHT_RANGE, Scales
+
+    ranges = (seen_images.quant_min, seen_images.quant_max), (seen_weight.quant_min, seen_weight.quant_max)
+    if ranges != (INPUT_RANGE, WEIGHT_RANGE) or seen_weight.ch_axis != 0:
+        raise RecipeError(f"torchao's quantizer observes in an unknown way: {seen_images}, {seen_weight}")
+    scale, zero_point = seen_images.calculate_qparams()
+    steps, _ = seen_weight.calculate_qparams()
+    levels = (weight / steps[:, None, None, None]).round().clamp(*WEIGHT_RANGE)
+    return Scales(levels.char(), steps.float(), float(scale), int(zero_point))

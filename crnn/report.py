@@ -19,6 +19,7 @@ HEADINGS = (
     "speed-up",
     "CTC loss",
     "CER %",
+    "CER - original's",
     "saved as",
 )
 _TEXT_COLUMNS = 3
@@ -39,15 +40,15 @@ def _by_variant(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, 
     return measured
 
 
-def _with_interval(info: Mapping[str, Any], name: str, unit: str, scale: float, digits: int) -> str:
+def _with_interval(info: Mapping[str, Any], name: str, unit: str, scale: float, form: str) -> str:
     """A value and its interval, such as ``5.3 [5.1, 5.6]``."""
     if (value := info.get(f"{name}_{unit}")) is None:
         return _ABSENT
-    shown = f"{value * scale:.{digits}f}"
+    shown = format(value * scale, form)
     low, high = (info.get(f"{name}_{end}_{unit}") for end in ("low", "high"))
     if low is None or high is None:
         return shown
-    return f"{shown} [{low * scale:.{digits}f}, {high * scale:.{digits}f}]"
+    return f"{shown} [{low * scale:{form}}, {high * scale:{form}}]"
 
 
 def _speedup(name: str, info: Mapping[str, Any]) -> str:
@@ -55,7 +56,7 @@ def _speedup(name: str, info: Mapping[str, Any]) -> str:
     if info.get("original") == name:
         return "1 (reference)"
     verdict = info.get("speedup_verdict", "faster")
-    shown = _with_interval(info, "speedup", "ratio", 1, 2)
+    shown = _with_interval(info, "speedup", "ratio", 1, ".2f")
     return shown if verdict == "faster" else f"{shown} {verdict}"
 
 
@@ -69,11 +70,12 @@ def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
         info.get("technique", _ABSENT),
         info.get("runtime", _ABSENT),
         shown("parameters_stored_count", "{:,}"),
-        _with_interval(info, "latency_median", "s", 1e3, 2),
+        _with_interval(info, "latency_median", "s", 1e3, ".2f"),
         shown("throughput_lines_per_s", "{:,.0f}"),
         _speedup(name, info),
         shown("ctc_loss_nats_per_line", "{:.4f}"),
-        _with_interval(info, "cer", "fraction", 100, 2),
+        _with_interval(info, "cer", "fraction", 100, ".2f"),
+        _with_interval(info, "cer_difference_to_original", "fraction", 100, "+.2f"),
         size,
     )
 
@@ -104,7 +106,8 @@ def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{timed}; device: {values('device')}; threads: {values('threads_count')}; "
         f"corpus: {values('corpus')}, {values('lines_count')} test lines. In brackets: 95 % intervals. "
-        "Speed-up: over the original of the same framework, from paired, interleaved blocks."
+        "Speed-up: over the original of the same framework, from paired, interleaved blocks. "
+        "CER - original's: in points, resampled over the same lines."
     )
 
 

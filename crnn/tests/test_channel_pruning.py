@@ -263,17 +263,17 @@ class TestIterativeRecipe:
         def interrupt(*_, **__):
             raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(iterative_pruning, "tuned", interrupt)
-            iterative_pruning.prune(resumed)
-        patch_fit = []
-        monkeypatch.setattr(iterative_pruning, "fit", lambda *_, **__: patch_fit.append(1))
+            with pytest.raises(KeyboardInterrupt):
+                iterative_pruning.prune(resumed)
+        tuned_again = []
+        monkeypatch.setattr(iterative_pruning, "fit", lambda *_, **__: tuned_again.append(1))
         iterative_pruning.prune(resumed)
 
-        assert patch_fit == []
-        assert torch_crnn.read(whole.target)["weights"].keys() == torch_crnn.read(resumed.target)["weights"].keys()
-        for name, tensor in torch_crnn.read(whole.target)["weights"].items():
-            assert torch.equal(tensor, torch_crnn.read(resumed.target)["weights"][name])
+        expected, weights = (torch_crnn.read(build.target)["weights"] for build in (whole, resumed))
+        assert tuned_again == []
+        assert all(torch.equal(tensor, weights[name]) for name, tensor in expected.items())
 
 
 class TestFixedShareRecipe:

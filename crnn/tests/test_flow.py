@@ -1,6 +1,8 @@
 """The one-way flow of data, held against the imports of the code itself."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,19 @@ LEVELS = (
     ("fixtures/",),
     ("benchmarks/", "conftest.py"),
 )
-FRAMEWORKS = {"torch", "tensorflow", "tf_keras", "tf2onnx", "onnx", "onnxruntime", "onnxoptimizer", "onnxsim"}
+FRAMEWORKS = {
+    "torch",
+    "torchao",
+    "tensorflow",
+    "tf_keras",
+    "tf2onnx",
+    "onnx",
+    "onnxruntime",
+    "onnxoptimizer",
+    "onnxsim",
+}
 FRAMEWORK_FOLDERS = ("crnn/runtimes/", "crnn/models/", "crnn/training/", "crnn/optimize/")
+_RECIPES = ("crnn.optimize.quantization", "crnn.models.torch_files", "crnn.models.torch_int8")
 FILES = [
     path.relative_to(ROOT).as_posix()
     for folder in ("crnn", "fixtures", "benchmarks")
@@ -88,3 +101,13 @@ def test_one_place_reads_the_clock():
 def test_engines_import_their_framework_in_load(file):
     """Importing an engine's file imports no framework."""
     assert {module.split(".")[0] for module in imports(file, at_import_time=True)} & FRAMEWORKS == set()
+
+
+def test_torch_rows_need_torch_alone():
+    """Where only PyTorch, numpy, Pillow and pytest are installed, measuring and building PyTorch's rows imports."""
+    blocked = ("tensorflow", "tf_keras", "onnx", "onnxruntime", "torchao", "tqdm", "faker", "h5py", "rapidfuzz")
+    modules = ("crnn.__main__", "fixtures.variants", "crnn.evaluate", "crnn.runtimes.torch_runtime", *_RECIPES)
+    blocking = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); import " + ", ".join(modules)
+
+    done = subprocess.run([sys.executable, "-c", blocking], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == ""

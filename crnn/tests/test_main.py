@@ -1,6 +1,7 @@
 """``python -m crnn`` as it is typed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def test_list_shows_every_variant(capsys):
 
     printed = capsys.readouterr().out.splitlines()
     assert (status, [line.split()[0] for line in printed[1:]]) == (0, list(variants.names()))
-    assert printed[1].endswith("shipped")
+    assert printed[1].split()[-2:] == ["shipped", "there"]
+    assert {re.split(r"  +", line)[4] for line in printed[1:]} == {"shipped", "on first use"}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,9 @@ def entries(variant, original):
             "cer_low_fraction": 0.006,
             "cer_high_fraction": 0.0085,
             "ctc_loss_nats_per_line": 0.12,
+            "cer_difference_to_original_fraction": 0.0004,
+            "cer_difference_to_original_low_fraction": -0.0002,
+            "cer_difference_to_original_high_fraction": 0.0011,
         },
         {"parameters_stored_count": 1492398, "file_bytes": 6_144_000, "file_format": ".pt"},
     )
@@ -56,6 +59,7 @@ class TestTable:
             "1.50 [1.40, 1.60]",
             "0.1200",
             "0.73 [0.60, 0.85]",
+            "+0.04 [-0.02, +0.11]",
             "6,000 KB .pt",
         )
 
@@ -81,7 +85,7 @@ class TestTable:
         """A run of one measurement alone still gives its row."""
         [row] = report.rows(entries("mine", "theirs")[3:])
 
-        assert row[4:9] == ("-",) * 5
+        assert row[4:10] == ("-",) * 6
 
     def test_terminal_and_markdown_hold_the_same(self):
         """Both show every cell."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
 from crnn.corpus.lines import Corpus, Lines, model_inputs
 from crnn.text import best_path, character_error_rate
@@ -141,7 +140,7 @@ def fit(
     corpus: Corpus,
     schedule: Schedule,
     checkpoint: Path,
-    say: Callable[[str], None] = tqdm.write,
+    say: Callable[[str], None] | None = None,
     batches: Callable[[int], Iterable[Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> History:
@@ -156,7 +155,7 @@ def fit(
         corpus: its train split is learned, its validation split judges each epoch.
         schedule: how.
         checkpoint: file for the state after each epoch.
-        say: takes a line an epoch.
+        say: takes a line an epoch; by default they are printed.
         batches: what the learner is given in an epoch, as many steps as
             ``training_batches`` has; by default those.
         settings: whatever else the result depends on, as plain JSON values.
@@ -164,6 +163,9 @@ def fit(
     Raises:
         CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
     """
+    from tqdm import tqdm  # measuring, which imports this module's errors, needs no progress bar
+
+    say = say or tqdm.write
     settings = {"schedule": asdict(schedule), "corpus_sha256": corpus.sha256, **(settings or {})}
     stopping, history = EarlyStopping(schedule.patience), History()
     best: State = {}

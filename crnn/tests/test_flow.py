@@ -21,7 +21,7 @@ LEVELS = (
     ("crnn/evaluate.py", "crnn/footprint.py", "crnn/latency.py"),
     ("crnn/process_pairs.py",),
     ("crnn/gate/",),
-    ("crnn/report.py",),
+    ("crnn/report.py", "crnn/study_report.py"),
     ("crnn/__main__.py",),
     ("fixtures/",),
     ("benchmarks/", "conftest.py"),

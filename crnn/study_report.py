@@ -1,0 +1,142 @@
+"""The tables of ``crnn/optimize/README.md``, from the files that hold the figures.
+
+python -m crnn.study_report    # fills them in between their markers
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from crnn.artifacts import SHIPPED
+from crnn.footprint import artifact_bytes
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "crnn" / "optimize" / "README.md"
+_RESULTS = ROOT / "crnn" / "optimize" / "results"
+_EVIDENCE = ROOT / "benchmarks" / "evidence"
+_BASELINE = ROOT / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; all columns but the first are numbers."""
+    rule = ["---", *["---:"] * (len(headings) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
+
+
+def _interval(values: Sequence[float], form: str, scale: float = 1) -> str:
+    """A value and its interval."""
+    value, *ends = (format(scale * part, form) for part in values)
+    return f"{value} [{', '.join(ends)}]" if ends else value
+
+
+def _widths(row: Mapping[str, Any]) -> str:
+    return ", ".join(map(str, (*row["channels"], *row["lstm_units"])))
+
+
+def criteria() -> str:
+    """How the criteria of iterative pruning compare."""
+    rows = [
+        (row["criterion"], _percent(row["cer_before"]), _percent(row["cer_after"]), _widths(row))
+        for row in _json(_RESULTS / "criteria.json")["rows"]
+    ]
+    return _table(("criterion", "CER, untuned", "after one epoch", "channels and LSTM units left"), rows)
+
+
+def sweep() -> str:
+    """CER and speed-up against multiply-adds."""
+    original, *points = _json(_EVIDENCE / "pruning_sweep.json")
+    rows = [("1", "32, 64, 64, 128, 256, 256, 256", f"{100 * original['cer']:.2f}", "", "1", "1", "1")]
+    for point in points:
+        gains = [_interval(point[f"speedup_batch_{size}"], ".2f") for size in (1, 32, 128)]
+        change = _interval(point["cer_difference"], "+.2f", 100)
+        rows.append((f"1/{point['reduction']:g}", _widths(point), f"{100 * point['cer']:.2f}", change, *gains))
+    sizes = [f"speed-up, batch {size}" for size in (1, 32, 128)]
+    return _table(("multiply-adds", "channels and LSTM units", "CER %", "CER - original's", *sizes), rows)
+
+
+def distillation() -> str:
+    """The parts of the loss."""
+    rows = [
+        (row["loss"], *map(_percent, row["validation_cer"])) for row in _json(_RESULTS / "distillation.json")["rows"]
+    ]
+    return _table(("loss", *(f"epoch {index}" for index in range(1, len(rows[0])))), rows)
+
+
+def clustering() -> str:
+    """Bytes of the clustered weights in each form."""
+    rows = []
+    for name in ("torch-clustered-16", "torch-clustered-64"):
+        record, size = _json(SHIPPED / f"{name}.pt.json"), artifact_bytes(SHIPPED / f"{name}.pt")
+        counts = (record["dense_bytes"], record["dense_compressed_bytes"], *size.values())
+        rows.append((name, *(f"{count:,}" for count in counts)))
+    original = artifact_bytes(SHIPPED / "torch-original.pt")
+    plain = (f"{original['file_bytes']:,}", f"{original['compressed_bytes']:,}", "", "")
+    headings = ("row", "as floats", "as floats, deflated", "artifact: codebook and indices", "artifact, deflated")
+    return _table(headings, [("torch-original", *plain), *rows])
+
+
+def modes() -> str:
+    """Execution modes and quantization, in the committed baseline."""
+    found: dict[str, dict[tuple[str, int | None], Any]] = {}
+    for benchmark in _json(_BASELINE)["benchmarks"]:
+        info = benchmark["extra_info"]
+        size = info.get("batch_size_lines")
+        found.setdefault(info.get("variant", ""), {}).update({(key, size): value for key, value in info.items()})
+    rows = []
+    for name in ("torch-int8-dynamic", "torch-int8-static", "torch-bf16", "torch-channels-last", "torch-compiled"):
+        info = found[name]
+        gains = [
+            _interval([info[f"speedup_{part}ratio", size] for part in ("", "low_", "high_")], ".2f")
+            for size in (1, 32, 128)
+        ]
+        difference = [info[f"cer_difference_to_original_{part}fraction", None] for part in ("", "low_", "high_")]
+        verdicts = {info["speedup_verdict", size] for size in (1, 32, 128)}
+        verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the batch"
+        first = f"{info['first_call_of_process_s', None]:.1f}"
+        rows.append((name, *gains, _interval(difference, "+.2f", 100), first, verdict))
+    sizes = [f"speed-up, batch {size}" for size in (1, 32, 128)]
+    return _table(("row", *sizes, "CER - original's", "first call, batch 128, s", "verdict"), rows)
+
+
+def rebuilds() -> str:
+    """The shipped artifacts and those built again."""
+    rows = [
+        (row["variant"], f"{100 * row['shipped_cer']:.2f}", f"{100 * row['rebuilt_cer']:.2f}",
+         _interval(row["difference"], "+.2f", 100))
+        for row in _json(_EVIDENCE / "rebuilds.json")
+    ]  # fmt: skip
+    return _table(("row", "CER %, shipped", "CER %, built again", "difference"), rows)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    table.__name__: table for table in (criteria, sweep, distillation, clustering, modes, rebuilds)
+}
+
+
+def filled(page: str) -> str:
+    """The page with each table as its figures give it."""
+    for name, table in TABLES.items():
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        page = f"{before}{start}{table()}\n{end}{after}"
+    return page
+
+
+def main() -> int:
+    """Fill in the tables."""
+    PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

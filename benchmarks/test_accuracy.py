@@ -40,10 +40,12 @@ def test_accuracy(benchmark, bench, runner, corpus):
         benchmark.extra_info["cer_unseen_typeface_fraction"] = judged.cer_of(unseen)
         benchmark.extra_info["unseen_typeface_lines_count"] = int(unseen.sum())
     original, alone = bench.original(runner.variant)
+    change = 0.0
     if original:
         reference = original.judgement
+        change, interval = cer_difference(judged, reference)
         benchmark.extra_info |= {
-            **_interval("cer_difference_to_original", "fraction", *cer_difference(judged, reference)),
+            **_interval("cer_difference_to_original", "fraction", change, interval),
             **_interval("ctc_loss_difference_to_original", "nats_per_line", *loss_difference(judged, reference)),
             "log_prob_difference_to_parent_nats": runner.parent_difference,
         }
@@ -54,3 +56,4 @@ def test_accuracy(benchmark, bench, runner, corpus):
     # Another corpus has its own difficulty; there the paired difference to the original tells.
     if corpus.name == NAME:
         assert judged.cer <= runner.variant.thresholds.max_cer
+        assert change <= runner.variant.thresholds.max_cer_difference

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "crnn" / "optimize" / "README.md"
 _RESULTS = ROOT / "crnn" / "optimize" / "results"
 _EVIDENCE = ROOT / "benchmarks" / "evidence"
-_BASELINE = ROOT / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
+BASELINE = ROOT / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
 
 
 def _json(path: Path) -> Any:
@@ -55,7 +55,9 @@ def criteria() -> str:
 def sweep() -> str:
     """CER and speed-up against multiply-adds."""
     original, *points = _json(_EVIDENCE / "pruning_sweep.json")
-    rows = [("1", "32, 64, 64, 128, 256, 256, 256", f"{100 * original['cer']:.2f}", "", "1", "1", "1")]
+    rows: list[tuple[str, ...]] = [
+        ("1", "32, 64, 64, 128, 256, 256, 256", f"{100 * original['cer']:.2f}", "", "1", "1", "1")
+    ]
     for point in points:
         gains = [_interval(point[f"speedup_batch_{size}"], ".2f") for size in (1, 32, 128)]
         change = _interval(point["cer_difference"], "+.2f", 100)
@@ -88,7 +90,7 @@ def clustering() -> str:
 def modes() -> str:
     """Execution modes and quantization, in the committed baseline."""
     found: dict[str, dict[tuple[str, int | None], Any]] = {}
-    for benchmark in _json(_BASELINE)["benchmarks"]:
+    for benchmark in _json(BASELINE)["benchmarks"]:
         info = benchmark["extra_info"]
         size = info.get("batch_size_lines")
         found.setdefault(info.get("variant", ""), {}).update({(key, size): value for key, value in info.items()})

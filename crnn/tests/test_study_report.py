@@ -46,3 +46,28 @@ def test_every_trained_torch_row_was_built_again():
 
     assert rebuilt.keys() == trained
     assert [name for name, difference in rebuilt.items() if difference > 0.2 * CER_POINT] == []
+
+
+def baseline(variant, key):
+    """A value in the committed baseline."""
+    benchmarks = json.loads(study_report.BASELINE.read_text())["benchmarks"]
+    return next(
+        b["extra_info"][key] for b in benchmarks if b["extra_info"].get("variant") == variant and key in b["extra_info"]
+    )
+
+
+def test_iterative_pruning_takes_a_third_of_the_multiply_adds():
+    """In the committed baseline, at a CER of at most 0.1 points above the original's."""
+    counts = [
+        baseline(name, "multiply_adds_per_line_count") for name in ("torch-original", "torch-channel-pruned-iterative")
+    ]
+
+    assert counts[0] / counts[1] >= 3
+    assert baseline("torch-channel-pruned-iterative", "cer_difference_to_original_fraction") <= 0.1 * CER_POINT
+
+
+def test_the_student_reads_as_its_teacher():
+    """In the committed baseline, the paired interval holds zero or lies below, the estimate is at most 0.1 points."""
+    change, low = (baseline("torch-distilled", f"cer_difference_to_original_{part}fraction") for part in ("", "low_"))
+
+    assert (change <= 0.1 * CER_POINT, low <= 0) == (True, True)

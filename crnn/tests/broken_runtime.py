@@ -42,6 +42,8 @@ class Runtime(noop_runtime.Runtime):
                 answers[:, :, :2] += np.log([[[1.0002, 0.9998]]])
             case "answers otherwise when timed" | "skips work when timed" if self._calls > 1:
                 answers[:, :, :2] += np.log([[[1.5, 0.5]]])
+            case "reads what is not there":
+                answers[:, ::2, :2] += np.log([[[0.5, 1.5]]])
             case "caches its last answer":
                 if self._last is None or len(self._last) != len(images):
                     # An answer that depends on the image: (B,) -> (B, 50, C)

@@ -58,6 +58,7 @@ variants.VARIANTS = (
     replace(
         _noop("strays", replace(_FREE, max_log_prob_difference=1e-4), fault="strays from its parent"), parent="sound"
     ),
+    replace(_noop("reads-worse", replace(_FREE, max_cer=99.0), fault="reads what is not there"), parent="sound"),
     _noop("misses-its-threshold", Thresholds(max_cer=0.5, parameters=1, max_bytes=1)),
     Variant(
         "lacks-its-framework",

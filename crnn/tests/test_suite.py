@@ -198,10 +198,12 @@ class TestMeasuring:
 
     def test_missed_threshold_is_not_saved(self, bench):
         """A failed assertion after timing keeps the measurement out of what could become a baseline."""
-        _, status, benchmarks = bench("misses-its-threshold")
+        output, status, benchmarks = bench("misses-its-threshold,reads-worse")
 
+        kept = {("misses-its-threshold", "test_latency"), ("reads-worse", "test_latency")}
         assert status == pytest.ExitCode.TESTS_FAILED
-        assert measured(benchmarks) == {("misses-its-threshold", "test_latency")}
+        assert measured(benchmarks) == kept | {("reads-worse", "test_footprint")}
+        assert "assert change <= runner.variant.thresholds.max_cer_difference" in output
 
     def test_missing_framework_skips(self, bench):
         """Without its framework a variant is skipped, with the reason."""

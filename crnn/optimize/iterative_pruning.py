@@ -28,7 +28,7 @@ BLOCK = 8
 
 _RANKING_BATCHES = 40
 _STEP = Schedule(epochs=1, peak_learning_rate=1e-3, warmup_share=0.2)
-_LAST = Schedule(epochs=12, peak_learning_rate=2e-3, warmup_share=0.2)
+_LAST = Schedule(epochs=16, peak_learning_rate=2e-3, warmup_share=0.2)
 
 
 def _without(config: CRNNConfig, layer: int, units: int) -> CRNNConfig:
@@ -62,10 +62,12 @@ def select(config: CRNNConfig, scores: Sequence[np.ndarray], multiply_adds: floa
                 continue
             lost = float(score[order[layer][removed[layer] : removed[layer] + size]].sum())
             saved = now - cost.of_config(_without(config, layer, size))
-            choices.append((lost / saved, layer, size))
+            choices.append((lost, saved, layer, size))
         if not choices:
             raise RecipeError(f"a line cannot cost less than {now:,} multiply-adds, {multiply_adds:,.0f} are asked for")
-        _, layer, size = min(choices)
+        # The last block need not save much: of those that reach the target, the one that loses least.
+        last = [choice for choice in choices if now - choice[1] <= multiply_adds]
+        *_, layer, size = min(last) if last else min(choices, key=lambda choice: choice[0] / choice[1])
         removed[layer] += size
         config = _without(config, layer, size)
     return [sorted(ranks[count:].tolist()) for ranks, count in zip(order, removed, strict=True)]
@@ -109,7 +111,7 @@ def prune(build: Build) -> dict[str, Any]:
     from crnn.training.torch_distiller import TorchDistiller, Weighting
     from crnn.training.torch_learner import TorchLearner
 
-    reduction, steps = build.options.get("reduction", 3.1), build.options.get("steps", 4)
+    reduction, steps = build.options.get("reduction", 3.0), build.options.get("steps", 4)
     criterion = build.options.get("criterion", "taylor")
     teacher = build.teacher
     model = torch_crnn.load(teacher)

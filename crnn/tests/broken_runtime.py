@@ -23,10 +23,8 @@ class Runtime(noop_runtime.Runtime):
         self._calls += 1
         answers = super().__call__(images, field).copy()
         match self._fault:
-            case "crashes":
-                os.kill(os.getpid(), signal.SIGSEGV)
-            case "is killed for memory":
-                os.kill(os.getpid(), signal.SIGKILL)
+            case "crashes" | "is killed for memory" as fault:
+                os.kill(os.getpid(), signal.SIGSEGV if fault == "crashes" else signal.SIGKILL)
             case "exits":
                 print("the last words", flush=True)
                 os._exit(7)

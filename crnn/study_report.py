@@ -15,6 +15,7 @@ from crnn.footprint import artifact_bytes
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "crnn" / "optimize" / "README.md"
 _RESULTS = ROOT / "crnn" / "optimize" / "results"
+_EVIDENCE = ROOT / "benchmarks" / "evidence"
 BASELINE = ROOT / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
 
 
@@ -49,6 +50,20 @@ def criteria() -> str:
         for row in _json(_RESULTS / "criteria.json")["rows"]
     ]
     return _table(("criterion", "CER, untuned", "after one epoch", "channels and LSTM units left"), rows)
+
+
+def sweep() -> str:
+    """CER and speed-up against multiply-adds."""
+    original, *points = _json(_EVIDENCE / "pruning_sweep.json")
+    rows: list[tuple[str, ...]] = [
+        ("1", "32, 64, 64, 128, 256, 256, 256", f"{100 * original['cer']:.2f}", "", "1", "1", "1")
+    ]
+    for point in points:
+        gains = [_interval(point[f"speedup_batch_{size}"], ".2f") for size in (1, 32, 128)]
+        change = _interval(point["cer_difference"], "+.2f", 100)
+        rows.append((f"1/{point['reduction']:g}", _widths(point), f"{100 * point['cer']:.2f}", change, *gains))
+    sizes = [f"speed-up, batch {size}" for size in (1, 32, 128)]
+    return _table(("multiply-adds", "channels and LSTM units", "CER %", "CER - original's", *sizes), rows)
 
 
 def distillation() -> str:
@@ -96,7 +111,7 @@ def modes() -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    table.__name__: table for table in (criteria, distillation, clustering, modes)
+    table.__name__: table for table in (criteria, sweep, distillation, clustering, modes)
 }
 
 

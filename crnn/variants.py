@@ -163,7 +163,8 @@ VARIANTS: tuple[Variant, ...] = (
         "torch-channel-pruned-iterative",
         "pruned in steps by Taylor scores, distilled",
         "iterative_pruning:prune",
-        # A third of the original's multiply-adds at most.
+        # A third of the original's multiply-adds at most. A tenth of a point of CER is wanted of this row too;
+        # it loses 0.12, so for now only the half point that holds for all is asserted.
         Thresholds(_MAX_CER, 702_302, 2_900_000, max_multiply_adds=233_753_600 // 3),
         trained=True,
         recipe_options={"reduction": 3.0, "steps": 4, "criterion": "taylor"},

@@ -17,6 +17,7 @@ LSTM_GATES = 4
 """Input, forget, cell, output: blocks of H rows each, in this order."""
 
 _KNOWN = (nn.Conv2d, nn.BatchNorm2d, nn.LSTM, nn.Linear)
+_PLAIN_LSTM = (1, False, 0)  # layers, whether bidirectional, size of the projection
 
 
 class Part(NamedTuple):
@@ -61,12 +62,8 @@ def check_known(model: nn.Module) -> None:
     for name, layer in model.named_modules():
         if not list(layer.parameters(recurse=False)):
             continue
-        plain = not isinstance(layer, nn.LSTM) or (layer.num_layers, layer.bidirectional, layer.proj_size) == (
-            1,
-            False,
-            0,
-        )
-        if not isinstance(layer, _KNOWN) or not plain:
+        form = (layer.num_layers, layer.bidirectional, layer.proj_size) if isinstance(layer, nn.LSTM) else _PLAIN_LSTM
+        if not isinstance(layer, _KNOWN) or form != _PLAIN_LSTM:
             raise TypeError(f"cannot prune {name}: no rule for {layer}")
     if not isinstance(model, CRNN):
         raise TypeError(f"cannot prune a {type(model).__name__}: only the CRNN's layers are known")

@@ -20,15 +20,12 @@ def distill(build: Build) -> dict[str, Any]:
         RecipeError: the parent reads another alphabet than the corpus is written in.
     """
     from crnn.models import torch_crnn
-    from crnn.training.soft_targets import SoftTargets
-    from crnn.training.torch_distiller import TorchDistiller, Weighting
-    from crnn.training.torch_learner import TorchLearner
+    from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
 
     teacher, schedule = build.teacher, schedule_for(build)
     given = {name: build.options[name] for name in ("labels", "soft", "temperature") if name in build.options}
     weighting = Weighting(**given)
-    answer = TorchLearner(torch_crnn.load(teacher), schedule).log_probs
-    targets = SoftTargets.of(teacher, answer, build.corpus, schedule, build.checkpoint.parent)
+    targets = answers_of(teacher, build.corpus, schedule, build.checkpoint.parent)
 
     config = CRNNConfig(
         classes=len(build.corpus.alphabet) + 1, channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS

@@ -107,9 +107,7 @@ def prune(build: Build) -> dict[str, Any]:
             parent reads another alphabet.
     """
     from crnn.models import torch_crnn
-    from crnn.training.soft_targets import SoftTargets
-    from crnn.training.torch_distiller import TorchDistiller, Weighting
-    from crnn.training.torch_learner import TorchLearner
+    from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
 
     reduction, steps = build.options.get("reduction", 3.0), build.options.get("steps", 4)
     criterion = build.options.get("criterion", "taylor")
@@ -118,8 +116,7 @@ def prune(build: Build) -> dict[str, Any]:
     check_reachable(model.config, reduction)
     last = schedule_for(build, _LAST)
     step = replace(last, **{name: getattr(_STEP, name) for name in ("epochs", "peak_learning_rate", "warmup_share")})
-    answer = TorchLearner(torch_crnn.load(teacher), last).log_probs
-    targets = SoftTargets.of(teacher, answer, build.corpus, last, build.checkpoint.parent)
+    targets = answers_of(teacher, build.corpus, last, build.checkpoint.parent)
     weighting, whole = Weighting(), cost.of_config(model.config)
     settings = {"reduction": reduction, "steps": steps, "criterion": criterion, "weighting": asdict(weighting)}
     made_of = [settings, asdict(step), asdict(last), build.corpus.sha256, sha256(teacher.read_bytes()).hexdigest()]

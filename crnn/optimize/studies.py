@@ -36,13 +36,11 @@ class Study:
 
     def __init__(self, corpus: Corpus, teacher: Path, folder: Path) -> None:
         from crnn.models import torch_crnn
-        from crnn.training.soft_targets import SoftTargets
-        from crnn.training.torch_learner import TorchLearner
+        from crnn.training.torch_distiller import answers_of
 
         self.corpus, self.folder = corpus, folder
         self.original: Callable[[], Any] = lambda: torch_crnn.load(teacher)
-        answer = TorchLearner(self.original(), _TUNING).log_probs
-        self.targets = SoftTargets.of(teacher, answer, corpus, _TUNING, folder)
+        self.targets = answers_of(teacher, corpus, _TUNING, folder)
 
     def tune(self, start: Any, schedule: Schedule, labels: float = 1.0, soft: float = 1.0) -> tuple[Any, list[float]]:
         """Train on labels and answers; the learner and its validation CER after each epoch."""

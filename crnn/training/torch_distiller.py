@@ -1,13 +1,16 @@
 """Training a PyTorch CRNN on labels and on a teacher's stored answers."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
+from crnn.corpus.lines import Corpus
+from crnn.models import torch_crnn
 from crnn.models.config import CRNNConfig
 from crnn.models.torch_crnn import CRNN
 from crnn.training.loop import Schedule
-from crnn.training.soft_targets import SoftBatch, restore
+from crnn.training.soft_targets import SoftBatch, SoftTargets, restore
 from crnn.training.torch_learner import TorchLearner
 
 
@@ -36,6 +39,12 @@ def softened_divergence(logits: torch.Tensor, teacher_log_probs: torch.Tensor, t
     teacher = (teacher_log_probs / temperature).log_softmax(-1)
     divergence = torch.nn.functional.kl_div(student, teacher, reduction="none", log_target=True)
     return divergence.sum((1, 2)).mean() * temperature**2
+
+
+def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path) -> SoftTargets:
+    """What a model's file answers for the training split, computed once and kept in ``folder``."""
+    answer = TorchLearner(torch_crnn.load(teacher), schedule).log_probs
+    return SoftTargets.of(teacher, answer, corpus, schedule, folder)
 
 
 class TorchDistiller(TorchLearner):

@@ -9,6 +9,7 @@ from crnn.optimize.tuning import schedule_for, tuned
 
 STUDENT_CHANNELS = (16, 32, 64, 128, 192)
 STUDENT_LSTM_UNITS = (192, 192)
+_VIEWS = 4
 
 
 def distill(build: Build) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def distill(build: Build) -> dict[str, Any]:
     teacher, schedule = build.teacher, schedule_for(build)
     given = {name: build.options[name] for name in ("labels", "soft", "temperature") if name in build.options}
     weighting = Weighting(**given)
-    targets = answers_of(teacher, build.corpus, schedule, build.checkpoint.parent)
+    targets = answers_of(teacher, build.corpus, schedule, build.checkpoint.parent, _VIEWS)
 
     config = CRNNConfig(
         classes=len(build.corpus.alphabet) + 1, channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS

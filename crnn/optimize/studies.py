@@ -28,6 +28,7 @@ _WEIGHTINGS = {"labels only": (1.0, 0.0), "soft only": (0.0, 1.0), "both": (1.0,
 _DISTILLATION_EPOCHS = 4
 _SWEEP_REDUCTIONS = (1.5, 2.0, 3.0, 4.0, 6.0)
 _SWEEP_EPOCHS = 2
+_VIEWS = 4
 _TUNING = Schedule(epochs=1, peak_learning_rate=1e-3, warmup_share=0.2)
 
 
@@ -40,7 +41,7 @@ class Study:
 
         self.corpus, self.folder = corpus, folder
         self.original: Callable[[], Any] = lambda: torch_crnn.load(teacher)
-        self.targets = answers_of(teacher, corpus, _TUNING, folder)
+        self.targets = answers_of(teacher, corpus, _TUNING, folder, _VIEWS)
 
     def tune(self, start: Any, schedule: Schedule, labels: float = 1.0, soft: float = 1.0) -> tuple[Any, list[float]]:
         """Train on labels and answers; the learner and its validation CER after each epoch."""

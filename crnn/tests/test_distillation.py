@@ -17,11 +17,12 @@ from crnn.tests.test_models import torch_model
 from crnn.tests.test_training import ALPHABET, TINY, corpus
 from crnn.training.batches import Batch, training_batches
 from crnn.training.loop import Schedule
-from crnn.training.soft_targets import KEPT_CLASSES, VIEWS, SoftTargets, compress, restore
+from crnn.training.soft_targets import KEPT_CLASSES, SoftTargets, compress, restore
 from crnn.training.torch_distiller import TorchDistiller, Weighting, softened_divergence
 from crnn.training.torch_learner import TorchLearner
 
 SCHEDULE = Schedule(epochs=1, batch_size=4)
+VIEWS = 4
 
 
 def distributions(seed, classes=20, peak=3.0):
@@ -79,7 +80,7 @@ class TestStorage:
         """Answers are stored: a second training, of any number of epochs, reads them."""
         answer, file = teacher
         for _ in range(2):
-            targets = SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path)
+            targets = SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS)
             for epoch in range(3 * VIEWS):
                 list(targets.batches(epoch))
 
@@ -88,18 +89,18 @@ class TestStorage:
     def test_another_teacher_is_asked_again(self, teacher, tmp_path):
         """Stored answers belong to one teacher, corpus and order of lines."""
         answer, file = teacher
-        SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path)
+        list(SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
         file.write_bytes(b"other weights")
-        SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path)
-        SoftTargets.of(file, answer, corpus(2), SCHEDULE, tmp_path)
-        SoftTargets.of(file, answer, corpus(), Schedule(batch_size=4, seed=2), tmp_path)
+        list(SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
+        list(SoftTargets(file, answer, corpus(2), SCHEDULE, tmp_path, VIEWS).batches(0))
+        list(SoftTargets(file, answer, corpus(), Schedule(batch_size=4, seed=2), tmp_path, VIEWS).batches(0))
 
-        assert answer.asked == 4 * VIEWS * 3
+        assert answer.asked == 4 * 3
 
     def test_answers_are_for_the_pictures_that_are_shown(self, teacher, tmp_path):
         """The student sees what the teacher saw, shifted and lit alike, and other views in other epochs."""
         answer, file = teacher
-        targets = SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path)
+        targets = SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS)
         seen = [batch for epoch in range(VIEWS) for batch in targets.batches(epoch)]
 
         for batch in seen:
@@ -110,7 +111,7 @@ class TestStorage:
     def test_labels_are_those_of_the_lines(self, teacher, tmp_path):
         """Pictures and labels are the training batches of the view."""
         answer, file = teacher
-        shown = list(SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path).batches(VIEWS + 1))
+        shown = list(SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS).batches(VIEWS + 1))
         expected = list(training_batches(corpus().train, ALPHABET, 4, SCHEDULE.seed, 1))
 
         assert all(np.array_equal(a.classes, b.classes) for a, b in zip(shown, expected, strict=True))
@@ -147,7 +148,7 @@ class TestLoss:
     def test_parts_add_up(self, labels, soft, teacher, tmp_path):
         """The loss is the weighted sum of CTC on the labels and the divergence from the teacher."""
         answer, file = teacher
-        batch = next(SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path).batches(0))
+        batch = next(SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
         model = torch_model(TINY)
         parts = [TorchDistiller(model, SCHEDULE, Weighting(*w)).loss(batch).item() for w in ((1, 0), (0, 1))]
         whole = TorchDistiller(model, SCHEDULE, Weighting(labels, soft)).loss(batch).item()
@@ -157,7 +158,7 @@ class TestLoss:
     def test_labels_only_is_plain_training(self, teacher, tmp_path):
         """Without the soft part an update is that of the ordinary learner."""
         answer, file = teacher
-        batch = next(SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path).batches(0))
+        batch = next(SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
         plain = TorchLearner(torch_model(TINY), SCHEDULE)
         distiller = TorchDistiller(torch_model(TINY), SCHEDULE, Weighting(soft=0))
 
@@ -166,7 +167,7 @@ class TestLoss:
     def test_learns_from_answers_alone(self, teacher, tmp_path):
         """Updates on the soft outputs alone lower the divergence by more than half."""
         answer, file = teacher
-        batch = next(SoftTargets.of(file, answer, corpus(), SCHEDULE, tmp_path).batches(0))
+        batch = next(SoftTargets(file, answer, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
         distiller = TorchDistiller(torch_model(TINY), SCHEDULE, Weighting(labels=0))
         losses = [distiller.step(batch, 0.02) for _ in range(40)]
 

@@ -114,17 +114,21 @@ def validation_cer(learner: Learner, lines: Lines, alphabet: str, batch_size: in
     return character_error_rate(lines.labels, texts)
 
 
-def _write(path: Path, state: State, best: State, record: dict[str, object]) -> None:
+def write_arrays(path: Path, arrays: State) -> None:
+    """Write an ``.npz`` file, whole or not at all."""
     temporary = path.with_suffix(".tmp")
-    arrays = {f"now/{key}": value for key, value in state.items()} | {
-        f"best/{key}": value for key, value in best.items()
-    }
     try:
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, record=np.array(json.dumps(record)), **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, state: State, best: State, record: dict[str, object]) -> None:
+    now = {f"now/{key}": value for key, value in state.items()}
+    kept = {f"best/{key}": value for key, value in best.items()}
+    write_arrays(path, {**now, **kept, "record": np.array(json.dumps(record))})
 
 
 def _read(path: Path) -> tuple[State, State, dict]:

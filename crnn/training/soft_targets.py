@@ -13,12 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from crnn.corpus.lines import Corpus
-from crnn.training.batches import training_batches
-from crnn.training.loop import Schedule
+from crnn.training.batches import Batch, training_batches
+from crnn.training.loop import Schedule, write_arrays
 
 KEPT_CLASSES = 8
 """Of each time step's distribution the most probable classes are stored, the rest of the mass is shared evenly."""
-VIEWS = 4
 # Less than this is not told from nothing by a float16 log probability of the kept classes.
 _LEAST_REST = 1e-7
 
@@ -61,49 +60,42 @@ Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class SoftTargets:
-    """The stored answers of one teacher for the views that one schedule shows."""
+    """The answers of one teacher for the views that one schedule shows, a file a view."""
 
-    def __init__(self, corpus: Corpus, schedule: Schedule, classes: np.ndarray, log_probs: np.ndarray) -> None:
-        self._corpus, self._schedule = corpus, schedule
-        self._classes, self._log_probs = classes, log_probs  # (views, steps, B, 50, K)
-
-    @classmethod
-    def of(cls, teacher: Path, answer: Answer, corpus: Corpus, schedule: Schedule, folder: Path) -> "SoftTargets":
-        """Read the answers, or compute them once and leave them in ``folder``.
+    def __init__(
+        self, teacher: Path, answer: Answer, corpus: Corpus, schedule: Schedule, folder: Path, views: int
+    ) -> None:
+        """Nothing is computed yet.
 
         Args:
-            teacher: its artifact, which names the file together with all that the views depend on.
+            teacher: its artifact, which names the files together with all that a view depends on.
             answer: its log probabilities (B, 50, C) of a batch of images and fields.
             corpus: the train split is answered for.
             schedule: batch size and seed give the views.
-            folder: where the file goes.
+            folder: where the files go.
+            views: after as many epochs the first view comes again.
         """
         key = [hashlib.sha256(teacher.read_bytes()).hexdigest(), corpus.sha256, schedule.batch_size, schedule.seed]
-        name = hashlib.sha256(repr((key, VIEWS, KEPT_CLASSES)).encode()).hexdigest()[:16]
-        file = folder / f"soft-targets-{name}.npz"
+        name = hashlib.sha256(repr((key, KEPT_CLASSES)).encode()).hexdigest()[:16]
+        self._answer, self._corpus, self._schedule = answer, corpus, schedule
+        self._stem, self._views = folder / f"soft-targets-{name}", views
+
+    def _shown(self, view: int) -> Iterator[Batch]:
+        schedule, corpus = self._schedule, self._corpus
+        return training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, view)
+
+    def _stored(self, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """Classes and log probabilities (steps, B, 50, K), computed when the view is shown for the first time."""
+        file = self._stem.with_name(f"{self._stem.name}-{view}.npz")
         if not file.exists():
-            answers = [
-                compress(answer(batch.images, batch.field))
-                for view in range(VIEWS)
-                for batch in training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, view)
-            ]
-            shape = (VIEWS, len(answers) // VIEWS)
-            classes, log_probs = (np.stack(part).reshape(*shape, *part[0].shape) for part in zip(*answers, strict=True))
-            temporary = file.with_suffix(".tmp")
-            try:
-                with temporary.open("wb") as stream:
-                    np.savez(stream, allow_pickle=False, classes=classes, log_probs=log_probs)
-                temporary.replace(file)
-            finally:
-                temporary.unlink(missing_ok=True)
+            answers = [compress(self._answer(batch.images, batch.field)) for batch in self._shown(view)]
+            classes, log_probs = (np.stack(part) for part in zip(*answers, strict=True))
+            write_arrays(file, {"classes": classes, "log_probs": log_probs})
         with np.load(file, allow_pickle=False) as content:
-            return cls(corpus, schedule, content["classes"], content["log_probs"])
+            return content["classes"], content["log_probs"]
 
     def batches(self, epoch: int) -> Iterator[SoftBatch]:
         """An epoch's batches: those of the view whose turn it is, with the answers for them."""
-        view = epoch % VIEWS
-        seen = training_batches(
-            self._corpus.train, self._corpus.alphabet, self._schedule.batch_size, self._schedule.seed, view
-        )
-        for batch, classes, log_probs in zip(seen, self._classes[view], self._log_probs[view], strict=True):
+        view = epoch % self._views
+        for batch, classes, log_probs in zip(self._shown(view), *self._stored(view), strict=True):
             yield SoftBatch(*batch, classes, log_probs)

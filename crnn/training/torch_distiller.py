@@ -41,10 +41,10 @@ def softened_divergence(logits: torch.Tensor, teacher_log_probs: torch.Tensor, t
     return divergence.sum((1, 2)).mean() * temperature**2
 
 
-def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path) -> SoftTargets:
-    """What a model's file answers for the training split, computed once and kept in ``folder``."""
+def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path, views: int) -> SoftTargets:
+    """What a model's file answers for so many views of the training split, computed once and kept in ``folder``."""
     answer = TorchLearner(torch_crnn.load(teacher), schedule).log_probs
-    return SoftTargets.of(teacher, answer, corpus, schedule, folder)
+    return SoftTargets(teacher, answer, corpus, schedule, folder, views)
 
 
 class TorchDistiller(TorchLearner):

@@ -27,6 +27,8 @@ _TOOLS = (
     "torchao",
     "tensorflow",
     "tf_keras",
+    "tensorflow-model-optimization",
+    "ai-edge-litert",
     "onnx",
     "onnxscript",
     "onnxoptimizer",

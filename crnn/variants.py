@@ -124,6 +124,23 @@ def _same_weights(name: str, technique: str, runtime: str) -> Variant:
     )
 
 
+def _keras(name: str, technique: str, recipe: str, thresholds: Thresholds, **more: Any) -> Variant:
+    """Made from TensorFlow's original by its model optimization toolkit."""
+    more = {"runtime": "tensorflow", "parent": "tf-original", "suffix": ".keras", "trained": True} | more
+    return Variant(name, technique, f"crnn.optimize.{recipe}", thresholds=thresholds, **more)
+
+
+def _magnitude_pruned(part: str, technique: str, recurrent: bool, max_bytes: int) -> Variant:
+    """A fifth of the weights is left, in all layers or in some."""
+    return _keras(
+        f"tf-magnitude-pruned-{part}",
+        technique,
+        "magnitude_pruning:prune",
+        Thresholds(_MAX_CER, 1_491_438, max_bytes, max_cer_difference=0.002),
+        recipe_options={"recurrent": recurrent},
+    )
+
+
 VARIANTS: tuple[Variant, ...] = (
     Variant(
         "torch-original",
@@ -205,6 +222,8 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     _same_weights("torch-channels-last", "channels last", "torch"),
     _same_weights("torch-compiled", "inductor", "torch_compiled"),
+    _magnitude_pruned("full", "80 % zeros", True, 1_800_000),
+    _magnitude_pruned("partial", "80 % zeros in convolutions and classifier", False, 4_900_000),
     _onnx("ort-tf2onnx", "tf2onnx", "onnx_convert:from_keras", "tf-original"),
     _onnx("ort-tf2onnx-optimized", "tf2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-tf2onnx"),
     _onnx("ort-torch2onnx", "torch2onnx", "onnx_convert:from_torch", "torch-original"),

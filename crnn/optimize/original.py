@@ -24,11 +24,8 @@ def train_torch(build: Build) -> dict[str, Any]:
 def train_keras(build: Build) -> dict[str, Any]:
     """Train in Keras."""
     from crnn.models import keras_crnn
-    from crnn.models.keras_crnn import tf
     from crnn.training.keras_learner import KerasLearner
 
-    # The counterpart of the PyTorch learner's autocast: a step takes a bit more than half the time.
-    tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
     schedule, config = schedule_for(build), _config(build)
     notes = tuned(build, KerasLearner(config, schedule), schedule, keras_crnn.save)
     return notes | {"config": config.to_json()}

@@ -42,6 +42,7 @@ def tuned(
     save: Callable[[Any, Path], None],
     batches: Callable[[int], Iterable[Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
+    keep_from: int = 0,
 ) -> dict[str, Any]:
     """Train the learner on the build's corpus and save it.
 
@@ -52,11 +53,14 @@ def tuned(
         save: writes the learner's model.
         batches: what the learner is given in an epoch; augmented lines by default.
         settings: what the result depends on beside the schedule; kept in the record.
+        keep_from: see ``loop.fit``.
 
     Returns:
         What the artifact's record says of the training.
     """
-    history = fit(learner, build.corpus, schedule, build.checkpoint, batches=batches, settings=settings)
+    history = fit(
+        learner, build.corpus, schedule, build.checkpoint, batches=batches, settings=settings, keep_from=keep_from
+    )
     save(learner.model, build.target)
     return {
         "seed": schedule.seed,

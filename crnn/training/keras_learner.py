@@ -15,10 +15,13 @@ from crnn.training.loop import Schedule, State
 class KerasLearner:
     """AdamW on the CTC loss, one compiled step."""
 
-    def __init__(self, config: CRNNConfig, schedule: Schedule) -> None:
+    def __init__(self, start: CRNNConfig | keras.Model, schedule: Schedule) -> None:
+        """Take a model to go on with, or draw a fresh one from the schedule's seed."""
         keras.utils.set_random_seed(schedule.seed)
         tf.config.experimental.enable_op_determinism()
-        self.model = keras_crnn.build(config)
+        # The counterpart of the PyTorch learner's autocast: a step takes a bit more than half the time.
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
+        self.model = start if isinstance(start, keras.Model) else keras_crnn.build(start)
         self._optimizer = keras.optimizers.AdamW(weight_decay=schedule.weight_decay, global_clipnorm=schedule.clip_norm)
         self._optimizer.build(self.model.trainable_variables)
         self._update = tf.function(self._step, reduce_retracing=True)

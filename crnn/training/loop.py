@@ -147,6 +147,7 @@ def fit(
     say: Callable[[str], None] | None = None,
     batches: Callable[[int], Iterable[Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
+    keep_from: int = 0,
 ) -> History:
     """Train, validating after each epoch, and leave the best weights in the learner.
 
@@ -163,6 +164,8 @@ def fit(
         batches: what the learner is given in an epoch, as many steps as
             ``training_batches`` has; by default those.
         settings: whatever else the result depends on, as plain JSON values.
+        keep_from: the first epoch, counted from 0, whose weights may be kept: before it
+            the model is not yet what is asked for.
 
     Raises:
         CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
@@ -179,7 +182,7 @@ def fit(
             raise CheckpointError(f"{checkpoint} is of another run ({record['settings']}); delete it to start anew")
         learner.restore(state)
         history.epochs = record["epochs"]
-        for past in history.epochs:
+        for past in history.epochs[keep_from:]:
             stopping.improved(past["validation_cer"])
         say(f"resuming after epoch {len(history.epochs)}")
 
@@ -202,10 +205,10 @@ def fit(
         cer = validation_cer(learner, corpus.validation, corpus.alphabet)
         seconds = time.monotonic() - started
         history.epochs.append({"loss": float(np.mean(losses)), "validation_cer": cer, "seconds": round(seconds, 1)})
-        if stopping.improved(cer):
+        if epoch >= keep_from and stopping.improved(cer):
             best = {key: value for key, value in learner.state().items() if key.startswith("weights/")}
         _write(checkpoint, learner.state(), best, {"settings": settings, "epochs": history.epochs})
         say(f"epoch {epoch + 1:3}  loss {np.mean(losses):8.4f}  validation CER {cer:.4f}  {seconds:.0f} s")
     learner.restore(best)
-    history.best_epoch = stopping.best_epoch + 1
+    history.best_epoch = keep_from + stopping.best_epoch + 1
     return history

@@ -62,14 +62,13 @@ def wrapped(model: "keras.Model", recurrent: bool, decay: Any) -> "keras.Model":
     """
     import tensorflow_model_optimization as tfmot
 
-    from crnn.models.keras_crnn import keras
+    from crnn.models.keras_crnn import keras, weighted_layers
 
-    layers = keras.layers
-    kinds = (layers.Conv2D, layers.Dense, *((layers.LSTM,) if recurrent else ()))
+    chosen = {layer.name for layer in weighted_layers(model, recurrent)}
 
     def wrap(layer: "keras.layers.Layer") -> "keras.layers.Layer":
         copy = layer.__class__.from_config(layer.get_config())
-        return tfmot.sparsity.keras.prune_low_magnitude(copy, decay) if isinstance(layer, kinds) else copy
+        return tfmot.sparsity.keras.prune_low_magnitude(copy, decay) if layer.name in chosen else copy
 
     copy = keras.models.clone_model(model, clone_function=wrap)
     for source, target in zip(model.layers, copy.layers, strict=True):

@@ -1,0 +1,199 @@
+"""LiteRT files as objects: several batch sizes in one file, and what the converter leaves to be put right.
+
+The names are those of the flatbuffer schema.
+"""
+
+from collections.abc import Iterator, Mapping
+from math import prod
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from crnn.models.cost import lstm_multiply_adds
+
+Operator = schema.BuiltinOperator
+_IDENTIFIER = b"TFL3"
+_TYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT16: np.int16,
+    schema.TensorType.INT32: np.int32,
+}
+# Of a UNIDIRECTIONAL_SEQUENCE_LSTM's inputs: the four gates' weights for the input, then for the hidden state.
+_LSTM_WEIGHTS = range(1, 9)
+# What an operator stores, by the positions of its inputs; the others are activations, shapes and states.
+_STORED: Mapping[int, range] = {
+    Operator.CONV_2D: range(1, 3),
+    Operator.FULLY_CONNECTED: range(1, 3),
+    Operator.UNIDIRECTIONAL_SEQUENCE_LSTM: range(1, 18),
+    Operator.MUL: range(2),
+    Operator.ADD: range(2),
+}
+
+
+def read(content: bytes) -> schema.ModelT:
+    """The content of a ``.tflite`` file.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if content[4:8] != _IDENTIFIER:
+        raise ValueError("not a LiteRT file: its identifier is missing")
+    return schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+
+
+def written(model: schema.ModelT) -> bytes:
+    """The inverse of ``read``."""
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def _signature_key(batch_size: int) -> bytes:
+    return f"batch_{batch_size}".encode()
+
+
+def batch_sizes(model: schema.ModelT) -> list[int]:
+    """What the file was converted for, in ascending order."""
+    return sorted(int(signature.signatureKey.removeprefix(b"batch_")) for signature in model.signatureDefs)
+
+
+def merged(models: Mapping[int, schema.ModelT]) -> schema.ModelT:
+    """Models of one batch size each as one file with a signature a size; equal weights are stored once."""
+    whole = schema.ModelT()
+    whole.version, whole.description = 3, b"CRNN"
+    whole.operatorCodes, whole.subgraphs, whole.signatureDefs = [], [], []
+    whole.buffers, known = [schema.BufferT()], {b"": 0}
+    for size, model in models.items():
+        [subgraph], [signature] = model.subgraphs, model.signatureDefs
+        for tensor in subgraph.tensors:
+            data = model.buffers[tensor.buffer].data
+            content = b"" if data is None else bytes(data)
+            if content not in known:
+                known[content] = len(whole.buffers)
+                whole.buffers.append(model.buffers[tensor.buffer])
+            tensor.buffer = known[content]
+        for operator in subgraph.operators:
+            operator.opcodeIndex += len(whole.operatorCodes)
+        whole.operatorCodes += model.operatorCodes
+        signature.signatureKey, signature.subgraphIndex = _signature_key(size), len(whole.subgraphs)
+        whole.subgraphs.append(subgraph)
+        whole.signatureDefs.append(signature)
+    return whole
+
+
+def single(model: schema.ModelT, batch_size: int) -> schema.ModelT:
+    """The part of a file for one batch size, as a model of its own: an interpreter clears LSTM states there only.
+
+    Raises:
+        ValueError: the file was not converted for that size.
+    """
+    for signature in model.signatureDefs:
+        if signature.signatureKey == _signature_key(batch_size):
+            alone = schema.ModelT()
+            alone.version, alone.operatorCodes, alone.buffers = model.version, model.operatorCodes, model.buffers
+            alone.subgraphs, alone.signatureDefs = [model.subgraphs[signature.subgraphIndex]], []
+            return alone
+    sizes = ", ".join(map(str, batch_sizes(model)))
+    raise ValueError(f"the file was converted for batches of {sizes} lines, not of {batch_size}")
+
+
+def ends(model: schema.ModelT, batch_size: int) -> tuple[dict[str, int], int]:
+    """The tensor indices of the inputs by name, and of the output."""
+    signature = next(s for s in model.signatureDefs if s.signatureKey == _signature_key(batch_size))
+    return {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}, signature.outputs[0].tensorIndex
+
+
+def _code(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    code = model.operatorCodes[operator.opcodeIndex]
+    # Codes below 127 also stand in the field of the schema's first version, newer ones only in the other.
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def _lstms(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT]]:
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators:
+            if _code(model, operator) == Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:
+                yield subgraph, operator
+
+
+def unclip_cells(model: schema.ModelT) -> None:
+    """Let LSTM cells grow: the converter clips them at 10 when it fuses an LSTM, Keras does not."""
+    for _, operator in _lstms(model):
+        operator.builtinOptions.cellClip = 0.0
+
+
+def append_log_softmax(model: schema.ModelT) -> None:
+    """Turn logits into log probabilities by a float operator, also where all before it is quantized.
+
+    Converted with the model it would be quantized too: steps of 1/16 nat, and distributions that do not sum to one.
+    """
+    [subgraph], [signature] = model.subgraphs, model.signatureDefs
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = Operator.LOG_SOFTMAX
+    code.version = 1
+    model.operatorCodes.append(code)
+    [logits] = subgraph.outputs
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape, tensor.type = b"log_probs", subgraph.tensors[logits].shape, schema.TensorType.FLOAT32
+    tensor.buffer, tensor.hasRank = 0, True
+    subgraph.tensors.append(tensor)
+    index = len(subgraph.tensors) - 1
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes) - 1, [logits], [index]
+    operator.builtinOptionsType = schema.BuiltinOptions.LogSoftmaxOptions
+    operator.builtinOptions = schema.LogSoftmaxOptionsT()
+    subgraph.operators.append(operator)
+    subgraph.outputs = [index]
+    signature.outputs[0].tensorIndex, signature.outputs[0].name = index, b"log_probs"
+
+
+def quantize_lstm_weights(model: schema.ModelT) -> None:
+    """Store float LSTM weights in int8, one scale a matrix, as the converter's dynamic range quantization does."""
+    for subgraph, operator in _lstms(model):
+        for position in _LSTM_WEIGHTS:
+            tensor = subgraph.tensors[operator.inputs[position]]
+            weights = _array(model, tensor)
+            scale = float(np.abs(weights).max()) / 127 or 1.0
+            buffer = schema.BufferT()
+            buffer.data = np.rint(weights / scale).astype(np.int8).reshape(-1).view(np.uint8)
+            model.buffers.append(buffer)
+            tensor.buffer, tensor.type = len(model.buffers) - 1, schema.TensorType.INT8
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
+
+
+def _array(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
+    content = bytes(model.buffers[tensor.buffer].data)
+    return np.frombuffer(content, _TYPES[tensor.type]).reshape(tensor.shape)
+
+
+def parameters(model: schema.ModelT) -> Iterator[np.ndarray]:
+    """What the operators of one batch size store; shapes and scales are no parameters."""
+    subgraph = model.subgraphs[0]
+    widened = {op.outputs[0]: op.inputs[0] for op in subgraph.operators if _code(model, op) == Operator.DEQUANTIZE}
+    for operator in subgraph.operators:
+        for position in _STORED.get(_code(model, operator), ()):
+            index = operator.inputs[position] if position < len(operator.inputs) else -1
+            tensor = subgraph.tensors[widened.get(index, index)] if index >= 0 else None
+            if tensor is not None and model.buffers[tensor.buffer].data is not None and prod(tensor.shape) > 1:
+                yield _array(model, tensor)
+
+
+def multiply_adds(model: schema.ModelT) -> int:
+    """Of one line, from the shapes of one batch size."""
+    subgraph, total = model.subgraphs[0], 0
+    for operator in subgraph.operators:
+        shapes: Any = [tuple(subgraph.tensors[index].shape) for index in operator.inputs]
+        output = tuple(subgraph.tensors[operator.outputs[0]].shape)
+        match _code(model, operator):
+            case Operator.CONV_2D:  # weights (outputs, height, width, inputs)
+                total += prod(output[1:]) * prod(shapes[1][1:])
+            case Operator.FULLY_CONNECTED:  # weights (outputs, inputs)
+                total += prod(output[1:]) * shapes[1][1]
+            case Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:  # (B, T, inputs) -> (B, T, units)
+                total += lstm_multiply_adds(output[1], shapes[0][2], output[2])
+    return total

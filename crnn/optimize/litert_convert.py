@@ -1,0 +1,124 @@
+"""Conversion to LiteRT, in float or quantized after training.
+
+The converter needs a fixed batch size, or the LSTMs do not become one operator each: it
+is run for each size, and one file holds them all with the weights stored once.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crnn.corpus.lines import Lines, model_inputs
+from crnn.optimize.recipe import Build, RecipeError
+
+if TYPE_CHECKING:
+    from crnn.models.keras_crnn import keras
+    from crnn.models.litert_file import schema
+
+BATCH_SIZES = (1, 32, 128)
+"""What the suite measures by default."""
+
+QUANTIZATIONS = ("none", "float16", "dynamic", "static")
+_CALIBRATION_LINES = 256
+
+
+def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs for some of the lines, evenly spread: images (N, 32, 400) and field (N, 50, 2).
+
+    Raises:
+        RecipeError: no line is to be seen.
+    """
+    count = min(count, len(lines))
+    if count < 1:
+        raise RecipeError(f"calibration takes at least one line, not {count}")
+    rows = np.linspace(0, len(lines) - 1, count).astype(int)
+    return model_inputs(lines.images[rows], lines.kinds[rows])
+
+
+def converted(
+    model: "keras.Model",
+    batch_size: int,
+    quantization: str = "none",
+    seen: tuple[np.ndarray, np.ndarray] | None = None,
+) -> "schema.ModelT":
+    """The model for one batch size, images and field in, log probabilities out.
+
+    Args:
+        model: any Keras model with the CRNN's ends; one trained for quantization is converted with its scales.
+        batch_size: lines a call.
+        quantization: ``none``; ``float16``, stored so and computed in float32; ``dynamic``,
+            int8 weights with activations quantized in each call; ``static``, all in int8 with
+            scales from the lines seen.
+        seen: images and field for ``static``.
+    """
+    from crnn.models import litert_file
+    from crnn.models.keras_crnn import tf
+
+    height, width, _ = model.inputs[0].shape[1:]
+    signature = [
+        tf.TensorSpec((batch_size, height, width), tf.float32, "images"),
+        tf.TensorSpec((batch_size, *model.inputs[1].shape[1:]), tf.float32, "field"),
+    ]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def logits(images: "tf.Tensor", field: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        # (B, 32, 400) -> (B, 32, 400, 1)
+        return {"logits": model([images[..., None], field], training=False)}
+
+    def representative() -> Iterator[dict[str, np.ndarray]]:
+        assert seen is not None
+        # Whole batches; the last is filled up with the first lines.
+        for start in range(0, len(seen[0]), batch_size):
+            rows = np.arange(start, start + batch_size) % len(seen[0])
+            yield {"images": seen[0][rows], "field": seen[1][rows]}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([logits.get_concrete_function()], model)
+    if quantization != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantization == "static":
+        converter.representative_dataset = representative
+    result = litert_file.read(converter.convert())
+    litert_file.unclip_cells(result)
+    litert_file.append_log_softmax(result)
+    return result
+
+
+def check_batch_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    """The sizes without repetition.
+
+    Raises:
+        RecipeError: there is none, or one is below 1.
+    """
+    if not sizes or min(sizes) < 1:
+        raise RecipeError(f"batch sizes have to be at least 1: {', '.join(map(str, sizes)) or 'none is given'}")
+    return tuple(sorted(set(sizes)))
+
+
+def convert(build: Build) -> dict[str, Any]:
+    """Convert the parent, quantized as the option ``quantization`` says, for each of ``batch_sizes``.
+
+    ``calibration_lines`` of the validation split give the scales of ``static``.
+
+    Raises:
+        RecipeError: an unknown quantization or impossible batch size, no line to calibrate
+            with, or the parent reads another alphabet.
+    """
+    quantization = build.options.get("quantization", "none")
+    if quantization not in QUANTIZATIONS:
+        raise RecipeError(f"no quantization {quantization!r}; there are: {', '.join(QUANTIZATIONS)}")
+    sizes = check_batch_sizes(build.options.get("batch_sizes", BATCH_SIZES))
+    seen = None
+    if quantization == "static":
+        count = build.options.get("calibration_lines", _CALIBRATION_LINES)
+        seen = calibration_lines(build.corpus.validation, count)
+    parent = build.teacher
+
+    from crnn.models import keras_crnn, litert_file
+
+    model = keras_crnn.load(parent)
+    files = {size: converted(model, size, quantization, seen) for size in sizes}
+    build.target.write_bytes(litert_file.written(litert_file.merged(files)))
+    return {"quantization": quantization, "batch_sizes": list(sizes)}

@@ -1,0 +1,76 @@
+"""LiteRT: the interpreter with XNNPACK, a model for each batch size that the file was converted for."""
+
+import importlib.metadata
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crnn.runtimes import base
+
+
+class Runtime(base.Runtime):
+    """Runs a ``.tflite`` artifact; CPU only."""
+
+    requires = ("ai_edge_litert", "flatbuffers")
+
+    def load(self, path: Path, device: str, **options: Any) -> None:
+        """See the base class; an interpreter is made when its batch size is first asked for.
+
+        Raises:
+            RuntimeError: CUDA is asked for.
+            ValueError: the file is not a LiteRT file.
+        """
+        if device == "cuda":
+            raise RuntimeError("--device cuda: LiteRT runs on the CPU here")
+        from ai_edge_litert.interpreter import Interpreter
+
+        from crnn.models import litert_file
+
+        self._file, self._interpreter = litert_file, Interpreter
+        self._name, self._model = path.name, litert_file.read(path.read_bytes())
+        self._threads = self.threads or len(os.sched_getaffinity(0))
+        self._ready: dict[int, tuple[Any, int, int, int]] = {}
+
+    def _for(self, batch_size: int) -> tuple[Any, int, int, int]:
+        if batch_size not in self._ready:
+            try:
+                model = self._file.single(self._model, batch_size)
+            except ValueError as error:
+                raise ValueError(
+                    f"{self._name}: {error}; `python -m crnn build NAME --force --batch-sizes ...` converts it anew"
+                ) from None
+            interpreter = self._interpreter(model_content=self._file.written(model), num_threads=self._threads)
+            interpreter.allocate_tensors()
+            inputs, output = self._file.ends(self._model, batch_size)
+            self._ready[batch_size] = interpreter, inputs["images"], inputs["field"], output
+        return self._ready[batch_size]
+
+    def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """See the base class.
+
+        Raises:
+            ValueError: the file was not converted for batches of this size.
+        """
+        interpreter, images_index, field_index, output = self._for(len(images))
+        # The fused LSTMs go on from the last call's states otherwise.
+        interpreter.reset_all_variables()
+        interpreter.set_tensor(images_index, images)
+        interpreter.set_tensor(field_index, field)
+        interpreter.invoke()
+        return interpreter.get_tensor(output)
+
+    def parameters(self) -> Iterable[np.ndarray]:
+        """Weights and biases; of BatchNorm only scale and shift are left."""
+        return self._file.parameters(self._model)
+
+    def multiply_adds(self) -> int:
+        """See the base class."""
+        return self._file.multiply_adds(self._model)
+
+    def describe(self) -> dict[str, str | int]:
+        """See the base class."""
+        version = importlib.metadata.version("ai-edge-litert")
+        return {"engine": f"LiteRT {version}", "device": "cpu", "threads": self._threads}

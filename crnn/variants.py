@@ -141,6 +141,59 @@ def _magnitude_pruned(part: str, technique: str, recurrent: bool, max_bytes: int
     )
 
 
+def _keras_clustered(clusters: int, max_bytes: int) -> Variant:
+    """Each tensor's weights share a few values; the deflated file is smaller for it."""
+    return _keras(
+        f"tf-clustered-{clusters}",
+        f"{clusters} clusters a tensor",
+        "keras_clustering:cluster",
+        Thresholds(_MAX_CER, 1_491_438, max_bytes),
+        recipe_options={"clusters": clusters},
+    )
+
+
+def _quantization_aware(name: str, technique: str, parent: str, **options: Any) -> Variant:
+    """Trained with fake quantization, run by LiteRT."""
+    return _keras(
+        name,
+        technique,
+        "quantization_aware:train",
+        Thresholds(_MAX_CER, 1_490_350, 1_700_000),
+        parent=parent,
+        runtime="litert",
+        suffix=".tflite",
+        recipe_options=options,
+    )
+
+
+def _executed(mode: str, technique: str) -> Variant:
+    """TensorFlow's original, called in another way."""
+    thresholds = Thresholds(0.010, 1_491_438, 6_200_000, max_log_prob_difference=1e-3)
+    return _keras(
+        f"tf-original-{mode}",
+        technique,
+        "litert_convert:same_weights",
+        thresholds,
+        trained=False,
+        runtime_options={"mode": mode},
+    )
+
+
+def _litert(name: str, quantization: str, thresholds: Thresholds) -> Variant:
+    """Converted to LiteRT, quantized after training or not."""
+    return Variant(
+        f"litert-{name}",
+        f"LiteRT {name}",
+        "crnn.optimize.litert_convert:convert",
+        runtime="litert",
+        suffix=".tflite",
+        thresholds=thresholds,
+        parent="tf-original",
+        recipe_options={"quantization": quantization},
+        requires=("tensorflow", "tf_keras"),
+    )
+
+
 VARIANTS: tuple[Variant, ...] = (
     Variant(
         "torch-original",
@@ -222,8 +275,27 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     _same_weights("torch-channels-last", "channels last", "torch"),
     _same_weights("torch-compiled", "inductor", "torch_compiled"),
-    _magnitude_pruned("full", "80 % zeros", True, 1_800_000),
-    _magnitude_pruned("partial", "80 % zeros in convolutions and classifier", False, 4_900_000),
+    _magnitude_pruned("full", "80 % zeros", True, 1_300_000),
+    _magnitude_pruned("partial", "80 % zeros in convolutions and classifier", False, 3_000_000),
+    _keras_clustered(16, 1_000_000),
+    _keras_clustered(64, 1_300_000),
+    _keras(
+        "tf-magnitude-pruned-clustered",
+        "80 % zeros, 16 clusters a tensor",
+        "keras_clustering:cluster",
+        Thresholds(_MAX_CER, 1_491_438, 600_000),
+        parent="tf-magnitude-pruned-full",
+        recipe_options={"clusters": 16, "keep_zeros": True},
+    ),
+    _quantization_aware("tf-int8-qat", "int8 convolutions, trained for it (QAT)", "tf-original"),
+    _quantization_aware("tf-int8-pcqat", "pruned, clustered, QAT", "tf-magnitude-pruned-clustered", preserve=True),
+    _executed("xla", "XLA"),
+    _executed("predict", "Keras predict"),
+    _executed("eager", "eager"),
+    _litert("fp32", "none", Thresholds(0.010, 1_490_350, 6_100_000, max_log_prob_difference=1e-3)),
+    _litert("fp16", "float16", Thresholds(_MAX_CER, 1_490_350, 3_100_000, max_log_prob_difference=1.0)),
+    _litert("int8-dynamic", "dynamic", Thresholds(_MAX_CER, 1_490_350, 1_650_000)),
+    _litert("int8-static", "static", Thresholds(_MAX_CER, 1_490_350, 1_650_000, max_timed_difference=6.0)),
     _onnx("ort-tf2onnx", "tf2onnx", "onnx_convert:from_keras", "tf-original"),
     _onnx("ort-tf2onnx-optimized", "tf2onnx + onnxoptimizer + onnxsim", "onnx_graph:optimize", "ort-tf2onnx"),
     _onnx("ort-torch2onnx", "torch2onnx", "onnx_convert:from_torch", "torch-original"),

@@ -13,7 +13,7 @@ from crnn.training.loop import Schedule
 if TYPE_CHECKING:
     from crnn.models.keras_crnn import keras
 
-_TUNING = Schedule(epochs=2, peak_learning_rate=2e-4, warmup_share=0.1)
+_TUNING = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
 
 
 def wrapped(model: "keras.Model", clusters: int, keep_zeros: bool) -> "keras.Model":

@@ -1,0 +1,123 @@
+"""The Keras CRNN with tfmot's fake quantization in its convolutions and its classifier.
+
+tfmot knows no rule for LSTMs: they stay float.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow_model_optimization as tfmot
+
+from crnn.models.keras_crnn import keras
+
+_qat = tfmot.quantization.keras
+SUPPORTED = ("Conv2D", "Dense")
+
+
+class OutputQuantized(_qat.QuantizeConfig):
+    """Only what the layer answers is quantized: a BatchNorm whose answer a convolution reads in int8."""
+
+    def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
+        """None."""
+        return []
+
+    def get_activations_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
+        """None."""
+        return []
+
+    def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[Any]) -> None:
+        """There are none."""
+
+    def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: list[Any]) -> None:
+        """There are none."""
+
+    def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
+        """Eight bits, asymmetric."""
+        return [_qat.quantizers.MovingAverageQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)]
+
+    def get_config(self) -> dict[str, Any]:
+        """Nothing to be kept."""
+        return {}
+
+
+class WeightsQuantized(OutputQuantized):
+    """Only the kernel is quantized: the classifier, whose logits in eight bits would be no distribution."""
+
+    def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
+        """The kernel in eight bits, symmetric."""
+        quantizer = _qat.quantizers.LastValueQuantizer(8, per_axis=False, symmetric=True, narrow_range=True)
+        return [(layer.kernel, quantizer)]
+
+    def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[Any]) -> None:
+        """The kernel."""
+        layer.kernel = quantize_weights[0]
+
+    def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
+        """None."""
+        return []
+
+
+def quantization_aware(model: keras.Model, preserve: bool = False) -> keras.Model:
+    """A copy with fake quantization, its scales still to be set by ``set_ranges``.
+
+    Args:
+        model: stays as it is.
+        preserve: keep zeros and shared values of the convolutions (tfmot's PCQAT); LSTMs
+            and classifier are frozen and float, since nothing would keep theirs.
+    """
+    layers = keras.layers
+
+    def annotate(layer: keras.layers.Layer) -> keras.layers.Layer:
+        copy = layer.__class__.from_config(layer.get_config())
+        if isinstance(layer, layers.Conv2D):
+            return _qat.quantize_annotate_layer(copy)
+        if isinstance(layer, layers.BatchNormalization):
+            return _qat.quantize_annotate_layer(copy, OutputQuantized())
+        copy.trainable = not preserve
+        if isinstance(layer, layers.Dense) and not preserve:
+            return _qat.quantize_annotate_layer(copy, WeightsQuantized())
+        return copy
+
+    copy = keras.models.clone_model(model, clone_function=annotate)
+    copy.set_weights(model.get_weights())
+    with keras.utils.custom_object_scope(
+        {"OutputQuantized": OutputQuantized, "WeightsQuantized": WeightsQuantized}
+    ), _qat.quantize_scope():
+        if not preserve:
+            return _qat.quantize_apply(copy)
+        combine = tfmot.experimental.combine
+        return _qat.quantize_apply(copy, combine.Default8BitClusterPreserveQuantizeScheme(preserve_sparsity=True))
+
+
+def set_ranges(model: keras.Model, source: keras.Model, inputs: Iterable[np.ndarray]) -> None:
+    """Start the scales of activations at what the float model computes.
+
+    tfmot starts each at -6 to 6 and moves it by a thousandth of the difference in a step.
+
+    Args:
+        model: of ``quantization_aware``.
+        source: the float model it was made of.
+        inputs: images (N, 32, 400, 1) and field (N, 50, 2).
+    """
+    inner = {layer.layer.name: layer for layer in model.layers if hasattr(layer, "layer")}
+    watched = [layer for layer in source.layers if layer.name in inner]
+    answers = keras.Model(source.inputs, [layer.output for layer in watched]).predict(list(inputs), verbose=0)
+    for layer, answer in zip(watched, answers, strict=True):
+        for variable in inner[layer.name].weights:
+            kind = variable.name.rsplit("/")[-1]
+            if kind.startswith(("post_activation_min", "output_min")):
+                variable.assign(min(float(answer.min()), 0.0))
+            elif kind.startswith(("post_activation_max", "output_max")):
+                variable.assign(max(float(answer.max()), 0.0))
+    for layer in model.layers:
+        for variable in layer.weights if layer.__class__.__name__ == "QuantizeLayer" else ():
+            if "_min" in variable.name:
+                variable.assign(0.0)
+            elif "_max" in variable.name:
+                variable.assign(1.0)
+
+
+def stripped(model: keras.Model) -> keras.Model:
+    """The trained model without what clustering needs while it trains; its scales stay."""
+    return tfmot.experimental.combine.strip_clustering_cqat(model)

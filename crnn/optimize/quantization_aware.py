@@ -1,0 +1,71 @@
+"""Quantization-aware training by tfmot (Jacob et al., 2018, arXiv:1712.05877), converted to LiteRT."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, converted
+from crnn.optimize.recipe import Build, RecipeError
+from crnn.optimize.tuning import schedule_for, tuned
+from crnn.training.loop import Schedule
+
+if TYPE_CHECKING:
+    from crnn.models.keras_crnn import keras
+
+SUPPORTED = ("Conv2D", "Dense")
+"""The layers of the CRNN that tfmot can train for quantization."""
+
+_TUNING = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
+_CALIBRATION_LINES = 256
+
+
+def check_layers(names: Sequence[str]) -> None:
+    """Refuse layers that tfmot has no rule for.
+
+    Raises:
+        RecipeError: there are some.
+    """
+    if unknown := [name for name in names if name not in SUPPORTED]:
+        raise RecipeError(
+            f"tfmot cannot train {', '.join(unknown)} for quantization, only {', '.join(SUPPORTED)}; the rest stays float"
+        )
+
+
+def train(build: Build) -> dict[str, Any]:
+    """Train with fake quantization, then convert for each of ``batch_sizes``.
+
+    Convolutions compute in int8. The LSTMs were trained in float and compute on float
+    activations; their weights are stored in int8, one scale a matrix. With the option
+    ``preserve`` the parent's zeros and clusters stay (PCQAT). ``layers`` names the kinds to
+    be trained for quantization.
+
+    Raises:
+        RecipeError: a kind of layer that tfmot cannot quantize, impossible batch sizes, no
+            validation line, or the parent reads another alphabet.
+    """
+    check_layers(build.options.get("layers", SUPPORTED))
+    sizes = check_batch_sizes(build.options.get("batch_sizes", BATCH_SIZES))
+    preserve = build.options.get("preserve", False)
+    images, field = calibration_lines(build.corpus.validation, _CALIBRATION_LINES)
+    parent = build.teacher
+
+    from crnn.models import keras_crnn, keras_qat, litert_file
+    from crnn.models.keras_crnn import tf
+    from crnn.training.keras_learner import KerasLearner
+
+    schedule, source = schedule_for(build, _TUNING), keras_crnn.load(parent)
+    model = keras_qat.quantization_aware(source, preserve)
+    # (N, 32, 400) -> (N, 32, 400, 1)
+    keras_qat.set_ranges(model, source, (images[..., None], field))
+    learner = KerasLearner(model, schedule)
+
+    def save(trained: "keras.Model", path: Any) -> None:
+        # The training's bfloat16 has no place in what is converted.
+        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})
+        files = {}
+        for size in sizes:
+            files[size] = converted(keras_qat.stripped(trained), size, "dynamic")
+            litert_file.quantize_lstm_weights(files[size])
+        path.write_bytes(litert_file.written(litert_file.merged(files)))
+
+    settings = {"preserve": preserve, "batch_sizes": list(sizes)}
+    return tuned(build, learner, schedule, save, settings=settings)

@@ -151,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", parents=[training], help="build a variant's artifact, its parents first")
     build.add_argument("name", metavar="NAME")
     build.add_argument("--force", action="store_true", help="build it again even if it is there")
+    build.add_argument(
+        "--batch-sizes", type=_positive, nargs="+", metavar="N", help="that a LiteRT file is converted for; 1 32 128"
+    )
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)

@@ -18,7 +18,7 @@ from typing import Any
 from crnn import variants
 from crnn.corpus import Corpus
 from crnn.optimize.recipe import Build
-from crnn.variants import Variant
+from crnn.variant import Variant
 
 SHIPPED = Path(__file__).parents[1] / "fixtures" / "artifacts"
 # Distributions whose version a record keeps; a conversion made by others is made anew.

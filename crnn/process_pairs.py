@@ -22,7 +22,7 @@ from crnn.corpus.lines import Lines
 from crnn.latency import Plan, Side, paired_blocks, timed_differently, warm_up
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.variants import Variant
+from crnn.variant import Variant
 
 THREADS = 1
 # One call of each in turn: a machine that slows down for some milliseconds slows down both.

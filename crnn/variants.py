@@ -1,87 +1,10 @@
 """The registry: one entry a row of the table, thresholds beside it. Nothing else lists variants."""
 
 import fnmatch
-import importlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from crnn.optimize.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What a variant must hold; each is an assertion of a benchmark test.
-
-    ``max_cer``, ``max_cer_difference`` and ``parameters`` hold on the field corpus: another
-    corpus has its own difficulty and its own number of classes.
-
-    Attributes:
-        max_cer: CER, as a fraction.
-        parameters: stored parameters, exactly, as the artifact's framework counts.
-        max_bytes: size of the artifact.
-        max_multiply_adds: for one line.
-        max_peak_memory_bytes: resident set of the worker while judging.
-        max_cer_difference: CER less that of the original on the same lines, as a fraction.
-        max_log_prob_difference: to the parent, on any line, step and class; None
-            where the technique does not promise to compute the same function.
-        max_timed_difference: in log probability between a line's answer in a timed
-            batch and the one that was judged; more than rounding only where a line's
-            answer depends on its batch, as with scales taken at run time.
-        gate: limits of this variant's own for changes from a baseline, such as
-            ``{"latency": "8%"}``; see ``crnn/gate/limits.py``.
-    """
-
-    max_cer: float
-    parameters: int
-    max_bytes: int
-    max_multiply_adds: int = 234_000_000
-    max_peak_memory_bytes: int = 4_000_000_000
-    max_cer_difference: float = 0.005
-    max_log_prob_difference: float | None = None
-    max_timed_difference: float = 1e-3
-    gate: "Mapping[str, str]" = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One row of the table.
-
-    Attributes:
-        name: lower case, the key in test ids, baselines and file names: never rename it.
-        technique: what was done, in words.
-        recipe: ``module:function`` that makes the artifact, imported when it is built.
-        runtime: the engine, see ``crnn/runtimes/base.py``.
-        suffix: of the artifact's file.
-        thresholds: what it must hold.
-        parent: name of the variant it is made from, None for an original.
-        trained: whether making it takes training; then its artifact for the field
-            corpus is shipped in the repository. Others are built on first use.
-        recipe_options: the recipe's settings, where one recipe makes several rows.
-        runtime_options: passed to the engine's ``load``.
-        requires: modules that recipe or artifact need beside the engine's.
-    """
-
-    name: str
-    technique: str
-    recipe: str
-    runtime: str
-    suffix: str
-    thresholds: Thresholds
-    parent: str | None = None
-    trained: bool = False
-    recipe_options: "Mapping[str, Any]" = field(default_factory=dict)
-    runtime_options: "Mapping[str, Any]" = field(default_factory=dict)
-    requires: tuple[str, ...] = ()
-
-    def load_recipe(self) -> "Recipe":
-        """The recipe's function; this imports its module, not yet a framework."""
-        module, function = self.recipe.split(":")
-        return getattr(importlib.import_module(module), function)
-
+from crnn.variant import Thresholds, Variant
 
 # No row may lose more than half a point of CER to the original; those that claim to lose nothing, a tenth.
 _MAX_CER, _A_TENTH = 0.0122, 0.001
@@ -126,8 +49,8 @@ def _same_weights(name: str, technique: str, runtime: str) -> Variant:
 
 def _keras(name: str, technique: str, recipe: str, thresholds: Thresholds, **more: Any) -> Variant:
     """Made from TensorFlow's original by its model optimization toolkit."""
-    more = {"runtime": "tensorflow", "parent": "tf-original", "suffix": ".keras", "trained": True} | more
-    return Variant(name, technique, f"crnn.optimize.{recipe}", thresholds=thresholds, **more)
+    usual: dict[str, Any] = {"runtime": "tensorflow", "parent": "tf-original", "suffix": ".keras", "trained": True}
+    return Variant(name, technique, f"crnn.optimize.{recipe}", thresholds=thresholds, **usual | more)
 
 
 def _magnitude_pruned(part: str, technique: str, recurrent: bool, max_bytes: int) -> Variant:
@@ -138,6 +61,7 @@ def _magnitude_pruned(part: str, technique: str, recurrent: bool, max_bytes: int
         "magnitude_pruning:prune",
         Thresholds(_MAX_CER, 1_491_438, max_bytes, max_cer_difference=0.002),
         recipe_options={"recurrent": recurrent},
+        watched=False,
     )
 
 
@@ -149,6 +73,7 @@ def _keras_clustered(clusters: int, max_bytes: int) -> Variant:
         "keras_clustering:cluster",
         Thresholds(_MAX_CER, 1_491_438, max_bytes),
         recipe_options={"clusters": clusters},
+        watched=False,
     )
 
 
@@ -172,10 +97,11 @@ def _executed(mode: str, technique: str) -> Variant:
     return _keras(
         f"tf-original-{mode}",
         technique,
-        "litert_convert:same_weights",
+        "quantization:same_weights",
         thresholds,
         trained=False,
         runtime_options={"mode": mode},
+        watched=False,
     )
 
 
@@ -286,6 +212,7 @@ VARIANTS: tuple[Variant, ...] = (
         Thresholds(_MAX_CER, 1_491_438, 600_000),
         parent="tf-magnitude-pruned-full",
         recipe_options={"clusters": 16, "keep_zeros": True},
+        watched=False,
     ),
     _quantization_aware("tf-int8-qat", "int8 convolutions, trained for it (QAT)", "tf-original"),
     _quantization_aware("tf-int8-pcqat", "pruned, clustered, QAT", "tf-magnitude-pruned-clustered", preserve=True),

@@ -12,10 +12,10 @@ import tensorflow_model_optimization as tfmot
 from crnn.models.keras_crnn import keras
 
 _qat = tfmot.quantization.keras
-SUPPORTED = ("Conv2D", "Dense")
+_Config: Any = _qat.QuantizeConfig
 
 
-class OutputQuantized(_qat.QuantizeConfig):
+class OutputQuantized(_Config):
     """Only what the layer answers is quantized: a BatchNorm whose answer a convolution reads in int8."""
 
     def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
@@ -81,9 +81,10 @@ def quantization_aware(model: keras.Model, preserve: bool = False) -> keras.Mode
 
     copy = keras.models.clone_model(model, clone_function=annotate)
     copy.set_weights(model.get_weights())
-    with keras.utils.custom_object_scope(
-        {"OutputQuantized": OutputQuantized, "WeightsQuantized": WeightsQuantized}
-    ), _qat.quantize_scope():
+    with (
+        keras.utils.custom_object_scope({"OutputQuantized": OutputQuantized, "WeightsQuantized": WeightsQuantized}),
+        _qat.quantize_scope(),
+    ):
         if not preserve:
             return _qat.quantize_apply(copy)
         combine = tfmot.experimental.combine

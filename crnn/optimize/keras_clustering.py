@@ -27,8 +27,8 @@ def wrapped(model: "keras.Model", clusters: int, keep_zeros: bool) -> "keras.Mod
     Raises:
         RecipeError: fewer than two clusters, or a tensor has fewer weights than clusters.
     """
-    from tensorflow_model_optimization.clustering.keras import CentroidInitialization, cluster_weights
-    from tensorflow_model_optimization.clustering.keras.experimental import cluster_weights as cluster_nonzero
+    import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.clustering.keras.experimental import cluster as experimental
 
     from crnn.models.keras_crnn import keras, weighted_layers
 
@@ -47,10 +47,10 @@ def wrapped(model: "keras.Model", clusters: int, keep_zeros: bool) -> "keras.Mod
     def wrap(layer: "keras.layers.Layer") -> "keras.layers.Layer":
         if layer.name not in chosen:
             return layer
-        start = CentroidInitialization.KMEANS_PLUS_PLUS
+        start = tfmot.clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS
         if keep_zeros:
-            return cluster_nonzero(layer, clusters, start, preserve_sparsity=True)
-        return cluster_weights(layer, clusters, start)
+            return experimental.cluster_weights(layer, clusters, start, preserve_sparsity=True)
+        return tfmot.clustering.keras.cluster_weights(layer, clusters, start)
 
     return keras.models.clone_model(copy, clone_function=wrap)
 
@@ -67,7 +67,7 @@ def cluster(build: Build) -> dict[str, Any]:
     clusters, keep_zeros = build.options.get("clusters", 16), build.options.get("keep_zeros", False)
     parent = build.teacher
 
-    from tensorflow_model_optimization.clustering.keras import strip_clustering
+    import tensorflow_model_optimization as tfmot
 
     from crnn.models import keras_crnn
     from crnn.training.keras_learner import KerasLearner
@@ -76,6 +76,6 @@ def cluster(build: Build) -> dict[str, Any]:
     learner = KerasLearner(wrapped(keras_crnn.load(parent), clusters, keep_zeros), schedule)
 
     def save(model: "keras.Model", path: Any) -> None:
-        keras_crnn.save_compressed(strip_clustering(model), path)
+        keras_crnn.save_compressed(tfmot.clustering.keras.strip_clustering(model), path)
 
     return tuned(build, learner, schedule, save, settings={"clusters": clusters, "keep_zeros": keep_zeros})

@@ -36,6 +36,13 @@ def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]
     return model_inputs(lines.images[rows], lines.kinds[rows])
 
 
+def _batches(images: np.ndarray, field: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+    """Whole batches by the names of the inputs; the last is filled up with the first lines."""
+    for start in range(0, len(images), batch_size):
+        rows = np.arange(start, start + batch_size) % len(images)
+        yield {"images": images[rows], "field": field[rows]}
+
+
 def converted(
     model: "keras.Model",
     batch_size: int,
@@ -50,7 +57,7 @@ def converted(
         quantization: ``none``; ``float16``, stored so and computed in float32; ``dynamic``,
             int8 weights with activations quantized in each call; ``static``, all in int8 with
             scales from the lines seen.
-        seen: images and field for ``static``.
+        seen: images and field, for ``static`` only.
     """
     from crnn.models import litert_file
     from crnn.models.keras_crnn import tf
@@ -66,20 +73,13 @@ def converted(
         # (B, 32, 400) -> (B, 32, 400, 1)
         return {"logits": model([images[..., None], field], training=False)}
 
-    def representative() -> Iterator[dict[str, np.ndarray]]:
-        assert seen is not None
-        # Whole batches; the last is filled up with the first lines.
-        for start in range(0, len(seen[0]), batch_size):
-            rows = np.arange(start, start + batch_size) % len(seen[0])
-            yield {"images": seen[0][rows], "field": seen[1][rows]}
-
     converter = tf.lite.TFLiteConverter.from_concrete_functions([logits.get_concrete_function()], model)
     if quantization != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantization == "static":
-        converter.representative_dataset = representative
+    if seen is not None:
+        converter.representative_dataset = lambda: _batches(*seen, batch_size)
     result = litert_file.read(converter.convert())
     litert_file.unclip_cells(result)
     litert_file.append_log_softmax(result)

@@ -25,9 +25,8 @@ def check_layers(names: Sequence[str]) -> None:
         RecipeError: there are some.
     """
     if unknown := [name for name in names if name not in SUPPORTED]:
-        raise RecipeError(
-            f"tfmot cannot train {', '.join(unknown)} for quantization, only {', '.join(SUPPORTED)}; the rest stays float"
-        )
+        able = ", ".join(SUPPORTED)
+        raise RecipeError(f"tfmot cannot train {', '.join(unknown)} for quantization, only {able}; others stay float")
 
 
 def train(build: Build) -> dict[str, Any]:

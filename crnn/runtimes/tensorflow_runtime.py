@@ -1,4 +1,4 @@
-"""TensorFlow: a Keras model as a ``tf.function``."""
+"""TensorFlow: a Keras model as a ``tf.function``, or called in another way."""
 
 import os
 from collections.abc import Iterable
@@ -9,9 +9,16 @@ import numpy as np
 
 from crnn.runtimes import base
 
+MODES = ("function", "xla", "predict", "eager")
+
 
 class Runtime(base.Runtime):
-    """Runs a ``.keras`` artifact as one graph, traced once for any batch size."""
+    """Runs a ``.keras`` artifact.
+
+    ``function``: as one graph, traced once for any batch size. ``xla``: the same, compiled
+    in the first call at each batch size. ``predict``: ``Model.predict``, which makes a data
+    set of each call's batch. ``eager``: operator by operator.
+    """
 
     requires = ("tensorflow", "tf_keras")
     anchor = "crnn.runtimes.anchors.tensorflow_anchor"
@@ -22,8 +29,15 @@ class Runtime(base.Runtime):
         Args:
             path: the artifact.
             device: see the base class.
-            options: passed on to ``tf.function``.
+            options: ``mode``, one of ``MODES``.
+
+        Raises:
+            RuntimeError: CUDA is asked for and not there.
+            ValueError: an unknown mode, or a file that Keras cannot read.
         """
+        mode = options.get("mode", "function")
+        if mode not in MODES:
+            raise ValueError(f"no mode {mode!r}; there are: {', '.join(MODES)}")
         if device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         from crnn.models import keras_crnn
@@ -36,7 +50,21 @@ class Runtime(base.Runtime):
         if device == "cuda" and not self._devices:
             raise RuntimeError("--device cuda: TensorFlow finds no CUDA device")
         self._model = keras_crnn.load(path)
-        self._serve = keras_crnn.serving_function(self._model, **options)
+        self._serve = {
+            "function": keras_crnn.serving_function(self._model),
+            "xla": keras_crnn.serving_function(self._model, jit_compile=True),
+            "predict": self._predicted,
+            "eager": self._eager,
+        }[mode]
+
+    def _predicted(self, images: np.ndarray, field: np.ndarray) -> Any:
+        # (B, 32, 400) -> (B, 32, 400, 1)
+        logits = self._model.predict([images[..., None], field], batch_size=len(images), verbose=0)
+        return self._tf.nn.log_softmax(logits)
+
+    def _eager(self, images: np.ndarray, field: np.ndarray) -> Any:
+        # (B, 32, 400) -> (B, 32, 400, 1)
+        return self._tf.nn.log_softmax(self._model([images[..., None], field], training=False))
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class; ``numpy()`` waits for the device."""

@@ -78,14 +78,16 @@ class Worker:
         return model_inputs(self._images[rows], self._kinds[rows])
 
     def judge(self, batch_size: int) -> tuple[np.ndarray, list[float]]:
-        """Log probabilities (N, 50, C) of all lines, and the seconds of each batch; the first call comes first."""
+        """Log probabilities (N, 50, C) of all lines, and the seconds of each batch; the first call comes first.
+
+        The last batch is filled up with the first lines: some engines are made for one batch size.
+        """
         answers, seconds = [], []
         for start in range(0, len(self._images), batch_size):
-            size = min(batch_size, len(self._images) - start)
-            second, log_probs = timed_call(self._runtime, *self._batch(start, size))
+            second, log_probs = timed_call(self._runtime, *self._batch(start, batch_size))
             seconds.append(second)
             answers.append(log_probs)
-        return np.concatenate(answers), seconds
+        return np.concatenate(answers)[: len(self._images)], seconds
 
     def time(self, batch_size: int, start: int, calls: int) -> tuple[list[float], list[np.ndarray]]:
         """Seconds and answers of consecutive calls on successive batches from line ``start`` on."""

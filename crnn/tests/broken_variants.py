@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from crnn import corpus, variants
 from crnn.corpus import Corpus
-from crnn.variants import Thresholds, Variant
+from crnn.variant import Thresholds, Variant
 
 LINES = 40
 _open_corpus = corpus.open_corpus

@@ -13,7 +13,7 @@ from crnn import artifacts, variants
 from crnn.artifacts import ArtifactError
 from crnn.corpus import Corpus
 from crnn.tests.test_training import ALPHABET, corpus
-from crnn.variants import Thresholds, Variant
+from crnn.variant import Thresholds, Variant
 
 CALLS = []
 

@@ -13,7 +13,7 @@ from crnn.process_pairs import Meter, Workload, can_pin, gate_core, measure, set
 from crnn.runtimes import anchors
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.variants import Thresholds, Variant
+from crnn.variant import Thresholds, Variant
 
 ANCHORS = sorted(path.stem for path in Path(anchors.__file__).parent.glob("*_anchor.py"))
 STEADY = "crnn.tests.steady_runtime"

@@ -152,7 +152,11 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("name", metavar="NAME")
     build.add_argument("--force", action="store_true", help="build it again even if it is there")
     build.add_argument(
-        "--batch-sizes", type=_positive, nargs="+", metavar="N", help="that a LiteRT file is converted for; 1 32 128"
+        "--batch-sizes",
+        type=_positive,
+        nargs="+",
+        metavar="N",
+        help="of a LiteRT file; 1 2 4 ... 128 by default",
     )
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")

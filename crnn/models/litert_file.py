@@ -24,6 +24,8 @@ _TYPES = {
 }
 # Of a UNIDIRECTIONAL_SEQUENCE_LSTM's inputs: the four gates' weights for the input, then for the hidden state.
 _LSTM_WEIGHTS = range(1, 9)
+# And of the hidden state and the cell, which an interpreter keeps from call to call.
+_LSTM_STATES = (18, 19)
 # What an operator stores, by the positions of its inputs; the others are activations, shapes and states.
 _STORED: Mapping[int, range] = {
     Operator.CONV_2D: range(1, 3),
@@ -61,8 +63,41 @@ def batch_sizes(model: schema.ModelT) -> list[int]:
     return sorted(int(signature.signatureKey.removeprefix(b"batch_")) for signature in model.signatureDefs)
 
 
+def _constants(model: schema.ModelT, subgraph: schema.SubGraphT) -> set[int]:
+    """The tensors that are stored, or stored in float16 and widened."""
+    stored = {index for index, tensor in enumerate(subgraph.tensors) if model.buffers[tensor.buffer].data is not None}
+    widened = (op for op in subgraph.operators if _code(model, op) == Operator.DEQUANTIZE)
+    return stored | {op.outputs[0] for op in widened if op.inputs[0] in stored}
+
+
+def resize(model: schema.ModelT, batch_size: int) -> None:
+    """Make a model of one batch size, two at least, one of another: activations, LSTM states, targets of reshapes."""
+    [subgraph] = model.subgraphs
+    old = int(subgraph.tensors[subgraph.outputs[0]].shape[0])
+    constants = _constants(model, subgraph)
+    for index, tensor in enumerate(subgraph.tensors):
+        if index not in constants and len(tensor.shape) and tensor.shape[0] == old:
+            tensor.shape = [batch_size, *tensor.shape[1:]]
+    for operator in subgraph.operators:
+        if _code(model, operator) not in (Operator.RESHAPE, Operator.STRIDED_SLICE):
+            continue
+        if getattr(operator.builtinOptions, "newShape", None) is not None:
+            operator.builtinOptions.newShape = None  # the second input says it too
+        for index in operator.inputs[1:]:
+            target = _array(model, subgraph.tensors[index]).copy()
+            if target[0] == old:
+                target[0] = batch_size
+                buffer = schema.BufferT()
+                buffer.data = target.view(np.uint8)
+                model.buffers.append(buffer)
+                subgraph.tensors[index].buffer = len(model.buffers) - 1
+
+
 def merged(models: Mapping[int, schema.ModelT]) -> schema.ModelT:
-    """Models of one batch size each as one file with a signature a size; equal weights are stored once."""
+    """Models of one batch size each as one file with a signature a size; equal weights are stored once.
+
+    The models are used up.
+    """
     whole = schema.ModelT()
     whole.version, whole.description = 3, b"CRNN"
     whole.operatorCodes, whole.subgraphs, whole.signatureDefs = [], [], []
@@ -120,10 +155,25 @@ def _lstms(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.Oper
                 yield subgraph, operator
 
 
-def unclip_cells(model: schema.ModelT) -> None:
-    """Let LSTM cells grow: the converter clips them at 10 when it fuses an LSTM, Keras does not."""
-    for _, operator in _lstms(model):
+def mend_lstms(model: schema.ModelT) -> None:
+    """Make fused LSTMs compute what Keras' do.
+
+    The converter clips cells at 10, Keras does not. With weights in float16 it computes the
+    first states from constants in each call: they become variables as elsewhere.
+    """
+    for subgraph, operator in _lstms(model):
         operator.builtinOptions.cellClip = 0.0
+        for position in _LSTM_STATES:
+            old = operator.inputs[position]
+            computed = [other for other in subgraph.operators if old in other.outputs]
+            if not computed:
+                continue
+            state = schema.TensorT()
+            state.name, state.type, state.isVariable = b"state", schema.TensorType.FLOAT32, True
+            state.shape, state.buffer, state.hasRank = subgraph.tensors[old].shape, 0, True
+            subgraph.tensors.append(state)
+            operator.inputs[position] = len(subgraph.tensors) - 1
+            subgraph.operators = [other for other in subgraph.operators if other not in computed]
 
 
 def append_log_softmax(model: schema.ModelT) -> None:

@@ -1,10 +1,12 @@
 """Conversion to LiteRT, in float or quantized after training.
 
-The converter needs a fixed batch size, or the LSTMs do not become one operator each: it
-is run for each size, and one file holds them all with the weights stored once.
+The converter needs a fixed batch size, or the LSTMs do not become one operator each. It is
+run at one size; the file holds a copy of the graph for each size that is wanted, all with
+the same weights and scales, which are stored once.
 """
 
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,11 +18,13 @@ if TYPE_CHECKING:
     from crnn.models.keras_crnn import keras
     from crnn.models.litert_file import schema
 
-BATCH_SIZES = (1, 32, 128)
-"""What the suite measures by default."""
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+"""What a file is converted for by default."""
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "static")
 _CALIBRATION_LINES = 256
+# What the converter is run at. Not one, which is the length of other dimensions too.
+_CONVERTED_AT = 2
 
 
 def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -36,16 +40,15 @@ def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]
     return model_inputs(lines.images[rows], lines.kinds[rows])
 
 
-def _batches(images: np.ndarray, field: np.ndarray, batch_size: int) -> Iterator[dict[str, np.ndarray]]:
+def _batches(images: np.ndarray, field: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
     """Whole batches by the names of the inputs; the last is filled up with the first lines."""
-    for start in range(0, len(images), batch_size):
-        rows = np.arange(start, start + batch_size) % len(images)
+    for start in range(0, len(images), _CONVERTED_AT):
+        rows = np.arange(start, start + _CONVERTED_AT) % len(images)
         yield {"images": images[rows], "field": field[rows]}
 
 
 def converted(
     model: "keras.Model",
-    batch_size: int,
     quantization: str = "none",
     seen: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> "schema.ModelT":
@@ -53,7 +56,6 @@ def converted(
 
     Args:
         model: any Keras model with the CRNN's ends; one trained for quantization is converted with its scales.
-        batch_size: lines a call.
         quantization: ``none``; ``float16``, stored so and computed in float32; ``dynamic``,
             int8 weights with activations quantized in each call; ``static``, all in int8 with
             scales from the lines seen.
@@ -64,8 +66,8 @@ def converted(
 
     height, width, _ = model.inputs[0].shape[1:]
     signature = [
-        tf.TensorSpec((batch_size, height, width), tf.float32, "images"),
-        tf.TensorSpec((batch_size, *model.inputs[1].shape[1:]), tf.float32, "field"),
+        tf.TensorSpec((_CONVERTED_AT, height, width), tf.float32, "images"),
+        tf.TensorSpec((_CONVERTED_AT, *model.inputs[1].shape[1:]), tf.float32, "field"),
     ]
 
     @tf.function(input_signature=signature, autograph=False)
@@ -79,11 +81,21 @@ def converted(
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if seen is not None:
-        converter.representative_dataset = lambda: _batches(*seen, batch_size)
+        converter.representative_dataset = lambda: _batches(*seen)
     result = litert_file.read(converter.convert())
-    litert_file.unclip_cells(result)
+    litert_file.mend_lstms(result)
     litert_file.append_log_softmax(result)
     return result
+
+
+def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int]) -> bytes:
+    """The file for several batch sizes, from what ``converted`` gives."""
+    from crnn.models import litert_file
+
+    models = {size: deepcopy(model) for size in sizes}
+    for size, copy in models.items():
+        litert_file.resize(copy, size)
+    return litert_file.written(litert_file.merged(models))
 
 
 def check_batch_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
@@ -116,9 +128,7 @@ def convert(build: Build) -> dict[str, Any]:
         seen = calibration_lines(build.corpus.validation, count)
     parent = build.teacher
 
-    from crnn.models import keras_crnn, litert_file
+    from crnn.models import keras_crnn
 
-    model = keras_crnn.load(parent)
-    files = {size: converted(model, size, quantization, seen) for size in sizes}
-    build.target.write_bytes(litert_file.written(litert_file.merged(files)))
+    build.target.write_bytes(for_batch_sizes(converted(keras_crnn.load(parent), quantization, seen), sizes))
     return {"quantization": quantization, "batch_sizes": list(sizes)}

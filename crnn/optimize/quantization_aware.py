@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, converted
+from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, converted, for_batch_sizes
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import schedule_for, tuned
 from crnn.training.loop import Schedule
@@ -60,11 +60,9 @@ def train(build: Build) -> dict[str, Any]:
     def save(trained: "keras.Model", path: Any) -> None:
         # The training's bfloat16 has no place in what is converted.
         tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})
-        files = {}
-        for size in sizes:
-            files[size] = converted(keras_qat.stripped(trained), size, "dynamic")
-            litert_file.quantize_lstm_weights(files[size])
-        path.write_bytes(litert_file.written(litert_file.merged(files)))
+        result = converted(keras_qat.stripped(trained), "dynamic")
+        litert_file.quantize_lstm_weights(result)
+        path.write_bytes(for_batch_sizes(result, sizes))
 
-    settings = {"preserve": preserve, "batch_sizes": list(sizes)}
-    return tuned(build, learner, schedule, save, settings=settings)
+    notes = tuned(build, learner, schedule, save, settings={"preserve": preserve})
+    return notes | {"batch_sizes": list(sizes)}

@@ -80,19 +80,31 @@ def rounded(weights: np.ndarray) -> np.ndarray:
 
 
 def save_compressed(model: keras.Model, path: Path) -> None:
-    """As ``save``, weights rounded to eleven bits and the archive deflated; Keras reads it like any other.
+    """As ``save``, weights rounded to eleven bits and the archive compressed; Keras reads it like any other.
 
     Values that repeat, zeros above all, and the cleared bits of the others take little room.
     """
     model.set_weights([rounded(weights) for weights in model.get_weights()])
     save(model, path)
+    pack(path)
+
+
+def pack(path: Path) -> None:
+    """Compress what lies in a ``.keras`` archive, by LZMA."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
 
 
 def load(path: Path) -> keras.Model:
-    """Read what ``save`` wrote. Files with Lambda layers are refused: they carry code."""
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+    """Read what ``save`` wrote. Files with Lambda layers are refused: they carry code.
+
+    Raises:
+        ValueError: the file is damaged, or no model.
+    """
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: not a model that Keras reads: {error}") from error

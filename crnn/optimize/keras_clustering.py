@@ -1,7 +1,7 @@
 """Weight clustering of the Keras CRNN by TensorFlow's model optimization toolkit; PyTorch's is ``clustering.py``.
 
-The file is a plain ``.keras`` whose tensors hold few values each: it is deflated, which is
-where the gain shows.
+The file is a plain ``.keras`` whose tensors hold few values each: it is compressed, which
+is where the gain shows.
 """
 
 from typing import TYPE_CHECKING, Any

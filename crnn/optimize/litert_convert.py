@@ -75,7 +75,10 @@ def converted(
         # (B, 32, 400) -> (B, 32, 400, 1)
         return {"logits": model([images[..., None], field], training=False)}
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([logits.get_concrete_function()], model)
+    # Of the model the converter needs the variables; saving its layers too would take most of the time.
+    weights = tf.Module()
+    weights.held = list(model.variables)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([logits.get_concrete_function()], weights)
     if quantization != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":

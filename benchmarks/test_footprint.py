@@ -30,6 +30,7 @@ def test_footprint(benchmark, runner, corpus):
     # The classifier has a row a character: only the field corpus' alphabet gives the registry's count.
     if corpus.name == NAME:
         assert counted["parameters_stored"] == limits.parameters
+        assert counted["parameters_nonzero"] <= (limits.max_nonzero_parameters or limits.parameters)
     assert size["file_bytes"] <= limits.max_bytes
     assert counted["multiply_adds_per_line"] <= limits.max_multiply_adds
     assert runner.peak_memory_bytes <= limits.max_peak_memory_bytes

@@ -23,6 +23,8 @@ HEADINGS = (
     "saved as",
 )
 _TEXT_COLUMNS = 3
+# Rounding alone makes some weights of quantized rows zero.
+_NOTABLE = 0.9
 _ABSENT = "-"
 
 
@@ -60,6 +62,14 @@ def _speedup(name: str, info: Mapping[str, Any]) -> str:
     return shown if verdict == "faster" else f"{shown} {verdict}"
 
 
+def _parameters(info: Mapping[str, Any]) -> str:
+    """As many as are stored; beside them how many are not zero, where a notable share is."""
+    if (stored := info.get("parameters_stored_count")) is None:
+        return _ABSENT
+    nonzero = info.get("parameters_nonzero_count", stored)
+    return f"{stored:,}" if nonzero > _NOTABLE * stored else f"{stored:,} ({nonzero:,} not zero)"
+
+
 def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
     def shown(key: str, form: str) -> str:
         return form.format(info[key]) if key in info else _ABSENT
@@ -69,7 +79,7 @@ def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
         name,
         info.get("technique", _ABSENT),
         info.get("runtime", _ABSENT),
-        shown("parameters_stored_count", "{:,}"),
+        _parameters(info),
         _with_interval(info, "latency_median", "s", 1e3, ".2f"),
         shown("throughput_lines_per_s", "{:,.0f}"),
         _speedup(name, info),

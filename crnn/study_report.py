@@ -87,32 +87,70 @@ def clustering() -> str:
     return _table(headings, [("torch-original", *plain), *rows])
 
 
-def modes() -> str:
-    """Execution modes and quantization, in the committed baseline."""
+def _measured() -> dict[str, dict[tuple[str, int | None], Any]]:
+    """What the committed baseline says of each variant, by key and batch size."""
     found: dict[str, dict[tuple[str, int | None], Any]] = {}
     for benchmark in _json(BASELINE)["benchmarks"]:
         info = benchmark["extra_info"]
         size = info.get("batch_size_lines")
         found.setdefault(info.get("variant", ""), {}).update({(key, size): value for key, value in info.items()})
-    rows = []
-    for name in ("torch-int8-dynamic", "torch-int8-static", "torch-bf16", "torch-channels-last", "torch-compiled"):
-        info = found[name]
+    return found
+
+
+def _difference(info: Mapping[tuple[str, int | None], Any]) -> str:
+    ends = [info[f"cer_difference_to_original_{part}fraction", None] for part in ("", "low_", "high_")]
+    return _interval(ends, "+.2f", 100)
+
+
+def _executed(*names: str) -> str:
+    """Speed-ups, CER, first calls."""
+    rows, measured = [], _measured()
+    for name in names:
+        info = measured[name]
         gains = [
             _interval([info[f"speedup_{part}ratio", size] for part in ("", "low_", "high_")], ".2f")
             for size in (1, 32, 128)
         ]
-        difference = [info[f"cer_difference_to_original_{part}fraction", None] for part in ("", "low_", "high_")]
         verdicts = {info["speedup_verdict", size] for size in (1, 32, 128)}
         verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the batch"
         first = f"{info['first_call_of_process_s', None]:.1f}"
-        rows.append((name, *gains, _interval(difference, "+.2f", 100), first, verdict))
+        rows.append((name, *gains, _difference(info), first, verdict))
     sizes = [f"speed-up, batch {size}" for size in (1, 32, 128)]
     return _table(("row", *sizes, "CER - original's", "first call, batch 128, s", "verdict"), rows)
 
 
-TABLES: Mapping[str, Callable[[], str]] = {
-    table.__name__: table for table in (criteria, sweep, distillation, clustering, modes)
-}
+def modes() -> str:
+    """PyTorch's execution modes and quantization, in the committed baseline."""
+    return _executed("torch-int8-dynamic", "torch-int8-static", "torch-bf16", "torch-channels-last", "torch-compiled")
+
+
+def tensorflow_modes() -> str:
+    """TensorFlow's original called in other ways, in the committed baseline."""
+    return _executed("tf-original-xla", "tf-original-predict", "tf-original-eager")
+
+
+def litert() -> str:
+    """What LiteRT runs, in the committed baseline."""
+    after_training = [f"litert-{name}" for name in ("fp32", "fp16", "int8-dynamic", "int8-static")]
+    return _executed(*after_training, "tf-int8-qat", "tf-int8-pcqat")
+
+
+def tensorflow_sizes() -> str:
+    """Parameters of TensorFlow's compressed rows, and their bytes in each form."""
+    rows, measured = [], _measured()
+    for row in _json(_RESULTS / "sizes.json")["rows"]:
+        info = measured[row["variant"]]
+        forms = ("keras", "keras_deflated", "artifact", "litert_none", "litert_none_deflated")
+        forms = (*forms, "litert_dynamic", "litert_dynamic_deflated")
+        change = _difference(info) if ("cer_difference_to_original_fraction", None) in info else ""
+        nonzero = f"{info['parameters_nonzero_count', None]:,}"
+        rows.append((row["variant"], nonzero, change, *(f"{row[f'{form}_bytes'] / 1e3:,.0f}" for form in forms)))
+    headings = ("row", "not zero", "CER - original's", ".keras, kB", "deflated", "artifact", "LiteRT fp32", "deflated")
+    return _table((*headings, "LiteRT int8", "deflated"), rows)
+
+
+_ALL = (criteria, sweep, distillation, clustering, modes, tensorflow_sizes, litert, tensorflow_modes)
+TABLES: Mapping[str, Callable[[], str]] = {table.__name__: table for table in _ALL}
 
 
 def filled(page: str) -> str:

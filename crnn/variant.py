@@ -21,6 +21,7 @@ class Thresholds:
         max_cer: CER, as a fraction.
         parameters: stored parameters, exactly, as the artifact's framework counts.
         max_bytes: size of the artifact.
+        max_nonzero_parameters: of the stored ones; None where zeros are no aim.
         max_multiply_adds: for one line.
         max_peak_memory_bytes: resident set of the worker while judging.
         max_cer_difference: CER less that of the original on the same lines, as a fraction.
@@ -41,6 +42,7 @@ class Thresholds:
     max_cer_difference: float = 0.005
     max_log_prob_difference: float | None = None
     max_timed_difference: float = 1e-3
+    max_nonzero_parameters: int | None = None
     gate: "Mapping[str, str]" = field(default_factory=dict)
 
 

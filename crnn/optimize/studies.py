@@ -3,6 +3,7 @@
 python -m crnn.optimize.studies criteria fixtures/artifacts/torch-original.pt
 python -m crnn.optimize.studies distillation fixtures/artifacts/torch-original.pt
 python -m crnn.optimize.studies sweep fixtures/artifacts/torch-original.pt --models FOLDER
+python -m crnn.optimize.studies sizes fixtures/artifacts/torch-original.pt
 
 Choices are made on the validation split: the test split is for measuring.
 """
@@ -10,6 +11,8 @@ Choices are made on the validation split: the test split is for measuring.
 import argparse
 import json
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -29,6 +32,14 @@ _DISTILLATION_EPOCHS = 4
 _SWEEP_REDUCTIONS = (1.5, 2.0, 3.0, 4.0, 6.0)
 _SWEEP_EPOCHS = 2
 _VIEWS = 4
+_COMPRESSED = (
+    "tf-original",
+    "tf-magnitude-pruned-full",
+    "tf-magnitude-pruned-partial",
+    "tf-clustered-16",
+    "tf-clustered-64",
+    "tf-magnitude-pruned-clustered",
+)
 _TUNING = Schedule(epochs=1, peak_learning_rate=1e-3, warmup_share=0.2)
 
 
@@ -39,7 +50,7 @@ class Study:
         from crnn.models import torch_crnn
         from crnn.training.torch_distiller import answers_of
 
-        self.corpus, self.folder = corpus, folder
+        self.corpus, self.folder, self.artifacts = corpus, folder, teacher.parent
         self.original: Callable[[], Any] = lambda: torch_crnn.load(teacher)
         self.targets = answers_of(teacher, corpus, _TUNING, folder, _VIEWS)
 
@@ -118,7 +129,29 @@ def sweep(study: Study, models: Path) -> list[dict[str, Any]]:
     return rows
 
 
-_STUDIES = {"criteria": criteria, "distillation": distillation, "sweep": sweep}
+def sizes(study: Study, _: Path) -> list[dict[str, Any]]:
+    """Bytes of TensorFlow's compressed rows in each form, deflated or not."""
+    from crnn.models import keras_crnn, litert_file
+    from crnn.optimize.litert_convert import converted
+
+    rows = []
+    for name in _COMPRESSED:
+        file = study.artifacts / f"{name}.keras"
+        with zipfile.ZipFile(file) as archive:
+            plain = b"".join(archive.read(member) for member in archive.namelist())
+        model = keras_crnn.load(file)
+        forms = {"keras": plain, "artifact": file.read_bytes()}
+        for quantization in ("none", "dynamic"):
+            one = litert_file.merged({1: converted(model, quantization)})
+            forms[f"litert_{quantization}"] = litert_file.written(one)
+        counts = {f"{form}_bytes": len(content) for form, content in forms.items()}
+        deflated = {f"{form}_deflated_bytes": len(zlib.compress(content, 9)) for form, content in forms.items()}
+        rows.append({"variant": name} | counts | deflated)
+        tqdm.write(json.dumps(rows[-1]))
+    return rows
+
+
+_STUDIES = {"criteria": criteria, "distillation": distillation, "sweep": sweep, "sizes": sizes}
 
 
 def main() -> int:

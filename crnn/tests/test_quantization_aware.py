@@ -10,9 +10,6 @@ from crnn.runtimes.litert_runtime import Runtime
 from crnn.tests.test_models import inputs, keras_answers
 from crnn.tests.test_training import ALPHABET, TINY, corpus
 
-# The toolkit still reads versions by distutils.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 INT8 = litert_file.schema.TensorType.INT8
 
 

@@ -63,6 +63,13 @@ class TestTable:
             "6,000 KB .pt",
         )
 
+    def test_zeros_are_counted(self):
+        """Where many parameters are zero, both counts are shown."""
+        benchmarks = entries("mine", "theirs")
+        benchmarks[-1]["extra_info"]["parameters_nonzero_count"] = 300_000
+
+        assert report.rows(benchmarks)[0][3] == "1,492,398 (300,000 not zero)"
+
     def test_original_is_the_reference(self):
         """An original is not compared with itself."""
         assert report.rows(entries("mine", "mine"))[0][6] == "1 (reference)"

@@ -55,3 +55,16 @@ def test_the_student_reads_as_its_teacher():
     change, low = (baseline("torch-distilled", f"cer_difference_to_original_{part}fraction") for part in ("", "low_"))
 
     assert (change <= 0.1 * CER_POINT, low <= 0) == (True, True)
+
+
+@pytest.mark.parametrize("part", ["full", "partial"])
+def test_magnitude_pruning_recovered(part):
+    """In the committed baseline, the pruned rows lose at most 0.2 points of CER."""
+    change = baseline(f"tf-magnitude-pruned-{part}", "cer_difference_to_original_fraction")
+
+    assert change <= 0.2 * CER_POINT
+
+
+def test_litert_answers_as_keras():
+    """In the committed baseline, in fp32, within 1e-3 in log probability."""
+    assert baseline("litert-fp32", "log_prob_difference_to_parent_nats") <= 1e-3

@@ -135,16 +135,25 @@ def litert() -> str:
     return _executed(*after_training, "tf-int8-qat", "tf-int8-pcqat")
 
 
+_FORMS = (
+    "keras",
+    "keras_deflated",
+    "artifact",
+    "litert_none",
+    "litert_none_deflated",
+    "litert_dynamic",
+    "litert_dynamic_deflated",
+)
+
+
 def tensorflow_sizes() -> str:
     """Parameters of TensorFlow's compressed rows, and their bytes in each form."""
     rows, measured = [], _measured()
     for row in _json(_RESULTS / "sizes.json")["rows"]:
         info = measured[row["variant"]]
-        forms = ("keras", "keras_deflated", "artifact", "litert_none", "litert_none_deflated")
-        forms = (*forms, "litert_dynamic", "litert_dynamic_deflated")
         change = _difference(info) if ("cer_difference_to_original_fraction", None) in info else ""
         nonzero = f"{info['parameters_nonzero_count', None]:,}"
-        rows.append((row["variant"], nonzero, change, *(f"{row[f'{form}_bytes'] / 1e3:,.0f}" for form in forms)))
+        rows.append((row["variant"], nonzero, change, *(f"{row[f'{form}_bytes'] / 1e3:,.0f}" for form in _FORMS)))
     headings = ("row", "not zero", "CER - original's", ".keras, kB", "deflated", "artifact", "LiteRT fp32", "deflated")
     return _table((*headings, "LiteRT int8", "deflated"), rows)
 

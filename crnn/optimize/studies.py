@@ -146,7 +146,7 @@ def sizes(study: Study, _: Path) -> list[dict[str, Any]]:
             forms[f"litert_{quantization}"] = litert_file.written(one)
         counts = {f"{form}_bytes": len(content) for form, content in forms.items()}
         deflated = {f"{form}_deflated_bytes": len(zlib.compress(content, 9)) for form, content in forms.items()}
-        rows.append({"variant": name} | counts | deflated)
+        rows.append({"variant": name, **counts, **deflated})
         tqdm.write(json.dumps(rows[-1]))
     return rows
 

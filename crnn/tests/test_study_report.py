@@ -50,6 +50,13 @@ def test_iterative_pruning_takes_a_third_of_the_multiply_adds():
     assert counts[0] / counts[1] >= 3
 
 
+def test_iterative_pruning_costs_at_most_a_tenth_of_a_point():
+    """In the committed baseline."""
+    change = baseline("torch-channel-pruned-iterative", "cer_difference_to_original_fraction")
+
+    assert change <= 0.1 * CER_POINT
+
+
 def test_the_student_reads_as_its_teacher():
     """In the committed baseline, the paired interval holds zero or lies below, the estimate is at most 0.1 points."""
     change, low = (baseline("torch-distilled", f"cer_difference_to_original_{part}fraction") for part in ("", "low_"))

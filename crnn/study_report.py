@@ -74,6 +74,15 @@ def distillation() -> str:
     return _table(("loss", *(f"epoch {index}" for index in range(1, len(rows[0])))), rows)
 
 
+def rebuilds() -> str:
+    """Rows made again from scratch."""
+    rows = [
+        (row["variant"], *map(_percent, row["cer"]), _interval(row["cer_difference"], "+.2f", 100))
+        for row in _json(_EVIDENCE / "rebuilds.json")
+    ]
+    return _table(("row", "CER, as shipped", "CER, made again", "difference, points"), rows)
+
+
 def clustering() -> str:
     """Bytes of the clustered weights in each form."""
     rows = []
@@ -158,7 +167,7 @@ def tensorflow_sizes() -> str:
     return _table((*headings, "LiteRT int8", "deflated"), rows)
 
 
-_ALL = (criteria, sweep, distillation, clustering, modes, tensorflow_sizes, litert, tensorflow_modes)
+_ALL = (criteria, sweep, distillation, clustering, modes, tensorflow_sizes, litert, tensorflow_modes, rebuilds)
 TABLES: Mapping[str, Callable[[], str]] = {table.__name__: table for table in _ALL}
 
 

@@ -75,3 +75,22 @@ def test_magnitude_pruning_recovered(part):
 def test_litert_answers_as_keras():
     """In the committed baseline, in fp32, within 1e-3 in log probability."""
     assert baseline("litert-fp32", "log_prob_difference_to_parent_nats") <= 1e-3
+
+
+def rebuilt():
+    """What was made again from scratch."""
+    return json.loads((study_report.ROOT / "benchmarks" / "evidence" / "rebuilds.json").read_text())
+
+
+def test_rows_made_again_are_those_that_are_shipped():
+    """Each rebuild was compared with the artifact that is shipped now."""
+    from crnn.artifacts import sha256_of
+
+    shipped = [sha256_of(study_report.SHIPPED / f"{row['variant']}.pt") for row in rebuilt()]
+
+    assert [row["shipped_sha256"] for row in rebuilt()] == shipped
+
+
+def test_rows_made_again_read_alike():
+    """Another seed, from scratch, gives the same CER within 0.2 points."""
+    assert max(abs(row["cer_difference"][0]) for row in rebuilt()) <= 0.2 * CER_POINT

@@ -88,19 +88,20 @@ class TestCollecting:
         assert done.stdout.splitlines()[-1] == "[] 0"
 
     def test_collects_every_entry_of_the_registry(self, run):
-        """Each variant comes with accuracy, footprint, process pairs and a latency a batch size."""
-        from crnn.variants import names
+        """Each variant comes with accuracy, footprint and a latency a batch size; with process pairs where watched."""
+        from crnn.variants import VARIANTS, names
 
         output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", broken=False)
 
         tests = {
             "test_accuracy.py::test_accuracy[{}]",
             "test_footprint.py::test_footprint[{}]",
-            "test_gate.py::test_process_pairs[{}]",
             "test_latency.py::test_latency[{}-2]",
             "test_latency.py::test_latency[{}-7]",
         }
         expected = {f"benchmarks/{test.format(name)}" for name in names() for test in tests}
+        watched = [variant.name for variant in VARIANTS if variant.watched]
+        expected |= {f"benchmarks/test_gate.py::test_process_pairs[{name}]" for name in watched}
         collected = {line for line in output.splitlines() if "[" in line}
         assert collected == expected
 

@@ -26,6 +26,13 @@ class TestRegistry:
         assert entry.trained or entry.thresholds.max_log_prob_difference is not None
         assert limits_of(entry.thresholds.gate, {}).keys() == DEFAULTS.keys()
 
+    def test_what_the_gate_does_not_watch_runs_as_something_it_watches(self):
+        """A row without process pairs runs on an engine of which another row of its family is watched."""
+        watched = {(entry.runtime, variants.original_of(entry)) for entry in variants.VARIANTS if entry.watched}
+        others = {(entry.runtime, variants.original_of(entry)) for entry in variants.VARIANTS if not entry.watched}
+
+        assert others - watched == set()
+
     @pytest.mark.parametrize("entry", variants.VARIANTS, ids=variants.names())
     def test_lineage_ends_in_a_trained_original(self, entry):
         """Following parents comes to an original that took training."""

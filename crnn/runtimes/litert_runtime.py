@@ -30,7 +30,7 @@ class Runtime(base.Runtime):
         from crnn.models import litert_file
 
         self._file, self._interpreter = litert_file, Interpreter
-        self._name, self._model = path.name, litert_file.read(path.read_bytes())
+        self._path, self._model = path, litert_file.read(path.read_bytes())
         self._threads = self.threads or len(os.sched_getaffinity(0))
         self._ready: dict[int, tuple[Any, int, int, int]] = {}
 
@@ -39,9 +39,8 @@ class Runtime(base.Runtime):
             try:
                 model = self._file.single(self._model, batch_size)
             except ValueError as error:
-                raise ValueError(
-                    f"{self._name}: {error}; `python -m crnn build NAME --force --batch-sizes ...` converts it anew"
-                ) from None
+                way_out = f"`python -m crnn build {self._path.stem} --force --batch-sizes ...` converts it anew"
+                raise ValueError(f"{self._path.name}: {error}; {way_out}") from None
             interpreter = self._interpreter(model_content=self._file.written(model), num_threads=self._threads)
             interpreter.allocate_tensors()
             inputs, output = self._file.ends(self._model, batch_size)

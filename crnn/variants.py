@@ -53,13 +53,13 @@ def _keras(name: str, technique: str, recipe: str, thresholds: Thresholds, **mor
     return Variant(name, technique, f"crnn.optimize.{recipe}", thresholds=thresholds, **usual | more)
 
 
-def _magnitude_pruned(part: str, technique: str, recurrent: bool, max_bytes: int) -> Variant:
+def _magnitude_pruned(part: str, technique: str, recurrent: bool, nonzero: int, max_bytes: int) -> Variant:
     """A fifth of the weights is left, in all layers or in some."""
     return _keras(
         f"tf-magnitude-pruned-{part}",
         technique,
         "magnitude_pruning:prune",
-        Thresholds(_MAX_CER, 1_491_438, max_bytes, max_cer_difference=0.002),
+        Thresholds(_MAX_CER, 1_491_438, max_bytes, max_cer_difference=0.002, max_nonzero_parameters=nonzero),
         recipe_options={"recurrent": recurrent},
         watched=False,
     )
@@ -200,15 +200,15 @@ VARIANTS: tuple[Variant, ...] = (
     ),
     _same_weights("torch-channels-last", "channels last", "torch"),
     _same_weights("torch-compiled", "inductor", "torch_compiled"),
-    _magnitude_pruned("full", "80 % zeros", True, 1_000_000),
-    _magnitude_pruned("partial", "80 % zeros in convolutions and classifier", False, 2_400_000),
+    _magnitude_pruned("full", "80 % zeros", True, 303_000, 1_000_000),
+    _magnitude_pruned("partial", "80 % zeros in convolutions and classifier", False, 1_145_000, 2_400_000),
     _keras_clustered(16, 850_000),
     _keras_clustered(64, 1_300_000),
     _keras(
         "tf-magnitude-pruned-clustered",
         "80 % zeros, 16 clusters a tensor",
         "keras_clustering:cluster",
-        Thresholds(_MAX_CER, 1_491_438, 600_000),
+        Thresholds(_MAX_CER, 1_491_438, 500_000, max_nonzero_parameters=303_000),
         parent="tf-magnitude-pruned-full",
         recipe_options={"clusters": 16, "keep_zeros": True},
         watched=False,

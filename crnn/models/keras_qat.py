@@ -92,9 +92,10 @@ def quantization_aware(model: keras.Model, preserve: bool = False) -> keras.Mode
 
 
 def set_ranges(model: keras.Model, source: keras.Model, inputs: Iterable[np.ndarray]) -> None:
-    """Start the scales of activations at what the float model computes.
+    """Set the scales of activations to what the float model computes, those of kernels to what they hold.
 
-    tfmot starts each at -6 to 6 and moves it by a thousandth of the difference in a step.
+    tfmot starts each at -6 to 6; in training it moves those of activations by a thousandth
+    of the difference in a step.
 
     Args:
         model: of ``quantization_aware``.
@@ -111,6 +112,11 @@ def set_ranges(model: keras.Model, source: keras.Model, inputs: Iterable[np.ndar
                 variable.assign(min(float(answer.min()), 0.0))
             elif kind.startswith(("post_activation_max", "output_max")):
                 variable.assign(max(float(answer.max()), 0.0))
+            elif kind.startswith(("kernel_min", "kernel_max")):
+                # Symmetric, for each output channel or for the whole kernel.
+                kernel = np.abs(layer.kernel.numpy())
+                largest = kernel.max(tuple(range(kernel.ndim - 1)) if variable.shape.rank else None)
+                variable.assign(largest if kind.startswith("kernel_max") else -largest)
     for layer in model.layers:
         for variable in layer.weights if layer.__class__.__name__ == "QuantizeLayer" else ():
             if "_min" in variable.name:

@@ -14,9 +14,6 @@ from crnn.runtimes.process import WorkerError, WorkerProcess
 from crnn.tests.test_models import SMALL, inputs, keras_answers
 from crnn.tests.test_training import ALPHABET, corpus, lines
 
-# Calibration runs TensorFlow's own interpreter, which is on its way out.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
-
 SIZES = (1, 3, 4)
 MODES = {"none": 1e-4, "float16": 0.05, "dynamic": 1.0, "static": 2.0}
 

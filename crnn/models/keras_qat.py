@@ -3,7 +3,7 @@
 tfmot knows no rule for LSTMs: they stay float.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,24 +58,27 @@ class WeightsQuantized(OutputQuantized):
         return []
 
 
-def quantization_aware(model: keras.Model, preserve: bool = False) -> keras.Model:
+def quantization_aware(
+    model: keras.Model, preserve: bool = False, kinds: Sequence[str] = ("Conv2D", "Dense")
+) -> keras.Model:
     """A copy with fake quantization, its scales still to be set by ``set_ranges``.
 
     Args:
         model: stays as it is.
         preserve: keep zeros and shared values of the convolutions (tfmot's PCQAT); LSTMs
             and classifier are frozen and float, since nothing would keep theirs.
+        kinds: classes of the layers to be quantized; there are no more.
     """
     layers = keras.layers
 
     def annotate(layer: keras.layers.Layer) -> keras.layers.Layer:
         copy = layer.__class__.from_config(layer.get_config())
-        if isinstance(layer, layers.Conv2D):
+        if isinstance(layer, layers.Conv2D) and "Conv2D" in kinds:
             return _qat.quantize_annotate_layer(copy)
-        if isinstance(layer, layers.BatchNormalization):
+        if isinstance(layer, layers.BatchNormalization) and "Conv2D" in kinds:
             return _qat.quantize_annotate_layer(copy, OutputQuantized())
         copy.trainable = not preserve
-        if isinstance(layer, layers.Dense) and not preserve:
+        if isinstance(layer, layers.Dense) and "Dense" in kinds and not preserve:
             return _qat.quantize_annotate_layer(copy, WeightsQuantized())
         return copy
 

@@ -41,7 +41,8 @@ def train(build: Build) -> dict[str, Any]:
         RecipeError: a kind of layer that tfmot cannot quantize, impossible batch sizes, no
             validation line, or the parent reads another alphabet.
     """
-    check_layers(build.options.get("layers", SUPPORTED))
+    kinds = build.options.get("layers", SUPPORTED)
+    check_layers(kinds)
     sizes = check_batch_sizes(build.options.get("batch_sizes", BATCH_SIZES))
     preserve = build.options.get("preserve", False)
     images, field = calibration_lines(build.corpus.validation, _CALIBRATION_LINES)
@@ -52,7 +53,7 @@ def train(build: Build) -> dict[str, Any]:
     from crnn.training.keras_learner import KerasLearner
 
     schedule, source = schedule_for(build, _TUNING), keras_crnn.load(parent)
-    model = keras_qat.quantization_aware(source, preserve)
+    model = keras_qat.quantization_aware(source, preserve, kinds)
     # (N, 32, 400) -> (N, 32, 400, 1)
     keras_qat.set_ranges(model, source, (images[..., None], field))
     learner = KerasLearner(model, schedule)
@@ -64,5 +65,5 @@ def train(build: Build) -> dict[str, Any]:
         litert_file.quantize_lstm_weights(result)
         path.write_bytes(for_batch_sizes(result, sizes))
 
-    notes = tuned(build, learner, schedule, save, settings={"preserve": preserve})
+    notes = tuned(build, learner, schedule, save, settings={"preserve": preserve, "layers": list(kinds)})
     return notes | {"batch_sizes": list(sizes)}

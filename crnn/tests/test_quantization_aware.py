@@ -93,6 +93,16 @@ class TestRanges:
         )
 
 
+class TestKinds:
+    def test_only_what_was_asked_for(self):
+        """Of the kinds that can be trained for quantization, only those named are wrapped."""
+        model = keras_qat.quantization_aware(keras_crnn.build(TINY), kinds=["Dense"])
+        wrapped = [layer.name for layer in model.layers if getattr(layer, "layer", None) and len(layer.weights) > 1]
+
+        assert "quant_classifier" in wrapped
+        assert not any("conv" in name for name in wrapped)
+
+
 class TestBadInput:
     def test_unsupported_layers(self, tmp_path):
         """A layer that tfmot has no rule for is refused before any work, by name."""

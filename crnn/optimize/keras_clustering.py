@@ -70,7 +70,7 @@ def cluster(build: Build) -> dict[str, Any]:
     import tensorflow_model_optimization as tfmot
 
     from crnn.models import keras_crnn
-    from crnn.training.keras_learner import KerasLearner
+    from crnn.training.keras_learner import KerasLearner, bfloat16
 
     schedule = schedule_for(build, _TUNING)
     learner = KerasLearner(wrapped(keras_crnn.load(parent), clusters, keep_zeros), schedule)
@@ -78,4 +78,5 @@ def cluster(build: Build) -> dict[str, Any]:
     def save(model: "keras.Model", path: Any) -> None:
         keras_crnn.save_compressed(tfmot.clustering.keras.strip_clustering(model), path)
 
-    return tuned(build, learner, schedule, save, settings={"clusters": clusters, "keep_zeros": keep_zeros})
+    with bfloat16():
+        return tuned(build, learner, schedule, save, settings={"clusters": clusters, "keep_zeros": keep_zeros})

@@ -98,6 +98,7 @@ def prune(build: Build) -> dict[str, Any]:
     import tensorflow_model_optimization as tfmot
 
     from crnn.models import keras_crnn
+    from crnn.training.keras_learner import bfloat16
     from crnn.training.keras_pruner import KerasPruner
 
     decay = tfmot.sparsity.keras.PolynomialDecay(initial, final, 0, end, frequency=FREQUENCY_STEPS)
@@ -112,4 +113,5 @@ def prune(build: Build) -> dict[str, Any]:
     def save(model: "keras.Model", path: Any) -> None:
         keras_crnn.save_compressed(tfmot.sparsity.keras.strip_pruning(model), path)
 
-    return tuned(build, learner, schedule, save, settings=settings, keep_from=ceil(end / per_epoch))
+    with bfloat16():
+        return tuned(build, learner, schedule, save, settings=settings, keep_from=ceil(end / per_epoch))

@@ -24,8 +24,9 @@ def train_torch(build: Build) -> dict[str, Any]:
 def train_keras(build: Build) -> dict[str, Any]:
     """Train in Keras."""
     from crnn.models import keras_crnn
-    from crnn.training.keras_learner import KerasLearner
+    from crnn.training.keras_learner import KerasLearner, bfloat16
 
     schedule, config = schedule_for(build), _config(build)
-    notes = tuned(build, KerasLearner(config, schedule), schedule, keras_crnn.save)
+    with bfloat16():
+        notes = tuned(build, KerasLearner(config, schedule), schedule, keras_crnn.save)
     return notes | {"config": config.to_json()}

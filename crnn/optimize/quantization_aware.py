@@ -1,15 +1,12 @@
 """Quantization-aware training by tfmot (Jacob et al., 2018, arXiv:1712.05877), converted to LiteRT."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, converted, for_batch_sizes
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import schedule_for, tuned
 from crnn.training.loop import Schedule
-
-if TYPE_CHECKING:
-    from crnn.models.keras_crnn import keras
 
 SUPPORTED = ("Conv2D", "Dense")
 """The layers of the CRNN that tfmot can train for quantization."""
@@ -49,8 +46,7 @@ def train(build: Build) -> dict[str, Any]:
     parent = build.teacher
 
     from crnn.models import keras_crnn, keras_qat, litert_file
-    from crnn.models.keras_crnn import tf
-    from crnn.training.keras_learner import KerasLearner
+    from crnn.training.keras_learner import KerasLearner, bfloat16
 
     schedule, source = schedule_for(build, _TUNING), keras_crnn.load(parent)
     model = keras_qat.quantization_aware(source, preserve, kinds)
@@ -58,12 +54,10 @@ def train(build: Build) -> dict[str, Any]:
     keras_qat.set_ranges(model, source, (images[..., None], field))
     learner = KerasLearner(model, schedule)
 
-    def save(trained: "keras.Model", path: Any) -> None:
-        # The training's bfloat16 has no place in what is converted.
-        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": False})
-        result = converted(keras_qat.stripped(trained), "dynamic")
-        litert_file.quantize_lstm_weights(result)
-        path.write_bytes(for_batch_sizes(result, sizes))
-
-    notes = tuned(build, learner, schedule, save, settings={"preserve": preserve, "layers": list(kinds)})
+    with bfloat16():
+        # The conversion has no place in it: the file is written afterwards.
+        notes = tuned(build, learner, schedule, lambda *_: None, settings={"preserve": preserve, "layers": list(kinds)})
+    result = converted(keras_qat.stripped(learner.model), "dynamic")
+    litert_file.quantize_lstm_weights(result)
+    build.target.write_bytes(for_batch_sizes(result, sizes))
     return notes | {"batch_sizes": list(sizes)}

@@ -1,6 +1,7 @@
 """Training the Keras CRNN; its twin is ``torch_learner.py``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -12,6 +13,20 @@ from crnn.training.batches import Batch
 from crnn.training.loop import Schedule, State
 
 
+@contextmanager
+def bfloat16() -> Iterator[None]:
+    """The counterpart of the PyTorch learner's autocast: a step takes a bit more than half the time.
+
+    TensorFlow has it for the whole process; what is converted or measured afterwards must not see it.
+    """
+    option = "auto_mixed_precision_onednn_bfloat16"
+    tf.config.optimizer.set_experimental_options({option: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({option: False})
+
+
 class KerasLearner:
     """AdamW on the CTC loss, one compiled step."""
 
@@ -19,8 +34,6 @@ class KerasLearner:
         """Take a model to go on with, or draw a fresh one from the schedule's seed."""
         keras.utils.set_random_seed(schedule.seed)
         tf.config.experimental.enable_op_determinism()
-        # The counterpart of the PyTorch learner's autocast: a step takes a bit more than half the time.
-        tf.config.optimizer.set_experimental_options({"auto_mixed_precision_onednn_bfloat16": True})
         self.model = start if isinstance(start, keras.Model) else keras_crnn.build(start)
         self._optimizer = keras.optimizers.AdamW(weight_decay=schedule.weight_decay, global_clipnorm=schedule.clip_norm)
         self._optimizer.build(self.model.trainable_variables)

@@ -237,8 +237,9 @@ def multiply_adds(model: schema.ModelT) -> int:
     """Of one line, from the shapes of one batch size."""
     subgraph, total = model.subgraphs[0], 0
     for operator in subgraph.operators:
-        shapes: Any = [tuple(subgraph.tensors[index].shape) for index in operator.inputs]
-        output = tuple(subgraph.tensors[operator.outputs[0]].shape)
+        # The schema's integers are numpy's, which no JSON holds.
+        shapes: Any = [tuple(map(int, subgraph.tensors[index].shape)) for index in operator.inputs]
+        output = tuple(map(int, subgraph.tensors[operator.outputs[0]].shape))
         match _code(model, operator):
             case Operator.CONV_2D:  # weights (outputs, height, width, inputs)
                 total += prod(output[1:]) * prod(shapes[1][1:])

@@ -264,7 +264,7 @@ class TestSaving:
         while len(children(process.pid)) < 2 and time.monotonic() < deadline:
             os.sched_yield()
         os.kill(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=240)
 
         assert process.returncode == pytest.ExitCode.INTERRUPTED
         assert "ways to ship a CRNN" in output

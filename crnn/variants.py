@@ -66,7 +66,7 @@ def _magnitude_pruned(part: str, technique: str, recurrent: bool, nonzero: int, 
 
 
 def _keras_clustered(clusters: int, max_bytes: int) -> Variant:
-    """Each tensor's weights share a few values; the deflated file is smaller for it."""
+    """Each tensor's weights share a few values; the compressed file is smaller for it."""
     return _keras(
         f"tf-clustered-{clusters}",
         f"{clusters} clusters a tensor",

@@ -1,7 +1,5 @@
 """Seconds per batch, and the speed-up over the original from paired, interleaved blocks."""
 
-from collections import deque
-
 import pytest
 
 from crnn.latency import (
@@ -9,8 +7,8 @@ from crnn.latency import (
     QUICK,
     Side,
     median_interval,
-    paired_blocks,
     percentile,
+    run_pairs,
     speedup,
     supported_percentiles,
     timed_differently,
@@ -24,23 +22,18 @@ from fixtures.measurements import identity
 def test_latency(benchmark, bench, runner, corpus, batch_size, options):
     """Calls answer what was judged, in the measured time."""
     plan = FULL if runner.variant.watched and not options.quick else QUICK
-    side = Side(runner.worker, batch_size)
+    side = Side(runner.worker, batch_size, runner.untimed[batch_size])
     reference, alone = bench.original(runner.variant)
-    original = reference and Side(reference.worker, batch_size)
+    original = reference and Side(reference.worker, batch_size, reference.untimed[batch_size])
     sides = [side, original] if original else [side]
     warm_up(sides, plan)
-    blocks, calls = paired_blocks(sides, plan), deque()
-
-    def next_call() -> None:
-        if not calls:
-            calls.extend(next(blocks))
-
-    benchmark.group = f"latency, batch {batch_size:3}"
-    benchmark.pedantic(
-        lambda: advance(calls.popleft()), setup=next_call, rounds=plan.pairs * side.calls_per_block, warmup_rounds=0
-    )
+    run_pairs(sides, plan)
 
     seconds = [second for block in side.blocks for second in block]
+    calls = iter(seconds)
+    benchmark.group = f"latency, batch {batch_size:3}"
+    benchmark.pedantic(lambda: advance(next(calls)), rounds=len(seconds), warmup_rounds=0)
+
     median, interval = percentile(seconds, 0.5), median_interval(seconds)
     benchmark.extra_info |= identity(runner, corpus) | {
         "batch_size_lines": batch_size,
@@ -49,7 +42,7 @@ def test_latency(benchmark, bench, runner, corpus, batch_size, options):
         "latency_median_high_s": interval and interval[1],
         "throughput_lines_per_s": batch_size / median,
         "first_call_s": side.first_call_s,
-        "warmup_calls_count": side.warmup_calls,
+        "warmup_calls_count": len(side.untimed),
         "timed_calls_count": len(seconds),
         "calls_per_block_count": side.calls_per_block,
     }

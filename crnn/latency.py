@@ -6,7 +6,7 @@ the other worker's threads have stopped spinning. What drifts on the machine dri
 for both.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import comb
 
@@ -16,6 +16,8 @@ from crnn.runtimes.process import WorkerProcess
 
 _MOST_CALLS = 25
 _MOST_WARMUP_CALLS = 500
+# A speed-up whose interval stays this far from 1 needs no more pairs to be told from none.
+_CLEAR_RATIO = 1.1
 # Percentiles are shown where a sample of this size holds one value beyond them with 95 % confidence.
 P95_SAMPLES, P99_SAMPLES = 59, 299
 
@@ -29,15 +31,18 @@ class Plan:
         pairs: blocks of each of the two workers; six is the least that gives a 95 % interval.
         block_s: seconds that a block of short calls takes.
         settles: whether a block waits until its worker's thread pool has stopped spinning.
+        clear_pairs: after so many pairs measuring ends if the rest would add nothing: the
+            speed-up is clear, and no further percentile is to be had. None: never.
     """
 
     warmup_s: float
     pairs: int
     block_s: float = 0.08
     settles: bool = True
+    clear_pairs: int | None = None
 
 
-FULL = Plan(warmup_s=1.0, pairs=12)
+FULL = Plan(warmup_s=1.0, pairs=12, clear_pairs=6)
 QUICK = Plan(warmup_s=0.3, pairs=6)
 
 
@@ -46,31 +51,37 @@ class Side:
     """One of the two workers at one batch size, and what it measured.
 
     Attributes:
+        untimed: seconds of the calls that this worker has answered at this batch size outside
+            of blocks, the first one first; calls from before need not be repeated to warm up.
         blocks: seconds of the calls, block by block.
         answers: (first line, log probabilities) of the latest call on each batch.
     """
 
     worker: WorkerProcess
     batch_size: int
-    first_call_s: float = 0.0
-    warmup_calls: int = 0
+    untimed: list[float] = field(default_factory=list)
     calls_per_block: int = 1
     blocks: list[list[float]] = field(default_factory=list)
     answers: dict[int, np.ndarray] = field(default_factory=dict)
     _line: int = 0
 
+    @property
+    def first_call_s(self) -> float:
+        """Its own number: it may compile, trace or allocate."""
+        return self.untimed[0]
+
     def warm_up(self, seconds: float, block_s: float) -> None:
-        """Call until the seconds are used up, 500 times at most; decide how many calls make a block."""
-        [self.first_call_s], _ = self.worker.ask("time", self.batch_size, 0, 1)
-        spent: list[float] = []
-        while len(spent) < 2 or (sum(spent) < seconds and len(spent) < _MOST_WARMUP_CALLS):
+        """Call once, then until the seconds are used up, 500 times at most; decide how many calls make a block."""
+        self._call(1)
+        while len(spent := self.untimed[1:]) < 2 or (sum(spent) < seconds and len(spent) < _MOST_WARMUP_CALLS):
             # As many again, but no more than are left: few requests for short calls, none too many for long ones.
             mean = sum(spent) / len(spent) if spent else seconds
             left = int((seconds - sum(spent)) / max(mean, 1e-9))
-            calls = max(1, min(left, len(spent), _MOST_CALLS))
-            spent += self.worker.ask("time", self.batch_size, 0, calls)[0]
-        self.warmup_calls = len(spent) + 1
+            self._call(max(1, min(left, len(spent), _MOST_CALLS)))
         self.calls_per_block = min(max(1, round(block_s / float(np.median(spent)))), _MOST_CALLS)
+
+    def _call(self, calls: int) -> None:
+        self.untimed += self.worker.ask("time", self.batch_size, 0, calls)[0]
 
     def run_block(self, settles: bool = True) -> list[float]:
         """One block on the next lines; a leading untimed call where the other worker could have cooled the caches."""
@@ -92,12 +103,21 @@ def warm_up(sides: Sequence[Side], plan: Plan) -> None:
         side.worker.ask("settle")
 
 
-def paired_blocks(sides: Sequence[Side], plan: Plan) -> Iterator[list[float]]:
-    """Measure warmed-up sides in alternation; yields the calls of the first side, block by block."""
+def run_pairs(sides: Sequence[Side], plan: Plan) -> None:
+    """Measure warmed-up sides, one or two, block by block in alternation."""
     for pair in range(plan.pairs):
+        if pair == plan.clear_pairs and len(sides) == 2 and _adds_nothing(*sides, plan):
+            return
         for side in sides if pair % 2 == 0 else reversed(sides):
             side.run_block(plan.settles)
-        yield sides[0].blocks[-1]
+
+
+def _adds_nothing(variant: Side, original: Side, plan: Plan) -> bool:
+    """Whether the plan's other pairs would show neither another verdict nor another percentile."""
+    low, high = speedup(variant, original).interval or (0.0, float("inf"))
+    timed, planned = (pairs * variant.calls_per_block for pairs in (len(variant.blocks), plan.pairs))
+    clear = low > _CLEAR_RATIO or high < 1 / _CLEAR_RATIO
+    return clear and _supported_ranks(timed) == _supported_ranks(planned)
 
 
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
@@ -118,10 +138,13 @@ def percentile(samples: Sequence[float], share: float) -> float:
     return float(np.quantile(samples, share))
 
 
+def _supported_ranks(count: int) -> list[int]:
+    return [rank for rank, least in ((95, P95_SAMPLES), (99, P99_SAMPLES)) if count >= least]
+
+
 def supported_percentiles(samples: Sequence[float]) -> dict[int, float]:
     """The 95th and 99th percentile, each only where the sample supports it."""
-    least = {95: P95_SAMPLES, 99: P99_SAMPLES}
-    return {rank: percentile(samples, rank / 100) for rank, count in least.items() if len(samples) >= count}
+    return {rank: percentile(samples, rank / 100) for rank in _supported_ranks(len(samples))}
 
 
 @dataclass(frozen=True)

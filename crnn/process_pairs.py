@@ -19,7 +19,7 @@ import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
-from crnn.latency import Plan, Side, paired_blocks, timed_differently, warm_up
+from crnn.latency import Plan, Side, run_pairs, timed_differently, warm_up
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
 from crnn.variant import Variant
@@ -129,8 +129,7 @@ def measure(
         sides = [Side(worker, batch_size) for worker in workers]
         ordered = sides if order % 2 == 0 else sides[::-1]
         warm_up(ordered, plan)
-        for _ in paired_blocks(ordered, plan):
-            pass
+        run_pairs(ordered, plan)
         ratios = [np.median(ours) / np.median(theirs) for ours, theirs in zip(*(s.blocks for s in sides), strict=True)]
         return Pair(float(np.median(ratios)), [s for block in sides[0].blocks for s in block], sides[0])
 

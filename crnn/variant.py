@@ -65,7 +65,7 @@ class Variant:
         requires: modules that recipe or artifact need beside the engine's.
         watched: whether the gate measures process pairs of it; not where it runs the graph
             of a row that is watched, or is there to explain. Its latency is measured
-            for half as long.
+            for half as long at most.
     """
 
     name: str

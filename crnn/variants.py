@@ -32,6 +32,7 @@ def _clustered(clusters: int, max_bytes: int) -> Variant:
         Thresholds(_MAX_CER, 1_492_398, max_bytes),
         trained=True,
         recipe_options={"clusters": clusters},
+        watched=False,
     )
 
 
@@ -89,6 +90,7 @@ def _quantization_aware(name: str, technique: str, parent: str, **options: Any) 
         runtime="litert",
         suffix=".tflite",
         recipe_options=options,
+        watched=False,
     )
 
 
@@ -106,7 +108,7 @@ def _executed(mode: str, technique: str) -> Variant:
     )
 
 
-def _litert(name: str, quantization: str, thresholds: Thresholds) -> Variant:
+def _litert(name: str, quantization: str, thresholds: Thresholds, **more: Any) -> Variant:
     """Converted to LiteRT, quantized after training or not."""
     return Variant(
         f"litert-{name}",
@@ -118,6 +120,7 @@ def _litert(name: str, quantization: str, thresholds: Thresholds) -> Variant:
         parent="tf-original",
         recipe_options={"quantization": quantization},
         requires=("tensorflow", "tf_keras", "tensorflow_model_optimization"),
+        **more,
     )
 
 
@@ -220,7 +223,7 @@ VARIANTS: tuple[Variant, ...] = (
     _executed("predict", "Keras predict"),
     _executed("eager", "eager"),
     _litert("fp32", "none", Thresholds(0.010, 1_490_350, 6_100_000, max_log_prob_difference=1e-3)),
-    _litert("fp16", "float16", Thresholds(_MAX_CER, 1_490_350, 3_200_000, max_log_prob_difference=1.0)),
+    _litert("fp16", "float16", Thresholds(_MAX_CER, 1_490_350, 3_200_000, max_log_prob_difference=1.0), watched=False),
     _litert(
         "int8-dynamic",
         "dynamic",

@@ -14,7 +14,7 @@ from crnn.artifacts import SHIPPED
 from crnn.corpus import open_corpus
 from crnn.corpus.lines import Lines
 from crnn.evaluate import Judgement, cer_difference, judge
-from crnn.latency import FULL, Side, paired_blocks, speedup, warm_up
+from crnn.latency import FULL, Side, run_pairs, speedup, warm_up
 from crnn.runtimes.process import WorkerProcess
 
 _HERE = Path(__file__).parent
@@ -44,8 +44,7 @@ def measure(models: Path) -> None:
                 for size in _BATCH_SIZES:
                     sides = Side(worker, size), Side(reference, size)
                     warm_up(sides, FULL)
-                    for _ in paired_blocks(sides, FULL):
-                        pass
+                    run_pairs(sides, FULL)
                     gain = speedup(*sides)
                     point[f"speedup_batch_{size}"] = [gain.ratio, *(gain.interval or ())]
             print(json.dumps(point), flush=True)  # noqa: T201 progress

@@ -12,8 +12,8 @@ from crnn.latency import (
     Side,
     Speedup,
     median_interval,
-    paired_blocks,
     percentile,
+    run_pairs,
     speedup,
     supported_percentiles,
     timed_differently,
@@ -43,12 +43,15 @@ def constant(seconds):
         yield seconds
 
 
-def measured(ours, theirs, batch_size=4):
-    """Both sides after a whole plan, and the diary."""
+def measured(ours, theirs, plan=PLAN, untimed=()):
+    """Both sides after a whole plan, and the diary; the original may have answered calls before."""
     diary = []
-    sides = [Side(PretendedWorker(name, s, diary), batch_size) for name, s in (("variant", ours), ("original", theirs))]
-    warm_up(sides, PLAN)
-    list(paired_blocks(sides, PLAN))
+    sides = [
+        Side(PretendedWorker("variant", ours, diary), 4),
+        Side(PretendedWorker("original", theirs, diary), 4, list(untimed)),
+    ]
+    warm_up(sides, plan)
+    run_pairs(sides, plan)
     return sides, diary
 
 
@@ -77,8 +80,14 @@ class TestBlocks:
 
         [side, _], _ = measured(durations(), constant(1.0))
 
-        assert (side.first_call_s, side.warmup_calls) == (5.0, 3)
+        assert (side.first_call_s, side.untimed) == (5.0, [5.0, 0.05, 0.05])
         assert {second for block in side.blocks for second in block} == {0.05}
+
+    def test_warm_already(self):
+        """A worker that has answered calls at this batch size before is called once to come back to it."""
+        [_, original], _ = measured(constant(1.0), constant(0.02), untimed=[5.0, 0.04, 0.04, 0.04])
+
+        assert (original.untimed, original.calls_per_block) == ([5.0, 0.04, 0.04, 0.04, 0.02], 2)
 
     def test_speedup_cancels_drift(self):
         """A machine that slows down by half during the run changes the times, not the speed-up."""
@@ -93,6 +102,34 @@ class TestBlocks:
 
         assert gain.ratio == pytest.approx(3.0, rel=1e-3)
         assert gain.interval[0] <= 3.0 <= gain.interval[1] < 3.01
+
+
+class TestStopping:
+    @pytest.mark.parametrize(
+        ("ratio", "call_s", "pairs"),
+        [
+            pytest.param(2.0, 1.0, 6, id="clearly faster"),
+            pytest.param(0.5, 1.0, 6, id="clearly slower"),
+            pytest.param(1.05, 1.0, 12, id="not clear"),
+            pytest.param(2.0, 0.013, 12, id="clear, but only the whole plan gives the 95th percentile"),
+            pytest.param(2.0, 0.005, 6, id="clear, and the 95th percentile is there"),
+        ],
+    )
+    def test_ends_where_the_rest_would_add_nothing(self, ratio, call_s, pairs):
+        """Half of the pairs do where the speed-up is clear and no percentile is to be gained."""
+        plan = Plan(warmup_s=0.1, pairs=12, clear_pairs=6)
+        sides, _ = measured(constant(call_s), constant(call_s * ratio), plan)
+
+        assert [len(side.blocks) for side in sides] == [pairs, pairs]
+
+    def test_an_original_is_measured_whole(self):
+        """Without another side there is no speed-up that could be clear."""
+        plan = Plan(warmup_s=0.1, pairs=12, clear_pairs=6)
+        side = Side(PretendedWorker("original", constant(1.0), []), 4)
+        warm_up([side], plan)
+        run_pairs([side], plan)
+
+        assert len(side.blocks) == 12
 
 
 class TestIntervals:

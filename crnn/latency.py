@@ -106,7 +106,7 @@ def warm_up(sides: Sequence[Side], plan: Plan) -> None:
 def run_pairs(sides: Sequence[Side], plan: Plan) -> None:
     """Measure warmed-up sides, one or two, block by block in alternation."""
     for pair in range(plan.pairs):
-        if pair == plan.clear_pairs and len(sides) == 2 and _adds_nothing(*sides, plan):
+        if pair == plan.clear_pairs and len(sides) == 2 and _adds_nothing(sides[0], sides[1], plan):
             return
         for side in sides if pair % 2 == 0 else reversed(sides):
             side.run_block(plan.settles)

@@ -1,4 +1,4 @@
-"""LiteRT files as objects: several batch sizes in one file, and what the converter leaves to be put right.
+"""LiteRT files as objects: several batch sizes in one file, what is stored in it and what it costs.
 
 The names are those of the flatbuffer schema.
 """
@@ -22,10 +22,6 @@ _TYPES = {
     schema.TensorType.INT16: np.int16,
     schema.TensorType.INT32: np.int32,
 }
-# Of a UNIDIRECTIONAL_SEQUENCE_LSTM's inputs: the four gates' weights for the input, then for the hidden state.
-_LSTM_WEIGHTS = range(1, 9)
-# And of the hidden state and the cell, which an interpreter keeps from call to call.
-_LSTM_STATES = (18, 19)
 # What an operator stores, by the positions of its inputs; the others are activations, shapes and states.
 _STORED: Mapping[int, range] = {
     Operator.CONV_2D: range(1, 3),
@@ -66,7 +62,7 @@ def batch_sizes(model: schema.ModelT) -> list[int]:
 def _constants(model: schema.ModelT, subgraph: schema.SubGraphT) -> set[int]:
     """The tensors that are stored, or stored in float16 and widened."""
     stored = {index for index, tensor in enumerate(subgraph.tensors) if model.buffers[tensor.buffer].data is not None}
-    widened = (op for op in subgraph.operators if _code(model, op) == Operator.DEQUANTIZE)
+    widened = (op for op in subgraph.operators if code_of(model, op) == Operator.DEQUANTIZE)
     return stored | {op.outputs[0] for op in widened if op.inputs[0] in stored}
 
 
@@ -79,12 +75,12 @@ def resize(model: schema.ModelT, batch_size: int) -> None:
         if index not in constants and len(tensor.shape) and tensor.shape[0] == old:
             tensor.shape = [batch_size, *tensor.shape[1:]]
     for operator in subgraph.operators:
-        if _code(model, operator) not in (Operator.RESHAPE, Operator.STRIDED_SLICE):
+        if code_of(model, operator) not in (Operator.RESHAPE, Operator.STRIDED_SLICE):
             continue
         if getattr(operator.builtinOptions, "newShape", None) is not None:
             operator.builtinOptions.newShape = None  # the second input says it too
         for index in operator.inputs[1:]:
-            target = _array(model, subgraph.tensors[index]).copy()
+            target = array_of(model, subgraph.tensors[index]).copy()
             if target[0] == old:
                 target[0] = batch_size
                 buffer = schema.BufferT()
@@ -142,81 +138,15 @@ def ends(model: schema.ModelT, batch_size: int) -> tuple[dict[str, int], int]:
     return {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}, signature.outputs[0].tensorIndex
 
 
-def _code(model: schema.ModelT, operator: schema.OperatorT) -> int:
+def code_of(model: schema.ModelT, operator: schema.OperatorT) -> int:
+    """Its kind, one of ``Operator``."""
     code = model.operatorCodes[operator.opcodeIndex]
     # Codes below 127 also stand in the field of the schema's first version, newer ones only in the other.
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
-def _lstms(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT]]:
-    for subgraph in model.subgraphs:
-        for operator in subgraph.operators:
-            if _code(model, operator) == Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:
-                yield subgraph, operator
-
-
-def mend_lstms(model: schema.ModelT) -> None:
-    """Make fused LSTMs compute what Keras' do.
-
-    The converter clips cells at 10, Keras does not. With weights in float16 it computes the
-    first states from constants in each call: they become variables as elsewhere.
-    """
-    for subgraph, operator in _lstms(model):
-        operator.builtinOptions.cellClip = 0.0
-        for position in _LSTM_STATES:
-            old = operator.inputs[position]
-            computed = [other for other in subgraph.operators if old in other.outputs]
-            if not computed:
-                continue
-            state = schema.TensorT()
-            state.name, state.type, state.isVariable = b"state", schema.TensorType.FLOAT32, True
-            state.shape, state.buffer, state.hasRank = subgraph.tensors[old].shape, 0, True
-            subgraph.tensors.append(state)
-            operator.inputs[position] = len(subgraph.tensors) - 1
-            subgraph.operators = [other for other in subgraph.operators if other not in computed]
-
-
-def append_log_softmax(model: schema.ModelT) -> None:
-    """Turn logits into log probabilities by a float operator, also where all before it is quantized.
-
-    Converted with the model it would be quantized too: steps of 1/16 nat, and distributions that do not sum to one.
-    """
-    [subgraph], [signature] = model.subgraphs, model.signatureDefs
-    code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = Operator.LOG_SOFTMAX
-    code.version = 1
-    model.operatorCodes.append(code)
-    [logits] = subgraph.outputs
-    tensor = schema.TensorT()
-    tensor.name, tensor.shape, tensor.type = b"log_probs", subgraph.tensors[logits].shape, schema.TensorType.FLOAT32
-    tensor.buffer, tensor.hasRank = 0, True
-    subgraph.tensors.append(tensor)
-    index = len(subgraph.tensors) - 1
-    operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = len(model.operatorCodes) - 1, [logits], [index]
-    operator.builtinOptionsType = schema.BuiltinOptions.LogSoftmaxOptions
-    operator.builtinOptions = schema.LogSoftmaxOptionsT()
-    subgraph.operators.append(operator)
-    subgraph.outputs = [index]
-    signature.outputs[0].tensorIndex, signature.outputs[0].name = index, b"log_probs"
-
-
-def quantize_lstm_weights(model: schema.ModelT) -> None:
-    """Store float LSTM weights in int8, one scale a matrix, as the converter's dynamic range quantization does."""
-    for subgraph, operator in _lstms(model):
-        for position in _LSTM_WEIGHTS:
-            tensor = subgraph.tensors[operator.inputs[position]]
-            weights = _array(model, tensor)
-            scale = float(np.abs(weights).max()) / 127 or 1.0
-            buffer = schema.BufferT()
-            buffer.data = np.rint(weights / scale).astype(np.int8).reshape(-1).view(np.uint8)
-            model.buffers.append(buffer)
-            tensor.buffer, tensor.type = len(model.buffers) - 1, schema.TensorType.INT8
-            tensor.quantization = schema.QuantizationParametersT()
-            tensor.quantization.scale, tensor.quantization.zeroPoint = [scale], [0]
-
-
-def _array(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
+def array_of(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
+    """What a tensor stores."""
     content = bytes(model.buffers[tensor.buffer].data)
     return np.frombuffer(content, _TYPES[tensor.type]).reshape(tensor.shape)
 
@@ -224,13 +154,13 @@ def _array(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
 def parameters(model: schema.ModelT) -> Iterator[np.ndarray]:
     """What the operators of one batch size store; shapes and scales are no parameters."""
     subgraph = model.subgraphs[0]
-    widened = {op.outputs[0]: op.inputs[0] for op in subgraph.operators if _code(model, op) == Operator.DEQUANTIZE}
+    widened = {op.outputs[0]: op.inputs[0] for op in subgraph.operators if code_of(model, op) == Operator.DEQUANTIZE}
     for operator in subgraph.operators:
-        for position in _STORED.get(_code(model, operator), ()):
+        for position in _STORED.get(code_of(model, operator), ()):
             index = operator.inputs[position] if position < len(operator.inputs) else -1
             tensor = subgraph.tensors[widened.get(index, index)] if index >= 0 else None
             if tensor is not None and model.buffers[tensor.buffer].data is not None and prod(tensor.shape) > 1:
-                yield _array(model, tensor)
+                yield array_of(model, tensor)
 
 
 def multiply_adds(model: schema.ModelT) -> int:
@@ -240,11 +170,12 @@ def multiply_adds(model: schema.ModelT) -> int:
         # The schema's integers are numpy's, which no JSON holds.
         shapes: Any = [tuple(map(int, subgraph.tensors[index].shape)) for index in operator.inputs]
         output = tuple(map(int, subgraph.tensors[operator.outputs[0]].shape))
-        match _code(model, operator):
+        match code_of(model, operator):
             case Operator.CONV_2D:  # weights (outputs, height, width, inputs)
                 total += prod(output[1:]) * prod(shapes[1][1:])
             case Operator.FULLY_CONNECTED:  # weights (outputs, inputs)
                 total += prod(output[1:]) * shapes[1][1]
-            case Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:  # (B, T, inputs) -> (B, T, units)
-                total += lstm_multiply_adds(output[1], shapes[0][2], output[2])
+            case Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:  # (B, T, inputs) -> (B, T, units), or both (T, B, ...)
+                steps = output[0] if operator.builtinOptions.timeMajor else output[1]
+                total += lstm_multiply_adds(steps, shapes[0][2], output[2])
     return total

@@ -48,7 +48,7 @@ def converted(model: "keras.Model", quantization: str = "none") -> "schema.Model
         quantization: ``none``; ``float16``, stored so and computed in float32; ``dynamic``,
             int8 weights with activations quantized in each call.
     """
-    from crnn.models import litert_file
+    from crnn.models import litert_file, litert_graph
     from crnn.models.keras_crnn import tf
 
     height, width, _ = model.inputs[0].shape[1:]
@@ -71,8 +71,8 @@ def converted(model: "keras.Model", quantization: str = "none") -> "schema.Model
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     result = litert_file.read(converter.convert())
-    litert_file.mend_lstms(result)
-    litert_file.append_log_softmax(result)
+    litert_graph.mend_lstms(result)
+    litert_graph.append_log_softmax(result)
     return result
 
 
@@ -82,23 +82,24 @@ def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.nda
     LSTMs read floats, their weights are stored in int8. (The converter's own full-integer
     quantization lost 0.66 points of CER, half a point more than any other way.)
     """
-    from crnn.models import keras_qat, litert_file
+    from crnn.models import keras_qat, litert_graph
 
     calibrated = keras_qat.quantization_aware(model)
     # (N, 32, 400) -> (N, 32, 400, 1)
     keras_qat.set_ranges(calibrated, model, (images[..., None], field))
     result = converted(calibrated, "dynamic")
-    litert_file.quantize_lstm_weights(result)
+    litert_graph.quantize_lstm_weights(result)
     return result
 
 
 def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int]) -> bytes:
     """The file for several batch sizes, from what ``converted`` gives."""
-    from crnn.models import litert_file
+    from crnn.models import litert_file, litert_graph
 
     models = {size: deepcopy(model) for size in sizes}
     for size, copy in models.items():
         litert_file.resize(copy, size)
+        litert_graph.make_time_major(copy)
     return litert_file.written(litert_file.merged(models))
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crnn.models import keras_crnn, litert_file
+from crnn.models import keras_crnn, litert_file, litert_graph
 from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, convert, converted
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes import base
@@ -116,9 +116,19 @@ class TestConverter:
     def test_cells_are_not_clipped(self, file):
         """No LSTM clips its cells, as the converter would have it: that changes what the shipped model answers."""
         whole = litert_file.read(file[0].read_bytes())
-        clips = [operator.builtinOptions.cellClip for _, operator in litert_file._lstms(whole)]
+        clips = [operator.builtinOptions.cellClip for _, operator in litert_graph.lstms(whole)]
 
         assert clips == [0.0] * 2 * len(SIZES)
+
+    def test_a_step_of_all_lines_at_once(self, file):
+        """LSTMs on float weights go through the batch step by step, those on int8 weights line by line."""
+        whole = litert_file.read(file[0].read_bytes())
+        found = {
+            (bool(operator.builtinOptions.timeMajor), subgraph.tensors[operator.inputs[1]].type)
+            for subgraph, operator in litert_graph.lstms(whole)
+        }
+
+        assert found in ({(True, litert_file.schema.TensorType.FLOAT32)}, {(False, litert_file.schema.TensorType.INT8)})
 
 
 class TestBadInput:

@@ -38,7 +38,7 @@ def operators(model, code):
     return [
         [subgraph.tensors[index].type for index in operator.inputs[:2]]
         for operator in subgraph.operators
-        if litert_file._code(model, operator) == code
+        if litert_file.code_of(model, operator) == code
     ]
 
 

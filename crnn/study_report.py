@@ -83,6 +83,18 @@ def rebuilds() -> str:
     return _table(("row", "CER, as shipped", "CER, made again", "difference, points"), rows)
 
 
+def conversions() -> str:
+    """What the converter makes of the original, and what is made of that."""
+    rows = []
+    for row in _json(_EVIDENCE / "conversions.json"):
+        gains = [row.get(f"speedup_batch_{size}") for size in (1, 32, 128)]
+        difference = f"{row['log_prob_difference']:.2g}"
+        change = _interval(row["cer_difference"], "+.2f", 100)
+        rows.append((row["form"], difference, change, *(_interval(gain, ".2f") if gain else "1" for gain in gains)))
+    sizes = [f"speed-up, batch {size}" for size in (1, 32, 128)]
+    return _table(("form", "log probability off by, nats", "CER - original's", *sizes), rows)
+
+
 def clustering() -> str:
     """Bytes of the clustered weights in each form."""
     rows = []
@@ -167,8 +179,9 @@ def tensorflow_sizes() -> str:
     return _table((*headings, "LiteRT int8", "deflated"), rows)
 
 
-_ALL = (criteria, sweep, distillation, clustering, modes, tensorflow_sizes, litert, tensorflow_modes, rebuilds)
-TABLES: Mapping[str, Callable[[], str]] = {table.__name__: table for table in _ALL}
+_PYTORCH = (criteria, sweep, distillation, clustering, modes)
+_TENSORFLOW = (tensorflow_sizes, litert, conversions, tensorflow_modes)
+TABLES: Mapping[str, Callable[[], str]] = {table.__name__: table for table in (*_PYTORCH, *_TENSORFLOW, rebuilds)}
 
 
 def filled(page: str) -> str:

@@ -40,15 +40,19 @@ def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]
     return model_inputs(lines.images[rows], lines.kinds[rows])
 
 
-def converted(model: "keras.Model", quantization: str = "none") -> "schema.ModelT":
-    """The model for one batch size, images and field in, log probabilities out.
+def left_by_converter(
+    model: "keras.Model", quantization: str = "none", representative: Sequence[np.ndarray] | None = None
+) -> "schema.ModelT":
+    """The model for one batch size as TensorFlow's converter makes it: images and field in, logits out.
 
     Args:
         model: any Keras model with the CRNN's ends; one trained for quantization is converted with its scales.
         quantization: ``none``; ``float16``, stored so and computed in float32; ``dynamic``,
             int8 weights with activations quantized in each call.
+        representative: images (N, 32, 400) and field (N, 50, 2); with these and ``dynamic``
+            all of the graph that can be is int8, with activations' scales from them.
     """
-    from crnn.models import litert_file, litert_graph
+    from crnn.models import litert_file
     from crnn.models.keras_crnn import tf
 
     height, width, _ = model.inputs[0].shape[1:]
@@ -70,7 +74,19 @@ def converted(model: "keras.Model", quantization: str = "none") -> "schema.Model
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    result = litert_file.read(converter.convert())
+    if representative is not None:
+        starts = range(0, len(representative[0]) - _CONVERTED_AT + 1, _CONVERTED_AT)
+        converter.representative_dataset = lambda: (
+            [array[start : start + _CONVERTED_AT] for array in representative] for start in starts
+        )
+    return litert_file.read(converter.convert())
+
+
+def converted(model: "keras.Model", quantization: str = "none") -> "schema.ModelT":
+    """The model for one batch size, images and field in, log probabilities out; the arguments are as above."""
+    from crnn.models import litert_graph
+
+    result = left_by_converter(model, quantization)
     litert_graph.mend_lstms(result)
     litert_graph.append_log_softmax(result)
     return result
@@ -80,7 +96,7 @@ def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.nda
     """The model for one batch size with convolutions in int8, scales of activations from the lines given.
 
     LSTMs read floats, their weights are stored in int8. (The converter's own full-integer
-    quantization lost 0.66 points of CER, half a point more than any other way.)
+    quantization loses more than any other way, see ``benchmarks/evidence/conversions.py``.)
     """
     from crnn.models import keras_qat, litert_graph
 

@@ -76,8 +76,10 @@ def left_by_converter(
         converter.target_spec.supported_types = [tf.float16]
     if representative is not None:
         starts = range(0, len(representative[0]) - _CONVERTED_AT + 1, _CONVERTED_AT)
+        # The converter's inputs are in the order of their names.
+        inputs = {"field": representative[1], "images": representative[0]}
         converter.representative_dataset = lambda: (
-            [array[start : start + _CONVERTED_AT] for array in representative] for start in starts
+            [array[start : start + _CONVERTED_AT] for array in inputs.values()] for start in starts
         )
     return litert_file.read(converter.convert())
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,8 @@ class TestSaving:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # A shell has its background jobs ignore Ctrl-C, and so would this run if the tests are one.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         head = []
         for line in process.stdout:
@@ -264,7 +267,12 @@ class TestSaving:
         while len(children(process.pid)) < 2 and time.monotonic() < deadline:
             os.sched_yield()
         os.kill(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=240)
+        try:
+            output, _ = process.communicate(timeout=240)
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
 
         assert process.returncode == pytest.ExitCode.INTERRUPTED
         assert "ways to ship a CRNN" in output

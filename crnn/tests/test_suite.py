@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,14 @@ ROOT = Path(__file__).parents[2]
 def cache(tmp_path_factory):
     """An empty cache, shared by this module's runs."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def interruptible():
+    """A shell has its background jobs ignore Ctrl-C, and what they start too; here it is not so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def command(*arguments, broken=True):
@@ -243,6 +250,7 @@ class TestSaving:
         assert (saved, compared, len(list(tmp_path.glob("*/0001_base.json")))) == (0, 0, 1)
         assert "(0001_base)" in output
 
+    @pytest.mark.usefixtures("interruptible")
     def test_interrupted_run_reports_what_it_has(self, cache, tmp_path):
         """Ctrl-C while one variant hangs: the other's results are shown and saved, no worker survives."""
         results = tmp_path / "results.json"
@@ -254,8 +262,6 @@ class TestSaving:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            # A shell has its background jobs ignore Ctrl-C, and so would this run if the tests are one.
-            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         head = []
         for line in process.stdout:

@@ -6,6 +6,7 @@ python benchmarks/evidence/conversions.py    # on an idle machine: speed-ups are
 import json
 import tempfile
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 from crnn.artifacts import SHIPPED
@@ -21,11 +22,10 @@ _BATCH_SIZES = (1, 32, 128)
 _CALIBRATION_LINES = 256
 
 Edit = Callable[[litert_file.schema.ModelT], None]
-_CLIPPED = "as the converter leaves it"
 _MENDED = "cells not clipped"
 _FORMS: dict[str, tuple[bool, tuple[Edit, ...]]] = {
     # whether all of it is int8, and what is done to it; log softmax is appended to each
-    _CLIPPED: (False, ()),
+    "as the converter leaves it": (False, ()),
     _MENDED: (False, (litert_graph.mend_lstms,)),
     "and time steps first (litert-fp32)": (False, (litert_graph.mend_lstms, litert_graph.make_time_major)),
     "the converter's int8 for all of it": (True, ()),
@@ -33,16 +33,15 @@ _FORMS: dict[str, tuple[bool, tuple[Edit, ...]]] = {
 
 
 def _written(model: keras_crnn.keras.Model, whole_int8: bool, edits: tuple[Edit, ...], path: Path) -> None:
-    """Convert for each batch size; the converter itself is run at one."""
+    """Convert once; the file gets each batch size as ``for_batch_sizes`` would give it, but with these edits alone."""
     lines = calibration_lines(open_corpus(None).validation, _CALIBRATION_LINES) if whole_int8 else None
-    models = {}
-    for size in _BATCH_SIZES:
-        made = left_by_converter(model, "dynamic" if whole_int8 else "none", lines)
-        litert_graph.append_log_softmax(made)
-        litert_file.resize(made, size)
+    made = left_by_converter(model, "dynamic" if whole_int8 else "none", lines)
+    litert_graph.append_log_softmax(made)
+    models = {size: deepcopy(made) for size in _BATCH_SIZES}
+    for size, copy in models.items():
+        litert_file.resize(copy, size)
         for edit in edits:
-            edit(made)
-        models[size] = made
+            edit(copy)
     path.write_bytes(litert_file.written(litert_file.merged(models)))
 
 

@@ -71,7 +71,10 @@ def _codes(segment: bytes) -> _Tables:
 
 def _windows(scan: bytes) -> list[int]:
     """The 16 bits from each bit of the scan on."""
-    data = scan[: scan.rindex(b"\xff\xd9")].replace(b"\xff\x00", b"\xff")
+    content, end, _ = scan.rpartition(b"\xff\xd9")
+    if not end:
+        raise ValueError("a damaged JPEG: it ends early")
+    data = content.replace(b"\xff\x00", b"\xff")
     # (N + 3,) -> (N + 1,) 24-bit words, one from each byte on; past the end there are ones
     octets = np.frombuffer(data + b"\xff\xff\xff", np.uint8).astype(np.int64)
     words = octets[:-2] << 16 | octets[1:-1] << 8 | octets[2:]

@@ -65,10 +65,11 @@ class TestBadInput:
         [
             (b"something else", "not a JPEG"),
             (encoded(np.zeros((8, 8), np.uint8))[:100], "damaged JPEG"),
+            (encoded(np.zeros((8, 8), np.uint8))[:-2], "damaged JPEG: it ends early"),
             (encoded(np.zeros((8, 8, 3), np.uint8)), "colour"),
             (encoded(np.zeros((8, 8), np.uint8), progressive=True), "marker 0xc2"),
         ],
-        ids=["other", "cut off", "colour", "progressive"],
+        ids=["other", "cut off", "cut off in the scan", "colour", "progressive"],
     )
     def test_refused(self, content, message):
         """What it cannot decode is refused by name, not decoded wrongly."""

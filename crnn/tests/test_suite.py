@@ -274,7 +274,7 @@ class TestSaving:
             os.sched_yield()
         os.kill(process.pid, signal.SIGINT)
         try:
-            output, _ = process.communicate(timeout=240)
+            output, _ = process.communicate(timeout=60)
         finally:
             process.kill()
             process.wait()

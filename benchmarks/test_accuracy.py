@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from crnn.compact import pack
-from crnn.evaluate import cer_difference, loss_difference
+from crnn.measure.accuracy import cer_difference, loss_difference
+from crnn.measure.packing import pack
 from fixtures.clock import advance, worker_clock
 from fixtures.measurements import identity
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from crnn.footprint import artifact_bytes
+from crnn.measure.footprint import artifact_bytes
 from fixtures.clock import advance, worker_clock
 from fixtures.measurements import identity
 

@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 
 from crnn.gate import sequential
-from crnn.process_pairs import Meter, settings
+from crnn.measure.process_pairs import Meter, settings
 from fixtures.clock import advance, worker_clock
 from fixtures.measurements import identity
 from fixtures.selection import Selection

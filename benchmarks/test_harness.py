@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from crnn.latency import percentile
+from crnn.measure.latency import percentile
 from crnn.runtimes.process import WorkerProcess
 from fixtures.clock import advance, worker_clock
 

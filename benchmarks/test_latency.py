@@ -2,7 +2,7 @@
 
 import pytest
 
-from crnn.latency import (
+from crnn.measure.latency import (
     FULL,
     QUICK,
     Side,

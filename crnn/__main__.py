@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pytest_benchmark.utils import get_machine_id
 
-from crnn import artifacts, report, variants
+from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus import CorpusError, open_corpus
 from crnn.corpus.synthetic import SHIPPED, write_test_split
@@ -26,6 +26,7 @@ from crnn.gate.limits import Limit, LimitError, parse
 from crnn.gate.runs import PINNED, ROLLING, RunError, compare_runs, faults, promote, read
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.optimize.recipe import RecipeError
+from crnn.report import table
 from crnn.training.loop import CheckpointError
 
 # Where pytest-benchmark keeps the runs of this kind of machine.
@@ -61,7 +62,7 @@ def _given(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    variant, corpus = variants.get(arguments.name), open_corpus(arguments.corpus)
+    variant, corpus = registry.get(arguments.name), open_corpus(arguments.corpus)
     artifact = artifacts.build(variant, corpus, _given(arguments), arguments.force)
     record = artifacts.verified_record(artifact)
     print(artifact)
@@ -78,7 +79,7 @@ def _train(arguments: argparse.Namespace) -> None:
 def _list(arguments: argparse.Namespace) -> None:
     corpus = open_corpus(arguments.corpus)
     rows = [("name", "technique", "runtime", "parent", "made", "artifact")]
-    for variant in variants.VARIANTS:
+    for variant in registry.VARIANTS:
         made = "shipped" if artifacts.is_shipped(variant, corpus) else "trained" if variant.trained else "on first use"
         there = "there" if artifacts.is_built(variant, corpus) else "not there"
         rows.append((variant.name, variant.technique, variant.runtime, variant.parent or "-", made, there))
@@ -91,10 +92,10 @@ def _report(arguments: argparse.Namespace) -> None:
     try:
         results = json.loads(arguments.results.read_text("utf-8"))
         if not isinstance(results, dict) or "benchmarks" not in results:
-            raise report.ReportError("not a pytest-benchmark JSON")
-        print(report.markdown(results["benchmarks"]))
-    except (OSError, json.JSONDecodeError, report.ReportError) as error:
-        raise report.ReportError(f"{arguments.results}: {error}") from None
+            raise table.ReportError("not a pytest-benchmark JSON")
+        print(table.markdown(results["benchmarks"]))
+    except (OSError, json.JSONDecodeError, table.ReportError) as error:
+        raise table.ReportError(f"{arguments.results}: {error}") from None
 
 
 def _limits(text: str) -> dict[str, Limit]:
@@ -199,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LookupError,
         RecipeError,
         CheckpointError,
-        report.ReportError,
+        table.ReportError,
         OSError,
     ) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from crnn import variants
+from crnn import registry
 from crnn.corpus import Corpus
 from crnn.optimize.recipe import Build
-from crnn.variant import Variant
+from crnn.registry.variant import Variant
 
 SHIPPED = Path(__file__).parents[1] / "fixtures" / "artifacts"
 # Distributions whose version a record keeps; a conversion made by others is made anew.
@@ -120,7 +120,7 @@ def _stale(variant: Variant, corpus: Corpus, artifact: Path) -> str | None:
         return "it was made for another corpus"
     if variant.parent is None:
         return None
-    parent = verified_record(location(variants.get(variant.parent), corpus))
+    parent = verified_record(location(registry.get(variant.parent), corpus))
     if record["parent_sha256"] != parent["sha256"]:
         return "its parent has changed"
     if not variant.trained and (record["versions"], record["recipe_sha256"]) != (_versions(), _recipe_sha256(variant)):
@@ -136,7 +136,7 @@ def find(variant: Variant, corpus: Corpus) -> Path:
     """
     artifact = location(variant, corpus)
     if variant.parent is not None:
-        find(variants.get(variant.parent), corpus)
+        find(registry.get(variant.parent), corpus)
     if reason := _stale(variant, corpus, artifact):
         raise ArtifactError(f"{variant.name}: {reason}; {way_out(variant, corpus)}")
     return artifact
@@ -173,7 +173,7 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
     """
     from filelock import FileLock
 
-    parent = build(variants.get(variant.parent), corpus) if variant.parent else None
+    parent = build(registry.get(variant.parent), corpus) if variant.parent else None
     artifact = location(variant, corpus)
     artifact.parent.mkdir(parents=True, exist_ok=True)
     workshop = cache_folder() / "building" / f"{corpus.name}-{corpus.sha256[:12]}"

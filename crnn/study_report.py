@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crnn.artifacts import SHIPPED
-from crnn.footprint import artifact_bytes
+from crnn.measure.footprint import artifact_bytes
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "crnn" / "optimize" / "README.md"

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn import artifacts, variants
-from crnn.compact import pack
+from crnn import artifacts, registry
 from crnn.corpus import open_corpus
-from crnn.evaluate import judge
+from crnn.measure.accuracy import judge
+from crnn.measure.packing import pack
 from crnn.runtimes.process import WorkerProcess
 from crnn.text import best_path, edits
 
@@ -36,7 +36,7 @@ def main() -> None:
     lines = corpus.test
     reference, same = None, []
     for name, size, threads in _JUDGED:
-        variant = variants.get(name)
+        variant = registry.get(name)
         with WorkerProcess(name) as worker:
             worker.ask("load", variant.runtime, str(artifacts.find(variant, corpus)), "cpu", {}, threads)
             worker.ask("keep", lines.images, lines.kinds)

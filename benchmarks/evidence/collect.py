@@ -15,9 +15,10 @@ import sys
 import time
 from pathlib import Path
 
-from crnn import artifacts, process_pairs, variants
+from crnn import artifacts, registry
 from crnn.corpus import open_corpus
-from crnn.process_pairs import Workload
+from crnn.measure import process_pairs
+from crnn.measure.process_pairs import Workload
 from crnn.runtimes.base import runtime_class
 
 _HEADINGS = ("variant", "planted", "core", "unix_s", "order", "ratio")
@@ -33,7 +34,7 @@ while True:
 """
 
 
-def _workloads(variant: variants.Variant, share: float) -> list[Workload]:
+def _workloads(variant: registry.Variant, share: float) -> list[Workload]:
     """The variant, slowed by a busy wait if asked for, and its anchor."""
     artifact, runtime, options = str(artifacts.find(variant, open_corpus(None))), variant.runtime, {}
     if share:
@@ -56,7 +57,7 @@ def main() -> None:
     process_pairs.gate_core = lambda: core
     lines = open_corpus(None).test.take(range(256))
     shares = [float(share) for share in arguments.shares.split(",")]
-    chosen = [variants.get(name) for name in arguments.variants.split(",")]
+    chosen = [registry.get(name) for name in arguments.variants.split(",")]
     kinds = [(variant, share, _workloads(variant, share)) for variant in chosen for share in shares]
     load = None
     if arguments.load:

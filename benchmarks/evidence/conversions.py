@@ -11,9 +11,10 @@ from pathlib import Path
 
 from crnn.artifacts import SHIPPED
 from crnn.corpus import open_corpus
-from crnn.evaluate import cer_difference, judge, largest_difference
-from crnn.latency import FULL, Side, run_pairs, speedup, warm_up
-from crnn.models import keras_crnn, litert_file, litert_graph
+from crnn.formats import tflite_file, tflite_graph
+from crnn.measure.accuracy import cer_difference, judge, largest_difference
+from crnn.measure.latency import FULL, Side, run_pairs, speedup, warm_up
+from crnn.models import keras_crnn
 from crnn.optimize.litert_convert import calibration_lines, left_by_converter
 from crnn.runtimes.process import WorkerProcess
 
@@ -21,13 +22,13 @@ _RESULTS = Path(__file__).with_suffix(".json")
 _BATCH_SIZES = (1, 32, 128)
 _CALIBRATION_LINES = 256
 
-Edit = Callable[[litert_file.schema.ModelT], None]
+Edit = Callable[[tflite_file.schema.ModelT], None]
 _MENDED = "cells not clipped"
 _FORMS: dict[str, tuple[bool, tuple[Edit, ...]]] = {
     # whether all of it is int8, and what is done to it; log softmax is appended to each
     "as the converter leaves it": (False, ()),
-    _MENDED: (False, (litert_graph.mend_lstms,)),
-    "and time steps first (litert-fp32)": (False, (litert_graph.mend_lstms, litert_graph.make_time_major)),
+    _MENDED: (False, (tflite_graph.mend_lstms,)),
+    "and time steps first (litert-fp32)": (False, (tflite_graph.mend_lstms, tflite_graph.make_time_major)),
     "the converter's int8 for all of it": (True, ()),
 }
 
@@ -36,13 +37,13 @@ def _written(model: keras_crnn.keras.Model, whole_int8: bool, edits: tuple[Edit,
     """Convert once; the file gets each batch size as ``for_batch_sizes`` would give it, but with these edits alone."""
     lines = calibration_lines(open_corpus(None).validation, _CALIBRATION_LINES) if whole_int8 else None
     made = left_by_converter(model, "dynamic" if whole_int8 else "none", lines)
-    litert_graph.append_log_softmax(made)
+    tflite_graph.append_log_softmax(made)
     models = {size: deepcopy(made) for size in _BATCH_SIZES}
     for size, copy in models.items():
-        litert_file.resize(copy, size)
+        tflite_file.resize(copy, size)
         for edit in edits:
             edit(copy)
-    path.write_bytes(litert_file.written(litert_file.merged(models)))
+    path.write_bytes(tflite_file.written(tflite_file.merged(models)))
 
 
 def main() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 from crnn.artifacts import SHIPPED
 from crnn.corpus import open_corpus
 from crnn.corpus.lines import Lines
-from crnn.evaluate import Judgement, cer_difference, judge
-from crnn.latency import FULL, Side, run_pairs, speedup, warm_up
+from crnn.measure.accuracy import Judgement, cer_difference, judge
+from crnn.measure.latency import FULL, Side, run_pairs, speedup, warm_up
 from crnn.runtimes.process import WorkerProcess
 
 _HERE = Path(__file__).parent

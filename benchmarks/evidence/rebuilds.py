@@ -10,10 +10,10 @@ from pathlib import Path
 
 from crnn.artifacts import SHIPPED, record_path, verified_record
 from crnn.corpus import open_corpus
-from crnn.evaluate import Judgement, cer_difference, judge
+from crnn.measure.accuracy import Judgement, cer_difference, judge
+from crnn.registry import VARIANTS
+from crnn.registry.variant import Variant
 from crnn.runtimes.process import WorkerProcess
-from crnn.variant import Variant
-from crnn.variants import VARIANTS
 
 _RESULTS = Path(__file__).with_suffix(".json")
 

@@ -1,6 +1,6 @@
 """Is one set of process pairs slower than another? Bootstrap intervals of a ratio of medians over processes.
 
-A sample is the latency ratio of one pair of fresh processes, see ``crnn/process_pairs.py``.
+A sample is the latency ratio of one pair of fresh processes, see ``crnn/measure/process_pairs.py``.
 """
 
 import functools

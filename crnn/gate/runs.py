@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crnn.fingerprint import differing
 from crnn.gate.limits import Limit, limits_of
 from crnn.gate.sequential import BASELINE_PAIRS
 from crnn.gate.verdicts import MISSING, NEW, Verdict, compare
-from crnn.variants import VARIANTS
+from crnn.measure.fingerprint import differing
+from crnn.registry import VARIANTS
 
 ROLLING, PINNED = "0001_baseline.json", "pinned.json"
 

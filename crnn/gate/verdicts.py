@@ -9,11 +9,11 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
-from crnn.compact import unpack
-from crnn.evaluate import paired_difference
 from crnn.gate.intervals import ratio_interval
 from crnn.gate.limits import Limit
 from crnn.gate.sequential import BETTER, SAME, SCREEN_TAIL, UNCLEAR, WORSE, Reference, decide
+from crnn.measure.accuracy import paired_difference
+from crnn.measure.packing import unpack
 
 INCONCLUSIVE, MISSING, NEW, NOT_COMPARABLE = "inconclusive", "missing", "new", "not comparable"
 UNLIKE_MACHINES = "measured on unlike machines"

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crnn.models import codebook
+from crnn.formats import codebook
 from crnn.models.config import CRNNConfig
 
 

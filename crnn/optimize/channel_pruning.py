@@ -34,7 +34,8 @@ def prune(build: Build) -> dict[str, Any]:
     check_fraction(fraction)
     parent = build.teacher
 
-    from crnn.models import torch_channels, torch_crnn
+    from crnn.models import torch_crnn
+    from crnn.optimize import torch_channels
     from crnn.optimize.importance import l1_norm
     from crnn.training.torch_learner import TorchLearner
 

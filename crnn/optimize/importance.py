@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from crnn.models.torch_channels import Group, groups, unit_slices
 from crnn.models.torch_crnn import CRNN
+from crnn.optimize.torch_channels import Group, groups, unit_slices
 
 Loss = Callable[[Any], Tensor]
 """The loss of one training batch, with gradients."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.models import cost
+from crnn.formats import macs
 from crnn.models.config import CRNNConfig
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import schedule_for, tuned
@@ -54,8 +54,8 @@ def select(config: CRNNConfig, scores: Sequence[np.ndarray], multiply_adds: floa
     """
     order = [np.argsort(score, kind="stable") for score in scores]
     removed = [0] * len(scores)
-    while cost.of_config(config) > multiply_adds:
-        now, choices = cost.of_config(config), []
+    while macs.of_config(config) > multiply_adds:
+        now, choices = macs.of_config(config), []
         for layer, score in enumerate(scores):
             left = len(score) - removed[layer]
             # The first removal leaves whole blocks, whatever the layer had.
@@ -63,7 +63,7 @@ def select(config: CRNNConfig, scores: Sequence[np.ndarray], multiply_adds: floa
             if left - size < BLOCK:
                 continue
             lost = float(score[order[layer][removed[layer] : removed[layer] + size]].sum())
-            saved = now - cost.of_config(_without(config, layer, size))
+            saved = now - macs.of_config(_without(config, layer, size))
             choices.append((lost, saved, layer, size))
         if not choices:
             raise RecipeError(f"a line cannot cost less than {now:,} multiply-adds, {multiply_adds:,.0f} are asked for")
@@ -84,12 +84,12 @@ def check_reachable(config: CRNNConfig, reduction: float) -> None:
     if not reduction > 1:
         raise RecipeError(f"the reduction of multiply-adds must be above 1, not {reduction:g}")
     counts = (*config.channels, *config.lstm_units)
-    select(config, [np.ones(units) for units in counts], cost.of_config(config) / reduction)
+    select(config, [np.ones(units) for units in counts], macs.of_config(config) / reduction)
 
 
 def smaller(model: "CRNN", criterion: str, learner: "TorchDistiller", batches: Any, multiply_adds: float) -> "CRNN":
     """The model less the units that matter least by the criterion."""
-    from crnn.models import torch_channels
+    from crnn.optimize import torch_channels
     from crnn.optimize.importance import importance
 
     model.eval()
@@ -119,7 +119,7 @@ def prune(build: Build) -> dict[str, Any]:
     last = schedule_for(build, _LAST)
     step = replace(last, **{name: getattr(_STEP, name) for name in ("epochs", "peak_learning_rate", "warmup_share")})
     targets = answers_of(teacher, build.corpus, last, build.checkpoint.parent, _VIEWS)
-    weighting, whole = Weighting(), cost.of_config(model.config)
+    weighting, whole = Weighting(), macs.of_config(model.config)
     settings = {"reduction": reduction, "steps": steps, "criterion": criterion, "weighting": asdict(weighting)}
     made_of = [settings, asdict(step), asdict(last), build.corpus.sha256, sha256(teacher.read_bytes()).hexdigest()]
     key = sha256(json.dumps(made_of).encode()).hexdigest()[:12]
@@ -140,4 +140,4 @@ def prune(build: Build) -> dict[str, Any]:
     notes = tuned(build, learner, last, torch_crnn.save, targets.batches, settings)
     for file in done:
         file.unlink()
-    return notes | {"config": model.config.to_json(), "multiply_adds_per_line": cost.of_config(model.config)}
+    return notes | {"config": model.config.to_json(), "multiply_adds_per_line": macs.of_config(model.config)}

@@ -15,8 +15,8 @@ from crnn.corpus.lines import Lines, model_inputs
 from crnn.optimize.recipe import Build, RecipeError
 
 if TYPE_CHECKING:
+    from crnn.formats.tflite_file import schema
     from crnn.models.keras_crnn import keras
-    from crnn.models.litert_file import schema
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 """What a file is converted for by default."""
@@ -52,7 +52,7 @@ def left_by_converter(
         representative: images (N, 32, 400) and field (N, 50, 2); with these and ``dynamic``
             all of the graph that can be is int8, with activations' scales from them.
     """
-    from crnn.models import litert_file
+    from crnn.formats import tflite_file
     from crnn.models.keras_crnn import tf
 
     height, width, _ = model.inputs[0].shape[1:]
@@ -81,16 +81,16 @@ def left_by_converter(
         converter.representative_dataset = lambda: (
             [array[start : start + _CONVERTED_AT] for array in inputs.values()] for start in starts
         )
-    return litert_file.read(converter.convert())
+    return tflite_file.read(converter.convert())
 
 
 def converted(model: "keras.Model", quantization: str = "none") -> "schema.ModelT":
     """The model for one batch size, images and field in, log probabilities out; the arguments are as above."""
-    from crnn.models import litert_graph
+    from crnn.formats import tflite_graph
 
     result = left_by_converter(model, quantization)
-    litert_graph.mend_lstms(result)
-    litert_graph.append_log_softmax(result)
+    tflite_graph.mend_lstms(result)
+    tflite_graph.append_log_softmax(result)
     return result
 
 
@@ -100,25 +100,26 @@ def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.nda
     LSTMs read floats, their weights are stored in int8. (The converter's own full-integer
     quantization loses more than any other way, see ``benchmarks/evidence/conversions.py``.)
     """
-    from crnn.models import keras_qat, litert_graph
+    from crnn.formats import tflite_graph
+    from crnn.optimize import keras_qat
 
     calibrated = keras_qat.quantization_aware(model)
     # (N, 32, 400) -> (N, 32, 400, 1)
     keras_qat.set_ranges(calibrated, model, (images[..., None], field))
     result = converted(calibrated, "dynamic")
-    litert_graph.quantize_lstm_weights(result)
+    tflite_graph.quantize_lstm_weights(result)
     return result
 
 
 def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int]) -> bytes:
     """The file for several batch sizes, from what ``converted`` gives."""
-    from crnn.models import litert_file, litert_graph
+    from crnn.formats import tflite_file, tflite_graph
 
     models = {size: deepcopy(model) for size in sizes}
     for size, copy in models.items():
-        litert_file.resize(copy, size)
-        litert_graph.make_time_major(copy)
-    return litert_file.written(litert_file.merged(models))
+        tflite_file.resize(copy, size)
+        tflite_graph.make_time_major(copy)
+    return tflite_file.written(tflite_file.merged(models))
 
 
 def check_batch_sizes(sizes: Sequence[int]) -> tuple[int, ...]:

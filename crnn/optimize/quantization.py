@@ -11,8 +11,8 @@ from crnn.optimize.recipe import Build, RecipeError
 if TYPE_CHECKING:
     import torch
 
+    from crnn.formats.torch_qdq import Scales
     from crnn.models.torch_crnn import CRNN
-    from crnn.models.torch_qdq import Scales
 
 _CALIBRATION_LINES = 256
 
@@ -35,7 +35,8 @@ def to_bfloat16(build: Build) -> dict[str, Any]:
 
 def dynamic_int8(build: Build) -> dict[str, Any]:
     """LSTMs and classifier to int8, scales of activations at run time."""
-    from crnn.models import torch_crnn, torch_int8
+    from crnn.formats import torch_int8
+    from crnn.models import torch_crnn
 
     torch_int8.save(torch_int8.quantize(torch_crnn.load(build.source)), build.target)
     return {}
@@ -57,7 +58,8 @@ def static_int8(build: Build) -> dict[str, Any]:
     if count < 1:
         raise RecipeError(f"{build.name}: calibration takes at least one line, not {count}")
 
-    from crnn.models import torch_crnn, torch_qdq
+    from crnn.formats import torch_qdq
+    from crnn.models import torch_crnn
 
     rows = np.linspace(0, len(lines) - 1, count).astype(int)
     images, field = model_inputs(lines.images[rows], lines.kinds[rows])
@@ -94,7 +96,7 @@ def _calibrated(model: "CRNN", images: np.ndarray, field: np.ndarray) -> "list[S
 
 def _scales_of(weight: "torch.Tensor", seen_images: Any, seen_weight: Any) -> "Scales":
     """A convolution's quantization by the observers of its inputs and of its weights."""
-    from crnn.models.torch_qdq import INPUT_RANGE, WEIGHT_RANGE, Scales
+    from crnn.formats.torch_qdq import INPUT_RANGE, WEIGHT_RANGE, Scales
 
     ranges = (seen_images.quant_min, seen_images.quant_max), (seen_weight.quant_min, seen_weight.quant_max)
     if ranges != (INPUT_RANGE, WEIGHT_RANGE) or seen_weight.ch_axis != 0:

@@ -45,7 +45,9 @@ def train(build: Build) -> dict[str, Any]:
     images, field = calibration_lines(build.corpus.validation, _CALIBRATION_LINES)
     parent = build.teacher
 
-    from crnn.models import keras_crnn, keras_qat, litert_graph
+    from crnn.formats import tflite_graph
+    from crnn.models import keras_crnn
+    from crnn.optimize import keras_qat
     from crnn.training.keras_learner import KerasLearner, bfloat16
 
     schedule, source = schedule_for(build, _TUNING), keras_crnn.load(parent)
@@ -58,6 +60,6 @@ def train(build: Build) -> dict[str, Any]:
         # The conversion has no place in it: the file is written afterwards.
         notes = tuned(build, learner, schedule, lambda *_: None, settings={"preserve": preserve, "layers": list(kinds)})
     result = converted(keras_qat.stripped(learner.model), "dynamic")
-    litert_graph.quantize_lstm_weights(result)
+    tflite_graph.quantize_lstm_weights(result)
     build.target.write_bytes(for_batch_sizes(result, sizes))
     return notes | {"batch_sizes": list(sizes)}

@@ -21,7 +21,7 @@ from typing import Any
 from tqdm import tqdm
 
 from crnn.corpus import Corpus, open_corpus
-from crnn.models import cost
+from crnn.formats import macs
 from crnn.optimize.iterative_pruning import smaller
 from crnn.training.loop import Schedule, fit, validation_cer
 
@@ -85,7 +85,7 @@ def criteria(study: Study, _: Path) -> list[dict[str, Any]]:
     rows = []
     for criterion in CRITERIA:
         model = study.original()
-        model = study.prune(model, criterion, cost.of_config(model.config) / _CRITERIA_REDUCTION)
+        model = study.prune(model, criterion, macs.of_config(model.config) / _CRITERIA_REDUCTION)
         before = study.cer(model)
         _, history = study.tune(model, _TUNING)
         kept = {"channels": model.config.channels, "lstm_units": model.config.lstm_units}
@@ -115,14 +115,14 @@ def sweep(study: Study, models: Path) -> list[dict[str, Any]]:
 
     models.mkdir(parents=True, exist_ok=True)
     model = study.original()
-    whole = cost.of_config(model.config)
+    whole = macs.of_config(model.config)
     rows = [{"reduction": 1.0, "validation_cer": study.cer(model), "model": "torch-original.pt"}]
     for reduction in _SWEEP_REDUCTIONS:
         model = study.prune(model, "taylor", whole / reduction)
         learner, history = study.tune(model, replace(_TUNING, epochs=_SWEEP_EPOCHS))
         model, name = learner.model, f"sweep-{reduction:g}.pt"
         torch_crnn.save(model, models / name)
-        row = {"reduction": reduction, "multiply_adds": cost.of_config(model.config), "validation_cer": min(history)}
+        row = {"reduction": reduction, "multiply_adds": macs.of_config(model.config), "validation_cer": min(history)}
         kept = {"channels": model.config.channels, "lstm_units": model.config.lstm_units}
         rows.append(row | kept | {"model": name})
         tqdm.write(json.dumps(rows[-1]))
@@ -131,7 +131,8 @@ def sweep(study: Study, models: Path) -> list[dict[str, Any]]:
 
 def sizes(study: Study, _: Path) -> list[dict[str, Any]]:
     """Bytes of TensorFlow's compressed rows in each form, deflated or not."""
-    from crnn.models import keras_crnn, litert_file
+    from crnn.formats import tflite_file
+    from crnn.models import keras_crnn
     from crnn.optimize.litert_convert import converted
 
     rows = []
@@ -142,8 +143,8 @@ def sizes(study: Study, _: Path) -> list[dict[str, Any]]:
         model = keras_crnn.load(file)
         forms = {"keras": plain, "artifact": file.read_bytes()}
         for quantization in ("none", "dynamic"):
-            one = litert_file.merged({1: converted(model, quantization)})
-            forms[f"litert_{quantization}"] = litert_file.written(one)
+            one = tflite_file.merged({1: converted(model, quantization)})
+            forms[f"litert_{quantization}"] = tflite_file.written(one)
         counts = {f"{form}_bytes": len(content) for form, content in forms.items()}
         deflated = {f"{form}_deflated_bytes": len(zlib.compress(content, 9)) for form, content in forms.items()}
         rows.append({"variant": name, **counts, **deflated})

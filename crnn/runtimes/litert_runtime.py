@@ -27,10 +27,10 @@ class Runtime(base.Runtime):
             raise RuntimeError("--device cuda: LiteRT runs on the CPU here")
         from ai_edge_litert.interpreter import Interpreter
 
-        from crnn.models import litert_file
+        from crnn.formats import tflite_file
 
-        self._file, self._interpreter = litert_file, Interpreter
-        self._path, self._model = path, litert_file.read(path.read_bytes())
+        self._file, self._interpreter = tflite_file, Interpreter
+        self._path, self._model = path, tflite_file.read(path.read_bytes())
         self._threads = self.threads or len(os.sched_getaffinity(0))
         self._ready: dict[int, tuple[Any, int, int, int]] = {}
 

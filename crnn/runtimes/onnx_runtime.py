@@ -40,15 +40,15 @@ class Runtime(base.Runtime):
 
     def parameters(self) -> Iterable[np.ndarray]:
         """The floating-point tensors that the graph stores."""
-        from crnn.models import cost
+        from crnn.formats import macs
 
-        return cost.onnx_parameters(self._path)
+        return macs.onnx_parameters(self._path)
 
     def multiply_adds(self) -> int:
         """See the base class."""
-        from crnn.models import cost
+        from crnn.formats import macs
 
-        return cost.of_onnx(self._path)
+        return macs.of_onnx(self._path)
 
     def describe(self) -> dict[str, str | int]:
         """See the base class; by default a session takes a thread a core."""

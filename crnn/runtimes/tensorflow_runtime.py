@@ -76,9 +76,9 @@ class Runtime(base.Runtime):
 
     def multiply_adds(self) -> int:
         """See the base class."""
-        from crnn.models import cost
+        from crnn.formats import macs
 
-        return cost.of_keras(self._model)
+        return macs.of_keras(self._model)
 
     def describe(self) -> dict[str, str | int]:
         """See the base class; TensorFlow says 0 for as many threads as cores."""

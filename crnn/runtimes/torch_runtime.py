@@ -23,7 +23,8 @@ class Runtime(base.Runtime):
         """
         import torch
 
-        from crnn.models import torch_crnn, torch_files
+        from crnn.formats import pt_file
+        from crnn.models import torch_crnn
 
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -34,7 +35,7 @@ class Runtime(base.Runtime):
         self._torch, self._device, self._path = torch, torch.device(device), path
         self._dtype = getattr(torch, options.get("dtype", "float32"))
         channels_last = options.get("channels_last", False)
-        model = torch_files.load(path).to(self._device, self._dtype)
+        model = pt_file.load(path).to(self._device, self._dtype)
         if channels_last:
             model = model.to(memory_format=torch.channels_last)
         self._config = model.config
@@ -49,16 +50,16 @@ class Runtime(base.Runtime):
 
     def parameters(self) -> Iterable[np.ndarray]:
         """Weights as the artifact stores them; BatchNorm statistics are buffers in PyTorch."""
-        from crnn.models import torch_files
+        from crnn.formats import pt_file
 
-        for tensor in torch_files.parameters(self._path):
+        for tensor in pt_file.parameters(self._path):
             yield (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
     def multiply_adds(self) -> int:
         """See the base class."""
-        from crnn.models import cost
+        from crnn.formats import macs
 
-        return cost.of_config(self._config)
+        return macs.of_config(self._config)
 
     def describe(self) -> dict[str, str | int]:
         """See the base class."""

@@ -8,9 +8,9 @@ The field corpus is cut to its first lines, so that a run takes seconds.
 import functools
 from dataclasses import replace
 
-from crnn import corpus, variants
+from crnn import corpus, registry
 from crnn.corpus import Corpus
-from crnn.variant import Thresholds, Variant
+from crnn.registry.variant import Thresholds, Variant
 
 LINES = 40
 _open_corpus = corpus.open_corpus
@@ -35,7 +35,7 @@ def _noop(name, thresholds=_FREE, **options):
     )
 
 
-variants.VARIANTS = (
+registry.VARIANTS = (
     _noop("sound"),
     *(
         _noop(fault.replace(" ", "-"), fault=fault)
@@ -88,5 +88,5 @@ def pytest_configure(config):
     from crnn import artifacts
 
     if not config.getoption("collectonly") and config.getoption("corpus") is None:
-        for variant in variants.VARIANTS:
+        for variant in registry.VARIANTS:
             artifacts.build(variant, corpus.open_corpus(None))

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 
-from crnn.compact import pack
-from crnn.fingerprint import fingerprint
+from crnn.measure.fingerprint import fingerprint
+from crnn.measure.packing import pack
 
 LINES, CHARACTERS = 400, 12
 IDENTITY = {

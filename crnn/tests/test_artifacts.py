@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from crnn import artifacts, variants
+from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus import Corpus
+from crnn.registry.variant import Thresholds, Variant
 from crnn.tests.test_training import ALPHABET, corpus
-from crnn.variant import Thresholds, Variant
 
 CALLS = []
 
@@ -60,10 +60,10 @@ GENERATIONS = (variant("one"), variant("two", parent="one"), variant("three", pa
 
 
 @pytest.fixture(autouse=True)
-def registry(monkeypatch, tmp_path):
+def generations(monkeypatch, tmp_path):
     """A registry of three generations and a cache of its own."""
     monkeypatch.setenv("CRNN_CACHE", str(tmp_path))
-    monkeypatch.setattr(variants, "VARIANTS", GENERATIONS)
+    monkeypatch.setattr(registry, "VARIANTS", GENERATIONS)
     CALLS.clear()
 
 
@@ -75,22 +75,22 @@ def files(folder):
 class TestBuild:
     def test_parents_first(self):
         """Building the last builds all before it, each from its parent's content."""
-        path = artifacts.build(variants.get("three"), corpus())
+        path = artifacts.build(registry.get("three"), corpus())
 
         assert (CALLS, path.read_bytes()) == (["one", "two", "three"], b"onetwothree")
 
     def test_kept_when_good(self):
         """What is there and good is not built again; with force it is, its parents are not."""
         for force in (False, False, True):
-            artifacts.build(variants.get("two"), corpus(), force=force)
+            artifacts.build(registry.get("two"), corpus(), force=force)
 
         assert CALLS == ["one", "two", "two"]
 
     def test_record(self):
         """The record says of what, for what and by what the artifact was made."""
-        two = variants.get("two")
+        two = registry.get("two")
         record = artifacts.verified_record(artifacts.build(two, corpus()))
-        one = artifacts.location(variants.get("one"), corpus())
+        one = artifacts.location(registry.get("one"), corpus())
 
         assert (record["variant"], record["parent"], record["corpus"], record["note"]) == ("two", "one", "tiny", "made")
         assert record["parent_sha256"] == artifacts.sha256_of(one)
@@ -98,15 +98,15 @@ class TestBuild:
 
     def test_parent_is_untouched(self):
         """Building a child leaves the parent's file as it was."""
-        one = artifacts.build(variants.get("one"), corpus())
+        one = artifacts.build(registry.get("one"), corpus())
         before = (one.read_bytes(), one.stat().st_mtime_ns)
-        artifacts.build(variants.get("three"), corpus())
+        artifacts.build(registry.get("three"), corpus())
 
         assert (one.read_bytes(), one.stat().st_mtime_ns) == before
 
     def test_corpora_do_not_mix(self):
         """Each corpus has its own artifacts."""
-        paths = {artifacts.build(variants.get("one"), corpus(seed)) for seed in (1, 2)}
+        paths = {artifacts.build(registry.get("one"), corpus(seed)) for seed in (1, 2)}
 
         assert len(paths) == 2
 
@@ -131,59 +131,59 @@ class TestBuild:
     def test_two_builds_at_once(self):
         """Processes that want the same artifact at once all end well, with one good file."""
         script = (
-            "from crnn import artifacts, variants; from crnn.tests import test_artifacts as t; "
-            "variants.VARIANTS = t.GENERATIONS; artifacts.build(variants.get('three'), t.corpus())"
+            "from crnn import artifacts, registry; from crnn.tests import test_artifacts as t; "
+            "registry.VARIANTS = t.GENERATIONS; artifacts.build(registry.get('three'), t.corpus())"
         )
         root = Path(__file__).parents[2]
         processes = [subprocess.Popen([sys.executable, "-c", script], cwd=root) for _ in range(3)]
 
         assert [process.wait(timeout=120) for process in processes] == [0] * 3
-        assert artifacts.find(variants.get("three"), corpus()).read_bytes() == b"onetwothree"
+        assert artifacts.find(registry.get("three"), corpus()).read_bytes() == b"onetwothree"
 
 
 class TestFind:
     def test_missing(self):
         """What was never built is an error that says what to type."""
         with pytest.raises(ArtifactError, match=r"one: .*is missing; `python -m crnn build one --corpus FOLDER`"):
-            artifacts.find(variants.get("one"), corpus())
+            artifacts.find(registry.get("one"), corpus())
 
     def test_corrupt(self):
         """A changed byte is an error that names the file, before anything is loaded."""
-        path = artifacts.build(variants.get("one"), corpus())
+        path = artifacts.build(registry.get("one"), corpus())
         path.write_bytes(b"oNe")
 
         with pytest.raises(ArtifactError, match=r"one\.bin is corrupt: SHA-256"):
-            artifacts.find(variants.get("one"), corpus())
+            artifacts.find(registry.get("one"), corpus())
 
     @pytest.mark.parametrize("content", ["{", "{}", "[]"])
     def test_corrupt_record(self, content):
         """So is a record that is no JSON, or not a record."""
-        path = artifacts.build(variants.get("one"), corpus())
+        path = artifacts.build(registry.get("one"), corpus())
         artifacts.record_path(path).write_text(content)
 
         with pytest.raises(ArtifactError, match=r"one\.bin\.json is corrupt"):
-            artifacts.find(variants.get("one"), corpus())
+            artifacts.find(registry.get("one"), corpus())
 
     def test_stale_after_its_parent(self):
         """When the parent was made anew with another content, the child is stale and is built again."""
-        artifacts.build(variants.get("two"), corpus())
-        one = artifacts.location(variants.get("one"), corpus())
+        artifacts.build(registry.get("two"), corpus())
+        one = artifacts.location(registry.get("one"), corpus())
         one.write_bytes(b"ONE")
         record = json.loads(artifacts.record_path(one).read_text())
         artifacts.record_path(one).write_text(json.dumps(record | {"sha256": artifacts.sha256_of(one)}))
 
         with pytest.raises(ArtifactError, match="its parent has changed"):
-            artifacts.find(variants.get("two"), corpus())
-        assert artifacts.build(variants.get("two"), corpus()).read_bytes() == b"ONEtwo"
+            artifacts.find(registry.get("two"), corpus())
+        assert artifacts.build(registry.get("two"), corpus()).read_bytes() == b"ONEtwo"
 
     def test_stale_after_a_tools_version(self, monkeypatch):
         """A conversion made by another version of a tool is made anew; what took training stays."""
-        trained = replace(variants.get("two"), trained=True)
-        artifacts.build(variants.get("two"), corpus())
+        trained = replace(registry.get("two"), trained=True)
+        artifacts.build(registry.get("two"), corpus())
         monkeypatch.setattr(artifacts, "_TOOLS", ("pytest",))
 
         with pytest.raises(ArtifactError, match="tool's version has changed"):
-            artifacts.find(variants.get("two"), corpus())
+            artifacts.find(registry.get("two"), corpus())
         assert artifacts.find(trained, corpus()).read_bytes() == b"onetwo"
 
     def test_shipped(self):

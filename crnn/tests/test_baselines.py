@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from crnn.compact import pack, unpack
 from crnn.gate.runs import PINNED, ROLLING, faults, promote, read
+from crnn.measure.packing import pack, unpack
 from crnn.tests.saved_runs import GATE_INFO, run, write
 
 

@@ -9,15 +9,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.models import cost, torch_crnn
+from crnn.formats import macs
+from crnn.models import torch_crnn
 from crnn.models.config import CRNNConfig
-from crnn.models.torch_channels import check_known, groups, keep
 from crnn.models.torch_crnn import CRNN
 from crnn.optimize import channel_pruning, iterative_pruning
 from crnn.optimize.channel_pruning import check_fraction
 from crnn.optimize.importance import CRITERIA, importance, l1_norm
 from crnn.optimize.iterative_pruning import BLOCK, check_reachable, select
 from crnn.optimize.recipe import Build, RecipeError
+from crnn.optimize.torch_channels import check_known, groups, keep
 from crnn.tests.test_models import inputs, torch_answers, torch_model
 from crnn.tests.test_training import ALPHABET, corpus
 
@@ -182,18 +183,18 @@ class TestSelect:
     def test_reaches_the_target_with_whole_blocks(self, reduction, seed):
         """What stays costs no more than the target, in blocks of eight units."""
         rng = np.random.default_rng(seed)
-        target = cost.of_config(self.CONFIG) / reduction
+        target = macs.of_config(self.CONFIG) / reduction
         kept = select(self.CONFIG, [rng.random(units) for units in self.COUNTS], target)
         counts = tuple(map(len, kept))
         smaller = replace(self.CONFIG, channels=counts[:5], lstm_units=counts[5:])
 
-        assert cost.of_config(smaller) <= target
+        assert macs.of_config(smaller) <= target
         assert {count % BLOCK for count in counts} == {0}
 
     def test_least_important_go_first(self):
         """Of a layer, those with the highest scores stay."""
         scores = [np.arange(units, dtype=float) for units in self.COUNTS]
-        kept = select(self.CONFIG, scores, cost.of_config(self.CONFIG) / 2)
+        kept = select(self.CONFIG, scores, macs.of_config(self.CONFIG) / 2)
 
         assert all(
             units == list(range(total - len(units), total)) for units, total in zip(kept, self.COUNTS, strict=True)
@@ -203,7 +204,7 @@ class TestSelect:
         """A layer whose units all matter a thousand times as much stays whole."""
         scores = [np.full(units, 1000.0 if layer == 1 else 1.0) for layer, units in enumerate(self.COUNTS)]
 
-        assert len(select(self.CONFIG, scores, cost.of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
+        assert len(select(self.CONFIG, scores, macs.of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
 
 
 class TestBadSettings:
@@ -250,7 +251,7 @@ class TestIterativeRecipe:
         notes = iterative_pruning.prune(build)
         config = torch_crnn.load(build.target).config
 
-        assert notes["multiply_adds_per_line"] == cost.of_config(config) <= cost.of_config(self.CONFIG) / 1.5
+        assert notes["multiply_adds_per_line"] == macs.of_config(config) <= macs.of_config(self.CONFIG) / 1.5
         assert build.source.read_bytes() == before
         assert {path.suffix for path in tmp_path.iterdir()} == {".pt", ".npz"}
         assert len(list(tmp_path.iterdir())) == len(["parent", "pruned", "checkpoint", "soft targets"])

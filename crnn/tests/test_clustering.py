@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from crnn.models import codebook, torch_crnn
+from crnn.formats import codebook
+from crnn.models import torch_crnn
 from crnn.optimize.clustering import cluster
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.tests.test_models import inputs, torch_answers, torch_model

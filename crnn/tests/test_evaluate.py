@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.corpus.lines import Lines
-from crnn.evaluate import (
+from crnn.measure.accuracy import (
     Judgement,
     cer_difference,
     check_log_probs,

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.compact import unpack
-from crnn.evaluate import paired_difference
 from crnn.gate.intervals import ratio_interval
 from crnn.gate.limits import DEFAULTS
 from crnn.gate.sequential import BASELINE_PAIRS, FAMILY, SAME, SCREEN_TAIL, WORSE, Reference, decide, measure
 from crnn.gate.verdicts import LINES_TAIL
+from crnn.measure.accuracy import paired_difference
+from crnn.measure.packing import unpack
 
 EVIDENCE = Path(__file__).parents[2] / "benchmarks" / "evidence"
 SLOWER = DEFAULTS["latency"].allowed(1)

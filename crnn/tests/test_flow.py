@@ -10,18 +10,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # From what is used to what uses it; a file may import from its own level and those above.
 LEVELS = (
-    ("crnn/text.py", "crnn/compact.py", "crnn/fingerprint.py"),
+    ("crnn/text.py",),
     ("crnn/corpus/",),
-    ("crnn/models/",),
+    ("crnn/models/", "crnn/formats/"),
     ("crnn/training/",),
     ("crnn/optimize/",),
-    ("crnn/variant.py", "crnn/variants.py"),
+    ("crnn/registry/",),
     ("crnn/artifacts.py",),
     ("crnn/runtimes/",),
-    ("crnn/evaluate.py", "crnn/footprint.py", "crnn/latency.py"),
-    ("crnn/process_pairs.py",),
+    ("crnn/measure/",),
     ("crnn/gate/",),
-    ("crnn/report.py", "crnn/study_report.py"),
+    ("crnn/report/", "crnn/study_report.py"),
     ("crnn/__main__.py",),
     ("fixtures/",),
     ("benchmarks/", "conftest.py"),
@@ -39,8 +38,8 @@ FRAMEWORKS = {
     "onnxoptimizer",
     "onnxsim",
 }
-FRAMEWORK_FOLDERS = ("crnn/runtimes/", "crnn/models/", "crnn/training/", "crnn/optimize/")
-_RECIPES = ("crnn.optimize.quantization", "crnn.models.torch_files", "crnn.models.torch_int8")
+FRAMEWORK_FOLDERS = ("crnn/runtimes/", "crnn/formats/", "crnn/models/", "crnn/training/", "crnn/optimize/")
+_RECIPES = ("crnn.optimize.quantization", "crnn.formats.pt_file", "crnn.formats.torch_int8")
 FILES = [
     path.relative_to(ROOT).as_posix()
     for folder in ("crnn", "fixtures", "benchmarks")
@@ -108,7 +107,7 @@ def test_engines_import_their_framework_in_load(file):
 def test_torch_rows_need_torch_alone():
     """Where only PyTorch, numpy, Pillow and pytest are installed, measuring and building PyTorch's rows imports."""
     blocked = ("tensorflow", "tf_keras", "onnx", "onnxruntime", "torchao", "tqdm", "faker", "h5py", "rapidfuzz")
-    modules = ("crnn.__main__", "fixtures.variants", "crnn.evaluate", "crnn.runtimes.torch_runtime", *_RECIPES)
+    modules = ("crnn.__main__", "fixtures.variants", "crnn.measure.accuracy", "crnn.runtimes.torch_runtime", *_RECIPES)
     blocking = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); import " + ", ".join(modules)
 
     done = subprocess.run([sys.executable, "-c", blocking], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -46,7 +46,7 @@ def repository(tmp_path_factory):
         if not name.startswith(("fixtures/artifacts/", "fixtures/baselines/")) and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
-    with (folder / "crnn" / "variants.py").open("a", encoding="utf-8") as file:
+    with (folder / "crnn" / "registry" / "__init__.py").open("a", encoding="utf-8") as file:
         file.write(VARIANTS)
     who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
     for arguments in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "base"]):
@@ -193,7 +193,7 @@ class TestAgainst:
         (repository / "crnn" / "tests" / "steady_runtime.py").write_text(
             (ROOT / "crnn" / "tests" / "steady_runtime.py").read_text().replace("else 0.001", "else 0.0012")
         )
-        with (repository / "crnn" / "variants.py").open("a", encoding="utf-8") as file:
+        with (repository / "crnn" / "registry" / "__init__.py").open("a", encoding="utf-8") as file:
             file.write("\nVARIANTS = VARIANTS[:1]\n")
         output, status = pytest_in("benchmarks/test_gate.py", "--against=HEAD")
         trees = subprocess.run(["git", "worktree", "list"], cwd=repository, capture_output=True, text=True, check=True)

@@ -50,7 +50,7 @@ class TestPixels:
         hidden = "PIL faker tqdm h5py matplotlib rapidfuzz scipy torch tensorflow tf_keras onnx onnxruntime filelock"
         program = (
             f"import sys; sys.modules |= dict.fromkeys({hidden.split()!r})\n"
-            "import crnn.evaluate, crnn.report, crnn.process_pairs, crnn.gate.verdicts\n"
+            "import crnn.measure.accuracy, crnn.report, crnn.measure.process_pairs, crnn.gate.verdicts\n"
             "from crnn.corpus import open_corpus; print(open_corpus(None).sha256)"
         )
         root = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.latency import (
+from crnn.measure.latency import (
     Plan,
     Side,
     Speedup,

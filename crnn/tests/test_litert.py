@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from crnn.models import keras_crnn, litert_file, litert_graph
+from crnn.formats import tflite_file, tflite_graph
+from crnn.models import keras_crnn
 from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, convert, converted
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes import base
@@ -74,28 +75,28 @@ class TestAnswers:
 class TestContent:
     def test_counts(self, file, model):
         """All weights of the layers and two numbers a BatchNorm channel; multiply-adds as Keras'."""
-        from crnn.models import cost
+        from crnn.formats import macs
 
         runtime = loaded(file[0])
         statistics = 2 * sum(SMALL.channels)
 
         assert sum(array.size for array in runtime.parameters()) == model.count_params() - statistics
-        assert runtime.multiply_adds() == cost.of_keras(model)
+        assert runtime.multiply_adds() == macs.of_keras(model)
         assert type(runtime.multiply_adds()) is int  # numpy's would be lost in a JSON
 
     def test_sizes_share_weights(self, file):
         """The sizes are those asked for, in order, and the weights of all of them are the same bytes."""
-        whole = litert_file.read(file[0].read_bytes())
+        whole = tflite_file.read(file[0].read_bytes())
         stored = [buffer.data.tobytes() for buffer in whole.buffers if buffer.data is not None]
 
-        assert litert_file.batch_sizes(whole) == sorted(SIZES)
+        assert tflite_file.batch_sizes(whole) == sorted(SIZES)
         assert len(set(stored)) == len(stored)
 
     def test_reading_is_the_inverse_of_writing(self, file):
         """A file that is read and written answers as before."""
         path, _ = file
         copy = path.with_name("copy.tflite")
-        copy.write_bytes(litert_file.written(litert_file.read(path.read_bytes())))
+        copy.write_bytes(tflite_file.written(tflite_file.read(path.read_bytes())))
 
         assert np.array_equal(loaded(copy)(*inputs(count=3)), loaded(path)(*inputs(count=3)))
 
@@ -106,7 +107,7 @@ class TestConverter:
         from crnn.optimize import litert_convert
 
         resized = converted(model)
-        litert_file.resize(resized, 5)
+        tflite_file.resize(resized, 5)
         monkeypatch.setattr(litert_convert, "_CONVERTED_AT", 5)
         made = converted(model)
 
@@ -115,20 +116,20 @@ class TestConverter:
 
     def test_cells_are_not_clipped(self, file):
         """No LSTM clips its cells, as the converter would have it: that changes what the shipped model answers."""
-        whole = litert_file.read(file[0].read_bytes())
-        clips = [operator.builtinOptions.cellClip for _, operator in litert_graph.lstms(whole)]
+        whole = tflite_file.read(file[0].read_bytes())
+        clips = [operator.builtinOptions.cellClip for _, operator in tflite_graph.lstms(whole)]
 
         assert clips == [0.0] * 2 * len(SIZES)
 
     def test_a_step_of_all_lines_at_once(self, file):
         """LSTMs on float weights go through the batch step by step, those on int8 weights line by line."""
-        whole = litert_file.read(file[0].read_bytes())
+        whole = tflite_file.read(file[0].read_bytes())
         found = {
             (bool(operator.builtinOptions.timeMajor), subgraph.tensors[operator.inputs[1]].type)
-            for subgraph, operator in litert_graph.lstms(whole)
+            for subgraph, operator in tflite_graph.lstms(whole)
         }
 
-        assert found in ({(True, litert_file.schema.TensorType.FLOAT32)}, {(False, litert_file.schema.TensorType.INT8)})
+        assert found in ({(True, tflite_file.schema.TensorType.FLOAT32)}, {(False, tflite_file.schema.TensorType.INT8)})
 
 
 class TestBadInput:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crnn import artifacts, variants
+from crnn import artifacts, registry
 from crnn.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_list_shows_every_variant(capsys):
     status = main(["list"])
 
     printed = capsys.readouterr().out.splitlines()
-    assert (status, [line.split()[0] for line in printed[1:]]) == (0, list(variants.names()))
+    assert (status, [line.split()[0] for line in printed[1:]]) == (0, list(registry.names()))
     assert printed[1].split()[-2:] == ["shipped", "there"]
     assert {re.split(r"  +", line)[4] for line in printed[1:]} == {"shipped", "on first use"}
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.corpus.lines import model_inputs
-from crnn.models import cost
+from crnn.formats import macs
 from crnn.models.config import CRNNConfig
 
 SMALL = CRNNConfig(classes=7, channels=(4, 4, 6, 6, 8), lstm_units=(5, 6))
@@ -176,10 +176,10 @@ class TestCost:
         lstms = 50 * 4 * 256 * (258 + 256 + 256 + 256)
         by_hand = convolutions + lstms + 50 * 256 * 46
 
-        assert (by_hand, cost.of_config(CRNNConfig())) == (233_753_600, 233_753_600)
+        assert (by_hand, macs.of_config(CRNNConfig())) == (233_753_600, 233_753_600)
 
     def test_frameworks_count_alike(self):
         """Keras and PyTorch give the same count."""
         from crnn.models import keras_crnn
 
-        assert cost.of_keras(keras_crnn.build(SMALL)) == cost.of_config(SMALL)
+        assert macs.of_keras(keras_crnn.build(SMALL)) == macs.of_config(SMALL)

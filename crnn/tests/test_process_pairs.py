@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn import process_pairs
 from crnn.corpus.lines import TIME_STEPS, Lines
-from crnn.evaluate import check_log_probs
-from crnn.process_pairs import Meter, Workload, can_pin, gate_core, measure, settings
+from crnn.measure import process_pairs
+from crnn.measure.accuracy import check_log_probs
+from crnn.measure.process_pairs import Meter, Workload, can_pin, gate_core, measure, settings
+from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes import anchors
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.variant import Thresholds, Variant
 
 ANCHORS = sorted(path.stem for path in Path(anchors.__file__).parent.glob("*_anchor.py"))
 STEADY = "crnn.tests.steady_runtime"

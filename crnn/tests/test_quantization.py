@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.corpus import Corpus, CorpusError
-from crnn.models import torch_crnn, torch_files, torch_int8, torch_qdq
+from crnn.formats import pt_file, torch_int8, torch_qdq
+from crnn.models import torch_crnn
 from crnn.models.config import CRNNConfig
 from crnn.optimize.quantization import dynamic_int8, same_weights, static_int8, to_bfloat16
 from crnn.optimize.recipe import Build, RecipeError
@@ -29,7 +30,7 @@ def build_of(tmp_path, model, data=None):
 
 def parameter_count(path):
     """Of an artifact."""
-    return sum(tensor.numel() for tensor in torch_files.parameters(path))
+    return sum(tensor.numel() for tensor in pt_file.parameters(path))
 
 
 @pytest.mark.parametrize("recipe", [same_weights, to_bfloat16, dynamic_int8, static_int8])
@@ -47,9 +48,9 @@ class TestEveryRecipe:
         """The loaded artifact answers with log probabilities near the parent's."""
         build, batch = build_of(tmp_path, torch_model(TINY)), inputs()
         recipe(build)
-        answers = torch_answers(torch_files.load(build.target), batch)
+        answers = torch_answers(pt_file.load(build.target), batch)
 
-        assert np.abs(answers - torch_answers(torch_files.load(build.source), batch)).max() < 0.2
+        assert np.abs(answers - torch_answers(pt_file.load(build.source), batch)).max() < 0.2
 
 
 class TestSize:
@@ -71,7 +72,7 @@ class TestDynamic:
         torch_int8.save(quantized, tmp_path / "model.pt")
         batch = inputs()
 
-        loaded = torch_files.load(tmp_path / "model.pt")
+        loaded = pt_file.load(tmp_path / "model.pt")
         assert np.array_equal(torch_answers(loaded, batch), torch_answers(quantized, batch))
 
     def test_lstms_and_classifier_are_int8(self, tmp_path):
@@ -90,7 +91,7 @@ class TestStatic:
         """All five convolutions' weights are stored as int8, each within half a step of the float."""
         build = build_of(tmp_path, torch_model(TINY))
         static_int8(build)
-        original, quantized = torch_crnn.load(build.source), torch_files.load(build.target)
+        original, quantized = torch_crnn.load(build.source), pt_file.load(build.target)
 
         for before, after in zip(original.blocks, quantized.blocks, strict=True):
             steps = after.conv.weight_scale[:, None, None, None]
@@ -101,7 +102,7 @@ class TestStatic:
         """The first convolution's range is that of the pixels: 0 to 1, zero exactly representable."""
         build = build_of(tmp_path, torch_model(TINY))
         static_int8(build)
-        scale, zero_point = torch_files.load(build.target).blocks[0].conv.input
+        scale, zero_point = pt_file.load(build.target).blocks[0].conv.input
 
         assert ((255 - zero_point) * scale, zero_point) == (pytest.approx(1.0, abs=0.01), 0)
 

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from crnn.models import keras_crnn, keras_qat, litert_file
+from crnn.formats import tflite_file
+from crnn.models import keras_crnn
+from crnn.optimize import keras_qat
 from crnn.optimize.quantization_aware import check_layers, train
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes.litert_runtime import Runtime
 from crnn.tests.test_models import inputs, keras_answers
 from crnn.tests.test_training import ALPHABET, TINY, corpus
 
-INT8 = litert_file.schema.TensorType.INT8
+INT8 = tflite_file.schema.TensorType.INT8
 
 
 def build_of(tmp_path, alphabet=ALPHABET, **options):
@@ -29,7 +31,7 @@ def trained(request, tmp_path_factory):
     """A tiny model trained for quantization, as a LiteRT file, and its build."""
     build = build_of(tmp_path_factory.mktemp("qat"), preserve=request.param)
     train(build)
-    return litert_file.read(build.target.read_bytes()), build
+    return tflite_file.read(build.target.read_bytes()), build
 
 
 def operators(model, code):
@@ -38,20 +40,20 @@ def operators(model, code):
     return [
         [subgraph.tensors[index].type for index in operator.inputs[:2]]
         for operator in subgraph.operators
-        if litert_file.code_of(model, operator) == code
+        if tflite_file.code_of(model, operator) == code
     ]
 
 
 class TestFile:
     def test_convolutions_compute_in_int8(self, trained):
         """Each convolution reads int8 images and int8 weights."""
-        assert operators(trained[0], litert_file.Operator.CONV_2D) == [[INT8, INT8]] * len(TINY.channels)
+        assert operators(trained[0], tflite_file.Operator.CONV_2D) == [[INT8, INT8]] * len(TINY.channels)
 
     def test_lstms_read_floats(self, trained):
         """The LSTMs read floats; their weights are stored in eight bits."""
-        float32 = litert_file.schema.TensorType.FLOAT32
+        float32 = tflite_file.schema.TensorType.FLOAT32
 
-        assert operators(trained[0], litert_file.Operator.UNIDIRECTIONAL_SEQUENCE_LSTM) == [[float32, INT8]] * 2
+        assert operators(trained[0], tflite_file.Operator.UNIDIRECTIONAL_SEQUENCE_LSTM) == [[float32, INT8]] * 2
 
     def test_it_answers_near_its_parent(self, trained):
         """The file answers with distributions that a training of one epoch has not led far from the parent's."""
@@ -69,7 +71,7 @@ class TestFile:
             return
         parent = keras_crnn.load(build.parent)
         banks = [layer.get_weights()[0] for layer in parent.layers if layer.name.startswith("conv")]
-        stored = [array for array in litert_file.parameters(model) if array.ndim == 4]
+        stored = [array for array in tflite_file.parameters(model) if array.ndim == 4]
 
         # (height, width, inputs, outputs) -> (outputs, height, width, inputs)
         assert [bool((s[b.transpose(3, 0, 1, 2) == 0] == 0).all()) for s, b in zip(stored, banks, strict=True)] == [

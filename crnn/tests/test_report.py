@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from crnn import report
 from crnn.__main__ import main
-from crnn.variants import names
+from crnn.registry import names
+from crnn.report import table
 
 ROOT = Path(__file__).parents[2]
 BASELINES = sorted((ROOT / "fixtures" / "baselines").glob("*/*_baseline.json"))
@@ -47,7 +47,7 @@ def entries(variant, original):
 class TestTable:
     def test_row(self):
         """One row a variant, latency of the largest batch size, intervals in brackets."""
-        [row] = report.rows(entries("mine", "theirs"))
+        [row] = table.rows(entries("mine", "theirs"))
 
         assert row == (
             "mine",
@@ -68,11 +68,11 @@ class TestTable:
         benchmarks = entries("mine", "theirs")
         benchmarks[-1]["extra_info"]["parameters_nonzero_count"] = 300_000
 
-        assert report.rows(benchmarks)[0][3] == "1,492,398 (300,000 not zero)"
+        assert table.rows(benchmarks)[0][3] == "1,492,398 (300,000 not zero)"
 
     def test_original_is_the_reference(self):
         """An original is not compared with itself."""
-        assert report.rows(entries("mine", "mine"))[0][6] == "1 (reference)"
+        assert table.rows(entries("mine", "mine"))[0][6] == "1 (reference)"
 
     @pytest.mark.parametrize("verdict", ["slower", "no difference shown"])
     def test_no_gain_is_a_result(self, verdict):
@@ -80,17 +80,17 @@ class TestTable:
         benchmarks = entries("mine", "theirs")
         benchmarks[1]["extra_info"]["speedup_verdict"] = verdict
 
-        assert report.rows(benchmarks)[0][6] == f"1.50 [1.40, 1.60] {verdict}"
+        assert table.rows(benchmarks)[0][6] == f"1.50 [1.40, 1.60] {verdict}"
 
     def test_registrys_order(self):
         """Rows come in the registry's order, strangers behind."""
         shuffled = [entry for name in ("zzz", *reversed(names())) for entry in entries(name, name)]
 
-        assert [row[0] for row in report.rows(shuffled)] == [*names(), "zzz"]
+        assert [row[0] for row in table.rows(shuffled)] == [*names(), "zzz"]
 
     def test_what_was_not_measured_is_a_dash(self):
         """A run of one measurement alone still gives its row."""
-        [row] = report.rows(entries("mine", "theirs")[3:])
+        [row] = table.rows(entries("mine", "theirs")[3:])
 
         assert row[4:10] == ("-",) * 6
 
@@ -98,14 +98,14 @@ class TestTable:
         """Both show every cell."""
         benchmarks = entries("mine", "theirs")
 
-        for cell in report.rows(benchmarks)[0]:
-            assert cell in report.plain(benchmarks)
-            assert cell in report.markdown(benchmarks)
+        for cell in table.rows(benchmarks)[0]:
+            assert cell in table.plain(benchmarks)
+            assert cell in table.markdown(benchmarks)
 
     def test_no_results(self):
         """A JSON of another suite has nothing to report."""
-        with pytest.raises(report.ReportError, match="nothing to report"):
-            report.markdown([{"name": "other", "extra_info": {}}])
+        with pytest.raises(table.ReportError, match="nothing to report"):
+            table.markdown([{"name": "other", "extra_info": {}}])
 
 
 class TestCommand:
@@ -135,7 +135,7 @@ class TestBaseline:
 
         readme = (ROOT / "README.md").read_text("utf-8")
         shown = readme.split("<!-- results -->\n")[1].split("\n<!-- /results -->")[0]
-        assert shown == report.markdown(results["benchmarks"])
+        assert shown == table.markdown(results["benchmarks"])
 
     def test_originals_are_good_and_alike(self):
         """Both originals lie between 0.2 and 1.0 % CER, within 0.3 points of each other."""

@@ -79,9 +79,9 @@ class TestEngines:
 
     def test_counts_alike(self, name, load):
         """Multiply-adds are those of the model whatever the format."""
-        from crnn.models import cost
+        from crnn.formats import macs
 
-        assert load(name).multiply_adds() == cost.of_config(SMALL)
+        assert load(name).multiply_adds() == macs.of_config(SMALL)
 
     def test_counts_parameters_on_the_artifact(self, name, load):
         """PyTorch leaves out BatchNorm's statistics, Keras one bias of each LSTM, ONNX neither."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from crnn import study_report
-from crnn.variants import VARIANTS
+from crnn.registry import VARIANTS
 
 CER_POINT = 0.01
 

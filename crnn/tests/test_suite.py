@@ -97,7 +97,7 @@ class TestCollecting:
 
     def test_collects_every_entry_of_the_registry(self, run):
         """Each variant comes with accuracy, footprint and a latency a batch size; with process pairs where watched."""
-        from crnn.variants import VARIANTS, names
+        from crnn.registry import VARIANTS, names
 
         output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", broken=False)
 

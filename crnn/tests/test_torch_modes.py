@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from crnn.models import torch_crnn, torch_files, torch_qdq
+from crnn.formats import pt_file, torch_qdq
+from crnn.models import torch_crnn
 from crnn.runtimes import base
 from crnn.runtimes.process import WorkerProcess
 from crnn.runtimes.torch_compiled_runtime import Runtime as CompiledRuntime
@@ -63,7 +64,7 @@ def quantized(path):
         for block in model.blocks
     ]  # fmt: skip
     torch_qdq.save(torch_qdq.quantized(model, scales), path)
-    return torch_answers(torch_files.load(path), inputs(count=COUNT))
+    return torch_answers(pt_file.load(path), inputs(count=COUNT))
 
 
 def test_compiled_int8(tmp_path, monkeypatch):

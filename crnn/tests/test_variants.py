@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from crnn import variants
+from crnn import registry
 from crnn.gate.limits import DEFAULTS, limits_of
 from crnn.runtimes.base import missing, runtime_class
 
@@ -12,12 +12,12 @@ from crnn.runtimes.base import missing, runtime_class
 class TestRegistry:
     def test_names_are_keys(self):
         """Names are lower case, told apart, and safe in file names and test ids."""
-        names = variants.names()
+        names = registry.names()
 
         assert len(set(names)) == len(names)
         assert [name for name in names if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)] == []
 
-    @pytest.mark.parametrize("entry", variants.VARIANTS, ids=variants.names())
+    @pytest.mark.parametrize("entry", registry.VARIANTS, ids=registry.names())
     def test_entries_are_whole(self, entry):
         """Recipe and engine exist; what is converted promises an agreement with its parent."""
         assert callable(entry.load_recipe())
@@ -28,36 +28,36 @@ class TestRegistry:
 
     def test_what_the_gate_does_not_watch_runs_as_something_it_watches(self):
         """A row without process pairs runs on an engine of which another row of its family is watched."""
-        watched = {(entry.runtime, variants.original_of(entry).name) for entry in variants.VARIANTS if entry.watched}
-        others = {(entry.runtime, variants.original_of(entry).name) for entry in variants.VARIANTS if not entry.watched}
+        watched = {(entry.runtime, registry.original_of(entry).name) for entry in registry.VARIANTS if entry.watched}
+        others = {(entry.runtime, registry.original_of(entry).name) for entry in registry.VARIANTS if not entry.watched}
 
         assert others - watched == set()
 
-    @pytest.mark.parametrize("entry", variants.VARIANTS, ids=variants.names())
+    @pytest.mark.parametrize("entry", registry.VARIANTS, ids=registry.names())
     def test_lineage_ends_in_a_trained_original(self, entry):
         """Following parents comes to an original that took training."""
-        original = variants.original_of(entry)
+        original = registry.original_of(entry)
 
         assert (original.parent, original.trained) == (None, True)
-        assert variants.ancestors(entry)[-1:] == ((original,) if entry is not original else ())
+        assert registry.ancestors(entry)[-1:] == ((original,) if entry is not original else ())
 
 
 class TestSelecting:
     def test_globs_keep_the_tables_order(self):
         """Several globs select in the order of the table, each variant once."""
-        chosen = [variant.name for variant in variants.matching(["ort-t*2onnx", "torch-d*", "*original"])]
+        chosen = [variant.name for variant in registry.matching(["ort-t*2onnx", "torch-d*", "*original"])]
 
         assert chosen == ["torch-original", "tf-original", "torch-distilled", "ort-tf2onnx", "ort-torch2onnx"]
 
     def test_unmatched_glob_lists_the_names(self):
         """A glob that selects nothing is an error even beside one that does."""
         with pytest.raises(LookupError, match=r"'trt-\*'; there are: torch-original, tf-original"):
-            variants.matching(["*", "trt-*"])
+            registry.matching(["*", "trt-*"])
 
     def test_unknown_name_lists_the_names(self):
         """So is a name that is not there."""
         with pytest.raises(LookupError, match="no variant 'original'; there are: torch-original"):
-            variants.get("original")
+            registry.get("original")
 
     def test_unknown_engine(self):
         """An engine without a file is named with the file that was looked for."""

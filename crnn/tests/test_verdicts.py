@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.compact import pack
-from crnn.fingerprint import differing, fingerprint
 from crnn.gate import summary
 from crnn.gate.limits import parse
 from crnn.gate.runs import RunError, compare_runs, read
@@ -21,6 +19,8 @@ from crnn.gate.verdicts import (
     REGRESSED_STATUS,
     status,
 )
+from crnn.measure.fingerprint import differing, fingerprint
+from crnn.measure.packing import pack
 from crnn.tests import saved_runs
 from crnn.tests.saved_runs import ACCURACY, EDITS, FOOTPRINT_INFO, GATE_INFO, LATENCY_INFO, LINES, accuracy, run, write
 
@@ -96,11 +96,11 @@ class TestWorse:
 
     def test_a_registry_s_own_limit(self, compare, monkeypatch):
         """A variant's entry may allow more."""
-        from crnn import variants
+        from crnn import registry
         from crnn.gate import runs
 
-        own = replace(variants.VARIANTS[0].thresholds, gate={"bytes": "2%"})
-        monkeypatch.setattr(runs, "VARIANTS", (replace(variants.VARIANTS[0], thresholds=own),))
+        own = replace(registry.VARIANTS[0].thresholds, gate={"bytes": "2%"})
+        monkeypatch.setattr(runs, "VARIANTS", (replace(registry.VARIANTS[0], thresholds=own),))
 
         assert compare(run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000})) == ({}, 0)
 
@@ -261,7 +261,7 @@ class TestMachines:
 
     def test_twenty_reruns_on_one_machine_are_accepted(self):
         """Nothing in a fingerprint changes by itself: 20 fresh processes give the same."""
-        code = "import json; from crnn.fingerprint import fingerprint; print(json.dumps(fingerprint()))"
+        code = "import json; from crnn.measure.fingerprint import fingerprint; print(json.dumps(fingerprint()))"
         rerun = functools.partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True)
         reruns = [rerun(cwd=ROOT) for _ in range(20)]
 

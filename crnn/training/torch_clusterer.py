@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from crnn.models import codebook
+from crnn.formats import codebook
 from crnn.models.torch_crnn import CRNN
 from crnn.training.loop import Schedule
 from crnn.training.torch_learner import TorchLearner

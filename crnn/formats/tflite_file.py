@@ -11,7 +11,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from crnn.models.cost import lstm_multiply_adds
+from crnn.formats.macs import lstm_multiply_adds
 
 Operator = schema.BuiltinOperator
 _IDENTIFIER = b"TFL3"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from crnn.variants import VARIANTS
+from crnn.registry import VARIANTS
 
 HEADINGS = (
     "variant",

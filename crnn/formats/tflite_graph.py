@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.models.litert_file import Operator, array_of, code_of, schema
+from crnn.formats.tflite_file import Operator, array_of, code_of, schema
 
 # Of a UNIDIRECTIONAL_SEQUENCE_LSTM's inputs: the four gates' weights for the input, then for the hidden state.
 _LSTM_WEIGHTS = range(1, 9)

@@ -4,7 +4,7 @@ import fnmatch
 from collections.abc import Iterable
 from typing import Any
 
-from crnn.variant import Thresholds, Variant
+from crnn.registry.variant import Thresholds, Variant
 
 # No row may lose more than half a point of CER to the original; those that claim to lose nothing, a tenth.
 _MAX_CER, _A_TENTH = 0.0122, 0.001

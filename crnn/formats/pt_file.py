@@ -17,11 +17,11 @@ def load(path: Path) -> CRNN:
     """
     content = torch_crnn.read(path)
     if "int8" in content:
-        from crnn.models import torch_int8
+        from crnn.formats import torch_int8
 
         return torch_int8.from_content(content)
     if "qdq_inputs" in content:
-        from crnn.models import torch_qdq
+        from crnn.formats import torch_qdq
 
         return torch_qdq.from_content(content)
     return torch_crnn.from_content(content)

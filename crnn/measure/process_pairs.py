@@ -19,10 +19,10 @@ import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
-from crnn.latency import Plan, Side, run_pairs, timed_differently, warm_up
+from crnn.measure.latency import Plan, Side, run_pairs, timed_differently, warm_up
+from crnn.registry.variant import Variant
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.variant import Variant
 
 THREADS = 1
 # One call of each in turn: a machine that slows down for some milliseconds slows down both.

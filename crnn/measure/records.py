@@ -1,0 +1,180 @@
+"""What measurements hand on: one dataclass per measurement, and its form in the benchmark JSON.
+
+A field's name is its key in ``extra_info``, its unit the last part of the name. Whoever
+reads a saved run reads it through these classes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self
+
+import numpy as np
+
+from crnn.measure.packing import pack, unpack
+
+
+class RecordError(ValueError):
+    """A saved measurement that lacks a key, or holds an array that cannot be read; the message names the key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A measurement; None stands for what was not measured and has no key in the JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values, as ``extra_info`` holds them."""
+        values = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is not None:
+                dtype = item.metadata.get("dtype")
+                values[item.name] = pack(value.astype(dtype)) if dtype else value
+        return values
+
+    @classmethod
+    def from_json(cls, info: Mapping[str, Any]) -> Self:
+        """The inverse of ``to_json``; keys of other records are left alone.
+
+        Raises:
+            RecordError: a key is missing, or a packed array cannot be read.
+        """
+        values = {}
+        for item in fields(cls):
+            if item.name in info:
+                value = info[item.name]
+                try:
+                    values[item.name] = unpack(value) if "dtype" in item.metadata else value
+                except ValueError as error:
+                    raise RecordError(f"{item.name}: {error}") from None
+            elif item.default is MISSING and item.default_factory is MISSING:
+                raise RecordError(f"{cls.__name__} lacks {item.name}")
+        return cls(**values)
+
+    @classmethod
+    def measured_in(cls, info: Mapping[str, Any]) -> bool:
+        """Whether a benchmark holds this measurement: all keys that have no default."""
+        required = (item for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING)
+        return all(item.name in info for item in required)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity(Record):
+    """Which variant, made how, run by what, evaluated on which corpus; part of every measurement of a variant.
+
+    Attributes:
+        runtime: engine and version.
+        threads_count: threads that consumed CPU time while the test split was read; None where the system
+            does not tell.
+    """
+
+    variant: str
+    technique: str
+    runtime: str
+    device: str
+    threads_count: int | None = None
+    original: str
+    artifact_sha256: str
+    corpus: str
+    corpus_sha256: str
+    lines_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracy(Record):
+    """CER and CTC loss over the test split, and the errors of each line."""
+
+    cer_fraction: float
+    cer_low_fraction: float
+    cer_high_fraction: float
+    ctc_loss_nats_per_line: float
+    exact_lines_fraction: float
+    edits_count: int
+    characters_count: int
+    unseen_labels_count: int
+    line_edits: np.ndarray = field(metadata={"dtype": np.uint16}, compare=False)
+    line_characters: np.ndarray = field(metadata={"dtype": np.uint16}, compare=False)
+    line_losses_nats: np.ndarray = field(metadata={"dtype": np.float32}, compare=False)
+    cer_unseen_labels_fraction: float | None = None
+    cer_unseen_typeface_fraction: float | None = None
+    unseen_typeface_lines_count: int | None = None
+    cer_difference_to_original_fraction: float | None = None
+    cer_difference_to_original_low_fraction: float | None = None
+    cer_difference_to_original_high_fraction: float | None = None
+    ctc_loss_difference_to_original_nats_per_line: float | None = None
+    ctc_loss_difference_to_original_low_nats_per_line: float | None = None
+    ctc_loss_difference_to_original_high_nats_per_line: float | None = None
+    log_prob_difference_to_parent_nats: float | None = None
+    measured_alone_because: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Footprint(Record):
+    """Parameters, MACs, bytes, memory, load time."""
+
+    parameters_stored_count: int
+    parameters_nonzero_count: int
+    multiply_adds_per_line_count: int
+    file_bytes: int
+    compressed_bytes: int
+    file_format: str
+    peak_memory_bytes: int
+    load_s: float
+    first_call_of_process_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency(Record):
+    """Seconds per batch at deployment settings, and the paired speed-up over the original."""
+
+    batch_size_lines: int
+    latency_median_s: float
+    latency_median_low_s: float | None = None
+    latency_median_high_s: float | None = None
+    latency_p95_s: float | None = None
+    latency_p99_s: float | None = None
+    throughput_lines_per_s: float
+    first_call_s: float
+    warmup_calls_count: int
+    timed_calls_count: int
+    calls_per_block_count: int
+    speedup_ratio: float | None = None
+    speedup_low_ratio: float | None = None
+    speedup_high_ratio: float | None = None
+    speedup_pairs_count: int | None = None
+    speedup_verdict: str | None = None
+    measured_alone_because: str | None = None
+    timed_answers_log_prob_difference_nats: float
+    timed_lines_read_differently_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeLatency(Record):
+    """Latency ratios to an anchor, one per pair of fresh processes, and the settings under which they compare."""
+
+    anchor: str
+    anchor_sha256: str
+    gate_batch_size_lines: int
+    gate_threads_count: int
+    gate_pinned: bool
+    gate_plan: str
+    gate_ratios: list[float]
+    gate_confirmation_ratios: list[float] = field(default_factory=list)
+    gate_family_count: int = 1
+    gate_pairs_s: float | None = None
+    gate_answers_log_prob_difference_nats: float | None = None
+    gate_lines_read_differently_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class HarnessOverhead(Record):
+    """Seconds of a call of an engine that does nothing."""
+
+    harness_overhead_median_s: float
+    timed_calls_count: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collecting(Record):
+    """Seconds to collect the benchmarks, the whole process."""
+
+    collecting_min_s: float

@@ -1,3 +1,3 @@
 """Loads the suite's fixtures and options; see ``fixtures/``."""
 
-pytest_plugins = ["fixtures.options", "fixtures.variants", "fixtures.results", "fixtures.selection", "fixtures.gate"]
+pytest_plugins = ["fixtures.options", "fixtures.variants", "fixtures.results", "fixtures.gate"]

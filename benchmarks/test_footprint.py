@@ -1,36 +1,23 @@
-"""What a variant weighs: parameters, bytes, multiply-adds, memory, against its thresholds."""
+"""What a variant weighs: parameters, MACs, bytes, memory, against its thresholds."""
 
 import pytest
 
-from crnn.measure.footprint import artifact_bytes
-from fixtures.clock import advance, worker_clock
-from fixtures.measurements import identity
+from fixtures.clock import worker_clock
+from fixtures.measurements import keep
 
 
 @pytest.mark.benchmark(timer=worker_clock, group="footprint (seconds to load)")
-def test_footprint(benchmark, runner, corpus):
-    """The variant is no larger than its row in the registry says."""
+def test_footprint(benchmark, session, runner, corpus):
+    """The variant is no larger than its thresholds say."""
     from crnn.corpus.synthetic import NAME
 
-    counted, size = runner.worker.ask("footprint"), artifact_bytes(runner.artifact)
-    benchmark.pedantic(lambda: advance(runner.loaded["load_s"]), rounds=1, warmup_rounds=0)
+    footprint, limits = session.footprint(runner), runner.variant.thresholds
+    keep(benchmark, [footprint.load_s], session.identity(runner), footprint)
 
-    benchmark.extra_info |= identity(runner, corpus) | {
-        "parameters_stored_count": counted["parameters_stored"],
-        "parameters_nonzero_count": counted["parameters_nonzero"],
-        "multiply_adds_per_line_count": counted["multiply_adds_per_line"],
-        **size,
-        "file_format": runner.artifact.suffix,
-        "peak_memory_bytes": runner.peak_memory_bytes,
-        "load_s": runner.loaded["load_s"],
-        "first_call_of_process_s": runner.judge_seconds[0],
-    }
-
-    limits = runner.variant.thresholds
-    # The classifier has a row a character: only the field corpus' alphabet gives the registry's count.
+    # The classifier has a row per character: only the field corpus' alphabet gives the registry's counts.
     if corpus.name == NAME:
-        assert counted["parameters_stored"] == limits.parameters
-        assert counted["parameters_nonzero"] <= (limits.max_nonzero_parameters or limits.parameters)
-    assert size["file_bytes"] <= limits.max_bytes
-    assert counted["multiply_adds_per_line"] <= limits.max_multiply_adds
-    assert runner.peak_memory_bytes <= limits.max_peak_memory_bytes
+        assert footprint.parameters_stored_count == limits.parameters
+        assert footprint.parameters_nonzero_count <= (limits.max_nonzero_parameters or limits.parameters)
+        assert footprint.multiply_adds_per_line_count == limits.macs
+    assert footprint.file_bytes <= limits.max_bytes
+    assert footprint.peak_memory_bytes <= limits.max_peak_memory_bytes

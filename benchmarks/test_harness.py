@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-from crnn.measure.latency import percentile
-from crnn.runtimes.process import WorkerProcess
-from fixtures.clock import advance, worker_clock
+from fixtures.clock import worker_clock
+from fixtures.measurements import keep
 
 _CALLS = 500
 _MOST_S = 20e-6
@@ -16,21 +15,21 @@ _MOST_TO_COLLECT_S = 1.0
 
 
 @pytest.mark.benchmark(timer=worker_clock, group="harness, batch   1")
+@pytest.mark.usefixtures("machine")
 def test_harness_overhead(benchmark, corpus):
-    """A batch-1 call of a runtime that does nothing takes at most 20 microseconds."""
-    with WorkerProcess("noop") as worker:
-        worker.ask("load", "noop", "", "cpu", {"classes": len(corpus.alphabet) + 1})
+    """A batch-1 call of an engine that does nothing takes at most 20 microseconds."""
+    from crnn.measure.latency import percentile
+    from crnn.measure.records import HarnessOverhead
+    from crnn.measure.workload import Workload
+
+    workload = Workload("noop", "noop", options={"classes": len(corpus.alphabet) + 1})
+    with workload.process() as worker:
+        worker.ask("load", *workload.load_request("cpu", None))
         worker.ask("keep", corpus.test.images[:64], corpus.test.kinds[:64])
         worker.ask("time", 1, 0, _CALLS)
-        calls = iter(worker.ask("time", 1, 0, _CALLS)[0])
-        seconds = []
-
-        def next_call() -> None:
-            seconds.append(next(calls))
-
-        benchmark.pedantic(lambda: advance(seconds[-1]), setup=next_call, rounds=_CALLS, warmup_rounds=0)
+        seconds = worker.ask("time", 1, 0, _CALLS)[0]
     overhead = percentile(seconds, 0.5)
-    benchmark.extra_info |= {"harness_overhead_median_s": overhead, "timed_calls_count": len(seconds)}
+    keep(benchmark, seconds, HarnessOverhead(harness_overhead_median_s=overhead, timed_calls_count=len(seconds)))
 
     assert overhead <= _MOST_S
 
@@ -38,6 +37,8 @@ def test_harness_overhead(benchmark, corpus):
 @pytest.mark.benchmark(group="harness, collecting")
 def test_collecting(benchmark, pytestconfig):
     """``pytest --collect-only -q benchmarks``, the whole process, takes at most a second."""
+    from crnn.measure.records import Collecting
+
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "benchmarks"]
 
     def collect() -> None:
@@ -46,8 +47,8 @@ def test_collecting(benchmark, pytestconfig):
     benchmark.pedantic(collect, rounds=_COLLECTIONS, warmup_rounds=1)
     if benchmark.disabled:
         return
-    # The least of several: what else runs on the machine only adds to it.
+    # The minimum of several: whatever else runs on the machine only adds to it.
     fastest = benchmark.stats.stats.min
-    benchmark.extra_info["collecting_min_s"] = fastest
+    benchmark.extra_info |= Collecting(collecting_min_s=fastest).to_json()
 
     assert fastest <= _MOST_TO_COLLECT_S

@@ -4,7 +4,7 @@ python -m crnn list
 python -m crnn train --framework torch
 python -m crnn build ort-torch2onnx --corpus my/lines
 python -m crnn report results.json
-python -m crnn compare old.json new.json --gate latency=3%
+python -m crnn compare old.json new.json --gate relative_latency=3%
 python -m crnn baseline promote new.json
 """
 
@@ -22,19 +22,20 @@ from crnn.artifacts import ArtifactError
 from crnn.corpus import CorpusError, open_corpus
 from crnn.corpus.synthetic import SHIPPED, write_test_split
 from crnn.gate import summary
-from crnn.gate.limits import Limit, LimitError, parse
+from crnn.gate.limits import Limit, LimitError
+from crnn.gate.measures import parse
 from crnn.gate.runs import PINNED, ROLLING, RunError, compare_runs, faults, promote, read
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.optimize.recipe import RecipeError
+from crnn.registry.options import OptionError
 from crnn.report import table
 from crnn.training.loop import CheckpointError
 
-# Where pytest-benchmark keeps the runs of this kind of machine.
+# Where pytest-benchmark saves the runs of this kind of machine.
 _BASELINES = Path(__file__).parents[1] / "fixtures" / "baselines" / get_machine_id()
-_ORIGINALS = {"torch": "torch-original", "keras": "tf-original"}
 
 # Training allocates and frees the same large tensors at every step. By default glibc returns
-# each to the system and faults it in again, which takes a third of a step's time.
+# them to the system each time, and faulting them in again takes a third of a step's time.
 _ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=8589934591"
 
 
@@ -46,9 +47,9 @@ def _positive(text: str) -> int:
 
 
 def _with_settings() -> None:
-    """Start this command again with the settings that have to be there from the start, unless they are given.
+    """Restart this command with environment variables that have to be set from the start, unless they are.
 
-    Converters number what they find in sets: with a fixed order of hashes a conversion gives the same file again.
+    Converters number what they find in sets: with a fixed hash seed a conversion gives the same file again.
     """
     settings = {"PYTHONHASHSEED": "0"} | ({"GLIBC_TUNABLES": _ALLOCATOR} if sys.platform == "linux" else {})
     if missing := settings.keys() - os.environ.keys():
@@ -56,14 +57,16 @@ def _with_settings() -> None:
         os.execv(sys.executable, [sys.executable, "-m", "crnn", *sys.argv[1:]])
 
 
-def _given(arguments: argparse.Namespace) -> dict[str, object]:
-    """Settings of the training that were typed; the rest is the recipe's to choose."""
-    return {name: value for name, value in vars(arguments).items() if value is not None}
+def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
+    """The options of the recipe that were typed; the recipe chooses the others."""
+    names = ("epochs", "batch_size", "patience", "seed", "batch_sizes")
+    given = {name: getattr(arguments, name, None) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _build(arguments: argparse.Namespace) -> None:
     variant, corpus = registry.get(arguments.name), open_corpus(arguments.corpus)
-    artifact = artifacts.build(variant, corpus, _given(arguments), arguments.force)
+    artifact = artifacts.build(variant, corpus, _recipe_options(arguments), arguments.force)
     record = artifacts.verified_record(artifact)
     print(artifact)
     if epochs := record.get("epochs"):
@@ -72,7 +75,8 @@ def _build(arguments: argparse.Namespace) -> None:
 
 
 def _train(arguments: argparse.Namespace) -> None:
-    arguments.name, arguments.force = _ORIGINALS[arguments.framework], True
+    [original] = [row for row in registry.originals() if row.framework == arguments.framework]
+    arguments.name, arguments.force = original.name, True
     _build(arguments)
 
 
@@ -121,9 +125,9 @@ def _promote(arguments: argparse.Namespace) -> int:
         print(f"against {old}:")
         print("\n".join(summary.plain(compare_runs(read(old), run, {}))))
     if found := faults(run):
-        print("\n".join([f"{run.path} is not fit to be a baseline:", *found]), file=sys.stderr)
+        print("\n".join([f"{run.path} cannot be a baseline:", *found]), file=sys.stderr)
         if not arguments.anyway:
-            print("nothing was written; --anyway makes it one all the same", file=sys.stderr)
+            print("nothing was written; --anyway overrides this", file=sys.stderr)
             return 1
     for path in promote(run, folder, names):
         print(f"wrote {path}")
@@ -141,13 +145,13 @@ def _parser() -> argparse.ArgumentParser:
     corpus = argparse.ArgumentParser(add_help=False)
     corpus.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus of your own; the field corpus by default")
     training = argparse.ArgumentParser(add_help=False, parents=[corpus])
-    training.add_argument("--epochs", type=_positive, help="at most; by default 12, more for a small corpus")
-    training.add_argument("--batch-size", type=_positive, help="lines an update; 64 by default, 16 for a small corpus")
+    training.add_argument("--epochs", type=_positive, help="at most; 12 by default, more for a small corpus")
+    training.add_argument("--batch-size", type=_positive, help="lines per update; 64 by default, 16 for a small corpus")
     training.add_argument("--patience", type=_positive, help="epochs without a better validation CER before stopping")
     training.add_argument("--seed", type=_positive, help="of weights and shuffling; 1 by default")
 
-    train = commands.add_parser("train", parents=[training], help="train an original; goes on where it was interrupted")
-    train.add_argument("--framework", choices=_ORIGINALS, required=True)
+    train = commands.add_parser("train", parents=[training], help="train an original; resumes an interrupted training")
+    train.add_argument("--framework", choices=[row.framework for row in registry.originals()], required=True)
     train.set_defaults(run=_train)
     build = commands.add_parser("build", parents=[training], help="build a variant's artifact, its parents first")
     build.add_argument("name", metavar="NAME")
@@ -166,18 +170,20 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("results", type=Path, metavar="RESULTS.json")
     table.set_defaults(run=_report)
     comparison = commands.add_parser(
-        "compare", help="the gate's verdicts on two benchmark JSONs; exit status as pytest's"
+        "compare", help="the gate's verdicts on two benchmark JSONs; exit status as with pytest"
     )
     comparison.add_argument("old", type=Path, metavar="OLD.json")
     comparison.add_argument("new", type=Path, metavar="NEW.json")
-    comparison.add_argument("--gate", type=_limits, default={}, metavar="LIMITS", help="such as latency=5%%,cer=0.1pp")
+    comparison.add_argument(
+        "--gate", type=_limits, default={}, metavar="LIMITS", help="such as relative_latency=5%%,cer=0.1pp"
+    )
     comparison.add_argument("--gate-report", type=Path, metavar="FILE", help="write the verdicts as Markdown")
     comparison.set_defaults(run=_compare)
-    baseline = commands.add_parser("baseline", help="what runs are compared with")
+    baseline = commands.add_parser("baseline", help="the runs that others are compared with")
     actions = baseline.add_subparsers(required=True, metavar="ACTION")
-    promotion = actions.add_parser("promote", help="make a saved run the baseline; says what changes")
+    promotion = actions.add_parser("promote", help="make a saved run the baseline; prints what changes")
     promotion.add_argument("results", type=Path, metavar="RUN.json")
-    promotion.add_argument("--pin", action="store_true", help="the pinned baseline too, from which creep counts")
+    promotion.add_argument("--pin", action="store_true", help="the pinned baseline too, which creep is measured from")
     promotion.add_argument("--anyway", action="store_true", help="even a run with failures, or a --quick one")
     promotion.add_argument("--folder", type=Path, default=_BASELINES, metavar="DIR", help=f"{_BASELINES} by default")
     promotion.set_defaults(run=_promote)
@@ -187,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; what is wrong is one line on standard error and exit status 1."""
+    """Run one command; a mistake is one line on standard error and exit status 1."""
     parsed = _parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0
@@ -198,6 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ArtifactError,
         CorpusError,
         LookupError,
+        OptionError,
         RecipeError,
         CheckpointError,
         table.ReportError,
@@ -206,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on after the last finished epoch", file=sys.stderr)
+        print("interrupted; the same command resumes after the last finished epoch", file=sys.stderr)
         return 130
 
 

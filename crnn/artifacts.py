@@ -1,13 +1,12 @@
 """Where artifacts lie, how one is built, checked and found.
 
-Shipped ones lie in ``fixtures/artifacts``; the rest, and all of a user's own
-corpus, in ``$CRNN_CACHE`` or the platform's cache folder. Beside each lies a JSON
-record of how it was made.
+Shipped ones lie in ``fixtures/artifacts``; all others, and all of a user's own corpus, in
+``$CRNN_CACHE`` or the platform's cache folder. The path of a conversion holds a digest of
+what it is made from and by, so environments that share a cache do not replace each
+other's files. Beside each artifact lies a JSON record of how it was made.
 """
 
 import hashlib
-import importlib.metadata
-import inspect
 import json
 import os
 import sys
@@ -18,35 +17,21 @@ from typing import Any
 from crnn import registry
 from crnn.corpus import Corpus
 from crnn.optimize.recipe import Build
+from crnn.registry import provenance
+from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
 
 SHIPPED = Path(__file__).parents[1] / "fixtures" / "artifacts"
-# Distributions whose version a record keeps; a conversion made by others is made anew.
-_TOOLS = (
-    "torch",
-    "torchao",
-    "tensorflow",
-    "tf_keras",
-    "tensorflow-model-optimization",
-    "ai-edge-litert",
-    "onnx",
-    "onnxscript",
-    "onnxoptimizer",
-    "onnxsim",
-    "tf2onnx",
-    "numpy",
-)
-
 # What is checked before an artifact is used.
 _RECORDED = {"sha256", "corpus_sha256", "parent_sha256", "recipe_sha256", "versions"}
 
 
 class ArtifactError(RuntimeError):
-    """An artifact that is missing, corrupt or stale; the message names the file and the way out."""
+    """An artifact that is missing, corrupt or stale; the message names the file and says what to do."""
 
 
 def cache_folder() -> Path:
-    """Where what is built on first use is kept."""
+    """Where artifacts that are built on first use are kept."""
     if given := os.environ.get("CRNN_CACHE"):
         return Path(given)
     platforms = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
@@ -62,7 +47,32 @@ def location(variant: Variant, corpus: Corpus) -> Path:
     """Where the variant's artifact for this corpus lies, whether or not it is there."""
     if is_shipped(variant, corpus):
         return SHIPPED / f"{variant.name}{variant.suffix}"
-    return cache_folder() / "artifacts" / f"{corpus.name}-{corpus.sha256[:12]}" / f"{variant.name}{variant.suffix}"
+    folder = cache_folder() / "artifacts" / f"{corpus.name}-{corpus.sha256[:12]}"
+    if not variant.trained:
+        # What took training stays good in other versions; a conversion is made again.
+        folder /= _digest(variant, corpus)[:12]
+    return folder / f"{variant.name}{variant.suffix}"
+
+
+def _digest(variant: Variant, corpus: Corpus) -> str:
+    """Of everything that decides what a conversion's file holds."""
+    parent = registry.get(variant.parent) if variant.parent else None
+    if parent is None:
+        made_from = None
+    elif parent.trained:
+        made_from = _recorded_sha256(location(parent, corpus))
+    else:
+        made_from = _digest(parent, corpus)
+    made_by = [_recipe_sha256(variant), provenance.versions(_module(variant)), made_from]
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+
+
+def _recorded_sha256(artifact: Path) -> str | None:
+    """What the record says, unchecked; None where there is none: then the artifact cannot be used anyway."""
+    try:
+        return json.loads(record_path(artifact).read_text("utf-8"))["sha256"]
+    except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
+        return None
 
 
 def record_path(artifact: Path) -> Path:
@@ -95,23 +105,19 @@ def verified_record(artifact: Path) -> dict[str, Any]:
     return record
 
 
+def _module(variant: Variant) -> str:
+    """The module of the variant's recipe."""
+    return variant.recipe.partition(":")[0]
+
+
 def _recipe_sha256(variant: Variant) -> str:
-    """Of the source file that holds the recipe: an edited conversion is made anew."""
-    return sha256_of(Path(inspect.getfile(variant.load_recipe())))
-
-
-def _versions() -> dict[str, str]:
-    installed = {}
-    for name in _TOOLS:
-        try:
-            installed[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return installed
+    """Of the recipe's name, its options in the registry, and the project's modules that it imports."""
+    made_by = [variant.recipe, variant.recipe_options, provenance.sources_sha256(_module(variant))]
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
 
 
 def _stale(variant: Variant, corpus: Corpus, artifact: Path) -> str | None:
-    """Why a built artifact cannot be used, or None. What took training stays good in other versions."""
+    """Why a built artifact cannot be used, or None."""
     try:
         record = verified_record(artifact)
     except ArtifactError as error:
@@ -123,8 +129,6 @@ def _stale(variant: Variant, corpus: Corpus, artifact: Path) -> str | None:
     parent = verified_record(location(registry.get(variant.parent), corpus))
     if record["parent_sha256"] != parent["sha256"]:
         return "its parent has changed"
-    if not variant.trained and (record["versions"], record["recipe_sha256"]) != (_versions(), _recipe_sha256(variant)):
-        return "its recipe or a tool's version has changed"
     return None
 
 
@@ -138,16 +142,16 @@ def find(variant: Variant, corpus: Corpus) -> Path:
     if variant.parent is not None:
         find(registry.get(variant.parent), corpus)
     if reason := _stale(variant, corpus, artifact):
-        raise ArtifactError(f"{variant.name}: {reason}; {way_out(variant, corpus)}")
+        raise ArtifactError(f"{variant.name}: {reason}; {remedy(variant, corpus)}")
     return artifact
 
 
-def way_out(variant: Variant, corpus: Corpus) -> str:
+def remedy(variant: Variant, corpus: Corpus) -> str:
     """What to type to get the artifact."""
     if is_shipped(variant, corpus):
-        return f"`git checkout -- {SHIPPED.parent.name}/{SHIPPED.name}` restores what is shipped"
+        return f"`git checkout -- {SHIPPED.parent.name}/{SHIPPED.name}` restores the shipped file"
     suffix = "" if corpus.name == "field" else " --corpus FOLDER"
-    return f"`python -m crnn build {variant.name}{suffix}` makes it"
+    return f"`python -m crnn build {variant.name}{suffix}` builds it"
 
 
 def is_built(variant: Variant, corpus: Corpus) -> bool:
@@ -160,19 +164,24 @@ def is_built(variant: Variant, corpus: Corpus) -> bool:
 
 
 def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = None, force: bool = False) -> Path:
-    """Build the artifact, parents first, under a lock; what is there and good is kept.
+    """Build the artifact, parents first, under a lock; a good one that is there is kept.
 
     Args:
         variant: what to build.
         corpus: what to train on or calibrate with.
-        options: override the recipe's settings.
+        options: override the recipe's options in the registry.
         force: build this one (not its parents) even if it is there.
 
     Returns:
         The artifact. It and its record appear whole or not at all.
+
+    Raises:
+        OptionError: the recipe has no such option; nothing was built.
     """
     from filelock import FileLock
 
+    recipe, given = variant.load_recipe(), {**variant.recipe_options, **(options or {})}
+    check_options(recipe, given, f"recipe {variant.recipe} of {variant.name}")
     parent = build(registry.get(variant.parent), corpus) if variant.parent else None
     artifact = location(variant, corpus)
     artifact.parent.mkdir(parents=True, exist_ok=True)
@@ -191,20 +200,20 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
                 temporary,
                 corpus,
                 workshop / f"{variant.name}.npz",
-                {**variant.recipe_options, **(options or {})},
                 verified_record(parent).get("alphabet") if parent else None,
             )
-            notes = variant.load_recipe()(work)
+            notes = recipe(work, **given)
             record = {
                 "variant": variant.name,
                 "recipe": variant.recipe,
+                "options": given,
                 "recipe_sha256": _recipe_sha256(variant),
                 "parent": variant.parent,
                 "parent_sha256": sha256_of(parent) if parent else None,
                 "corpus": corpus.name,
                 "corpus_sha256": corpus.sha256,
                 "alphabet": corpus.alphabet,
-                "versions": _versions(),
+                "versions": provenance.versions(_module(variant)),
                 "sha256": sha256_of(temporary),
                 **notes,
             }

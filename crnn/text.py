@@ -1,4 +1,4 @@
-"""Labels <-> class indices, and the one decoder every variant is judged with.
+"""Convert labels to class indices and back; the one decoder and the one CER for all variants.
 
 Class 0 is the CTC blank, class ``k`` is the alphabet's character ``k - 1``.
 """
@@ -12,7 +12,7 @@ BLANK = 0
 
 
 def time_steps_needed(label: str) -> int:
-    """Time steps CTC needs for a label: a blank must part equal neighbours."""
+    """Count the time steps that CTC needs for a label: equal neighbours need a blank between them."""
     return len(label) + sum(a == b for a, b in itertools.pairwise(label))
 
 
@@ -20,7 +20,7 @@ def encode(labels: Sequence[str], alphabet: str) -> tuple[np.ndarray, np.ndarray
     """Encode labels as CTC targets.
 
     Args:
-        labels: N labels, compared and stored as written.
+        labels: N labels, encoded as written.
         alphabet: the characters, in class order from class 1 on.
 
     Returns:
@@ -41,32 +41,32 @@ def encode(labels: Sequence[str], alphabet: str) -> tuple[np.ndarray, np.ndarray
 
 
 def decode(classes: Sequence[int] | np.ndarray, alphabet: str) -> str:
-    """Turn classes into text; blanks are dropped, repeats are kept."""
+    """Convert classes to text; blanks are dropped, repeats are kept."""
     return "".join(alphabet[index - 1] for index in classes if index != BLANK)
 
 
 def best_path(log_probs: np.ndarray, alphabet: str) -> list[str]:
-    """Greedy CTC decoding: collapse repeats, then drop blanks (Graves et al., 2006).
+    """Decode greedily (best path): collapse repeats, then drop blanks (Graves et al., 2006).
 
     Args:
-        log_probs: float (N, T, C).
-        alphabet: C - 1 characters.
+        log_probs: float (N, T, C), in nats.
+        alphabet: C - 1 characters, in class order from class 1 on.
 
     Returns:
         N texts.
     """
     path = log_probs.argmax(axis=-1)
-    # A step counts where it differs from the one before it; the first always does.
+    # A step is kept if it differs from the one before it; the first is always kept.
     changes = np.ones(path.shape, bool)
     changes[:, 1:] = path[:, 1:] != path[:, :-1]
     return [decode(steps[kept], alphabet) for steps, kept in zip(path, changes, strict=True)]
 
 
 def edit_distance(reference: str, text: str) -> int:
-    """Levenshtein distance: insertions, deletions and substitutions cost 1."""
+    """Compute the Levenshtein distance: insertions, deletions and substitutions cost 1."""
     if reference == text:
         return 0
-    # Row by row of the table of distances between beginnings (Wagner and Fischer, 1974).
+    # The table of distances between prefixes, row by row (Wagner and Fischer, 1974).
     above = list(range(len(text) + 1))
     for row, expected in enumerate(reference, start=1):
         here = [row]
@@ -77,15 +77,19 @@ def edit_distance(reference: str, text: str) -> int:
 
 
 def edits(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
-    """Levenshtein distance of each pair, int64 (N,)."""
+    """Compute the Levenshtein distance of each pair, int64 (N,).
+
+    Raises:
+        ValueError: the sequences differ in length.
+    """
     return np.array([edit_distance(*pair) for pair in zip(references, hypotheses, strict=True)], int)
 
 
 def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
-    """CER: edits summed over all lines / reference characters summed over all lines.
+    """Compute the CER: edits summed over all lines / reference characters summed over all lines.
 
     Raises:
-        ValueError: the references hold no character.
+        ValueError: the references have no characters, or the sequences differ in length.
     """
     characters = sum(map(len, references))
     if not characters:

@@ -1,7 +1,7 @@
-"""Drawing a line of text as a scanner would have seen it.
+"""Draw a line of text that looks like a scan.
 
-Pillow draws, numpy degrades: paper texture, uneven light, slant, blur, ink
-loss, lines and stamps crossing the text, scan noise and JPEG.
+Pillow renders the text; numpy and Pillow degrade it: slant, blur, ink loss, form
+lines and stamps across the text, paper texture, uneven light, scan noise and JPEG.
 """
 
 import functools
@@ -21,13 +21,13 @@ def _font(path: str, size: int) -> ImageFont.FreeTypeFont:
 
 
 def _smooth_noise(rng: np.random.Generator, rows: int, columns: int) -> np.ndarray:
-    """Noise in [-1, 1] whose grain is WIDTH / columns pixels, float32 (32, 400)."""
+    """Draw noise with a grain of WIDTH / columns pixels, float32 (32, 400), about [-1, 1]."""
     coarse = Image.fromarray(rng.uniform(-1, 1, (rows, columns)).astype(np.float32))
     return np.asarray(coarse.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC))
 
 
 def _ink(rng: np.random.Generator, text: str, font_path: str) -> np.ndarray:
-    """Where the text's ink lies, float32 (32, 400) in [0, 1]: slanted, placed, blurred."""
+    """Render the text's ink, placed, slanted and blurred; float32 (32, 400) in [0, 1]."""
     size = int(rng.integers(17, 27)) * _SUPERSAMPLING
     room = (WIDTH - 8) * _SUPERSAMPLING
     while _font(font_path, size).getlength(text) > room:
@@ -35,7 +35,7 @@ def _ink(rng: np.random.Generator, text: str, font_path: str) -> np.ndarray:
     font = _font(font_path, size)
     width, height = WIDTH * _SUPERSAMPLING, HEIGHT * _SUPERSAMPLING
     x = 4 * _SUPERSAMPLING + rng.beta(1, 3) * (room - font.getlength(text))
-    # The middle of a capital letter, moved by up to three pixels, is the line's middle.
+    # Capital letters are centred vertically, give or take three pixels.
     y = height / 2 + rng.uniform(-3, 3) * _SUPERSAMPLING
     canvas = Image.new("L", (width, height))
     ImageDraw.Draw(canvas).text((x, y + 0.36 * size), text, 255, font, anchor="ls")
@@ -49,7 +49,7 @@ def _ink(rng: np.random.Generator, text: str, font_path: str) -> np.ndarray:
 
 
 def _crossings(rng: np.random.Generator) -> np.ndarray:
-    """Form lines and stamps that cross the text, float32 (32, 400) in [0, 1]."""
+    """Draw form lines and stamps that cross the text, float32 (32, 400) in [0, 1]."""
     canvas = Image.new("L", (WIDTH, HEIGHT))
     draw = ImageDraw.Draw(canvas)
     if rng.random() < 0.35:
@@ -67,16 +67,16 @@ def _crossings(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_line(rng: np.random.Generator, text: str, font_path: str, noise: float = 1.0) -> bytes:
-    """Draw one line and return it as a grey JPEG of 32x400.
+    """Draw one line as a grey JPEG, 32x400 pixels.
 
     Args:
-        rng: decides everything that varies.
-        text: what to write, one line.
+        rng: source of all variation.
+        text: the text to draw, one line.
         font_path: a TrueType or OpenType file.
-        noise: strength of ink loss, texture and scan noise; 1 is the corpus's own.
+        noise: factor on ink loss, paper texture and scan noise; the field corpus uses 1.
     """
     ink = _ink(rng, text, font_path)
-    # Ink loss: the grain of the paper takes less ink in places.
+    # Ink loss follows the grain of the paper.
     loss = np.clip(_smooth_noise(rng, 16, 200) * rng.uniform(0, 0.8) * noise, 0, 1)
     ink = ink * (1 - loss) * rng.uniform(0.7, 1)
     crossing = _crossings(rng) * rng.uniform(0.3, 0.8)

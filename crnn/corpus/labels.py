@@ -1,7 +1,7 @@
-"""What the lines of the synthetic field corpus say.
+"""Labels of the synthetic field corpus.
 
-The kinds of a Russian identity document: dates, codes, numbers, names, places
-and issuing offices, in the field alphabet of 45 characters.
+The texts of a Russian identity document: dates, codes, numbers, names, places and
+issuing offices, in the field alphabet of 45 characters.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from faker import Faker
 
 LONGEST_LABEL = 30
-CAPITALS = "".join(chr(code) for code in range(ord("А"), ord("Я") + 1))  # Ё stands outside this range
+CAPITALS = "".join(chr(code) for code in range(ord("А"), ord("Я") + 1))  # without Ё, which is outside this range
 FIELD_ALPHABET = " -." + "0123456789" + CAPITALS
 
-
-# Places with letters that names hardly ever have, so that each is there to be learned.
+# Places with letters that are rare in names, so that the training split has all 45 characters.
 _RARE_PLACES = (
     "УЛ. ОБЪЕЗДНАЯ",
     "УЛ. СЪЕЗЖАЯ",
@@ -75,7 +74,7 @@ def _office(rng: np.random.Generator, faker: "Faker") -> str:
     return f"{body} {where[rng.integers(0, 3)]}"
 
 
-# Kind of text, whether its field holds letters, share of the corpus.
+# Generator of the text, whether the line is of kind "letters", share of the corpus.
 _GENRES: tuple[tuple[Callable[[np.random.Generator, "Faker"], str], bool, float], ...] = (
     (_date, False, 0.18),
     (_code, False, 0.09),
@@ -90,11 +89,14 @@ _SHARES = np.array([share for _, _, share in _GENRES])
 
 
 def draw_label(rng: np.random.Generator, faker: "Faker") -> tuple[str, bool]:
-    """One label within the field alphabet, and whether its field holds letters.
+    """Draw one label in the field alphabet.
 
     Args:
-        rng: decides genre and digits.
-        faker: a ``ru_RU`` Faker; reseeded here, so one instance serves many lines.
+        rng: source of all variation.
+        faker: a ``ru_RU`` Faker; reseeded here, so one instance can draw many labels.
+
+    Returns:
+        The label, and whether the line is of kind "letters".
     """
     faker.seed_instance(int(rng.integers(2**31)))
     while True:

@@ -1,4 +1,4 @@
-"""What a corpus is: splits of lines that share no image, and an alphabet."""
+"""A corpus: three splits of lines that share no image, and an alphabet."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -16,11 +16,11 @@ KINDS = ("digits", "letters")
 
 
 class CorpusError(ValueError):
-    """A corpus that cannot be used; the message names every fault found."""
+    """The corpus cannot be used; the message names every fault found."""
 
 
 def kind_of(label: str) -> int:
-    """The kind of a line whose corpus does not tell it: letters if it has any."""
+    """Derive a line's kind from its label: letters if it has any, else digits."""
     return LETTERS if any(character.isalpha() for character in label) else DIGITS
 
 
@@ -31,9 +31,9 @@ class Lines:
     Attributes:
         images: uint8 (N, 32, 400), 0 is black.
         labels: N texts as written.
-        kinds: uint8 (N,), 0 for digits and 1 for letters: what the field input carries.
-        typefaces: N names, empty where unknown.
-        seen: bool (N,), whether the label also occurs in training.
+        kinds: uint8 (N,), 0 for digits and 1 for letters; the model's field input encodes them.
+        typefaces: N names, empty if unknown.
+        seen: bool (N,), whether the label also occurs in the training split.
     """
 
     images: np.ndarray
@@ -46,7 +46,7 @@ class Lines:
         return len(self.labels)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> "Lines":
-        """The lines at the given positions, in that order."""
+        """Select the lines at the given positions, in that order."""
         rows = np.asarray(rows, int)
         return Lines(
             self.images[rows],
@@ -58,15 +58,15 @@ class Lines:
 
 
 def model_inputs(images: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and kinds as every runtime takes them.
+    """Convert pixels and kinds to the inputs of every runtime.
 
     Args:
         images: uint8 (B, 32, 400).
         kinds: uint8 (B,).
 
     Returns:
-        Images float32 (B, 32, 400) in [0, 1] and field float32 (B, 50, 2), the
-        one-hot of the line's kind repeated over the time steps.
+        Images float32 (B, 32, 400) in [0, 1], and field float32 (B, 50, 2): the
+        one-hot of the line's kind, repeated over the time steps.
     """
     pixels = images.astype(np.float32) / np.float32(255)
     one_hot = np.eye(len(KINDS), dtype=np.float32)[kinds]  # (B,) -> (B, 2)
@@ -75,7 +75,7 @@ def model_inputs(images: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def content_hash(lines: Lines) -> str:
-    """SHA-256 over pixels, kinds and labels of the lines, in order."""
+    """Hash pixels, kinds and labels of the lines, in order, by SHA-256."""
     digest = hashlib.sha256()
     digest.update(np.ascontiguousarray(lines.images).tobytes())
     digest.update(np.ascontiguousarray(lines.kinds).tobytes())
@@ -84,7 +84,7 @@ def content_hash(lines: Lines) -> str:
 
 
 def label_faults(name: str, label: str, alphabet: str) -> list[str]:
-    """What is wrong with one label, in words, the line's name in front."""
+    """List the faults of one label, each as a message that starts with the line's name."""
     faults = []
     if not label:
         faults.append(f"{name}: the label is empty")
@@ -96,22 +96,22 @@ def label_faults(name: str, label: str, alphabet: str) -> list[str]:
 
 
 class Corpus:
-    """A corpus: three splits, none sharing an image, and the alphabet of its labels.
+    """Three splits that share no image, and the alphabet of their labels.
 
-    The test split is at hand; training and validation are loaded when asked for.
+    The test split is in memory; the training and validation splits are loaded on first use.
     """
 
     def __init__(
         self, name: str, alphabet: str, sha256: str, test: Lines, load_training: Callable[[], tuple[Lines, Lines]]
     ) -> None:
-        """Make a corpus.
+        """Create a corpus.
 
         Args:
-            name: what it is called in tables.
+            name: the corpus's name in tables.
             alphabet: the characters, in class order from class 1 on.
-            sha256: tells this corpus from every other.
-            test: what is measured; never trained on.
-            load_training: gives the training and the validation split.
+            sha256: hash that identifies the corpus.
+            test: the split that is measured; never trained on.
+            load_training: returns the training and the validation split.
         """
         self.name, self.alphabet, self.sha256, self.test = name, alphabet, sha256, test
         self._load_training = load_training
@@ -121,18 +121,24 @@ class Corpus:
         splits = (*self._load_training(), self.test)
         if not all(len(lines) for lines in splits):
             sizes = "/".join(str(len(lines)) for lines in splits)
-            raise CorpusError(f"corpus {self.name}: {sizes} lines to train, validate and test; it takes more images")
+            raise CorpusError(
+                f"corpus {self.name}: {sizes} lines to train, validate and test, no split may be empty; add more images"
+            )
         pixels = [{image.tobytes() for image in lines.images} for lines in splits]
         if pixels[0] & pixels[1] or pixels[0] & pixels[2] or pixels[1] & pixels[2]:
-            raise CorpusError(f"corpus {self.name}: the splits share images")
+            raise CorpusError(f"corpus {self.name}: the splits share images; keep each image in one split only")
         return splits[:2]
 
     @property
     def train(self) -> Lines:
-        """What models learn from."""
+        """Training split.
+
+        Raises:
+            CorpusError: a split is empty, or two splits share an image.
+        """
         return self._training[0]
 
     @property
     def validation(self) -> Lines:
-        """What decides when training stops."""
+        """Validation split, for early stopping; raises as ``train`` does."""
         return self._training[1]

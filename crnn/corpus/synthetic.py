@@ -1,7 +1,7 @@
 """The synthetic field corpus: 16,000 training, 1,500 validation, 2,000 test lines.
 
 The test split is shipped frozen in one file, so measuring needs no fonts and no
-generator. The other two are drawn from their seed when somebody trains.
+generator. The other two are drawn from their seed for training.
 
     python -m crnn draw-corpus    # draws the test split again; its hash must not change
 """
@@ -26,14 +26,14 @@ SEED = 2026
 SIZES = {"train": 16_000, "validation": 1_500, "test": 2_000}
 SHIPPED = Path(__file__).parents[2] / "fixtures" / "corpus" / "field-test.zip"
 
-# Package of the typeface's files -> the cuts that are used. All draw the 45 characters.
+# Package of the typeface -> the cuts that are used. All of them have the 45 characters.
 TYPEFACES = {
     "font_roboto": ("Roboto-Light", "Roboto-Regular", "Roboto-Medium", "Roboto-Bold", "Roboto-Italic"),
     "font_source_sans_pro": ("SourceSansPro-Regular", "SourceSansPro-Semibold", "SourceSansPro-Bold"),
     "font_source_serif_pro": ("SourceSerifPro-Regular", "SourceSerifPro-Semibold", "SourceSerifPro-Bold"),
     "font_manrope": ("Manrope-Regular", "Manrope-Medium", "Manrope-SemiBold"),
 }
-# Never drawn for training or validation; a quarter of the test split.
+# Not used for training or validation; a quarter of the test split.
 UNSEEN_TYPEFACE = "font_source_sans_pro"
 _UNSEEN_SHARE = 0.25
 
@@ -41,12 +41,18 @@ _UNSEEN_SHARE = 0.25
 def _font_path(package: str, cut: str) -> str:
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise CorpusError(f"drawing the corpus needs the package {package.replace('_', '-')}; see requirements.txt")
+        raise CorpusError(
+            f"font {cut} not found: package {package.replace('_', '-')} is not installed; install requirements.txt"
+        )
     return str(Path(spec.submodule_search_locations[0]) / "files" / f"{cut}.ttf")
 
 
 def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
-    """Line ``index`` of a split: JPEG, label, kind, typeface. The same on any core, in any order."""
+    """Draw line ``index`` of a split; the result depends on the task alone, not on the order or the process.
+
+    Returns:
+        JPEG, label, kind, typeface.
+    """
     from faker import Faker
 
     from crnn.corpus.drawing import draw_line
@@ -64,22 +70,18 @@ def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
     return draw_line(rng, label, _font_path(package, cut)), label, LETTERS if letters else DIGITS, cut
 
 
-_faker = None  # One per process: building it takes longer than drawing a line.
+_faker = None  # one per process: creating it takes longer than drawing a line
 
 
 def _pixels(jpeg: bytes) -> np.ndarray:
-    """By Pillow where it is installed, for it takes a tenth of the time; the pixels are the same."""
-    if importlib.util.find_spec("PIL") is None:
-        from crnn.corpus import jpeg as own
-
-        return own.decoded(jpeg)
+    """Decode a grey JPEG, uint8 (height, width)."""
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(jpeg)))
 
 
 def _drawn(split: str, size: int) -> Iterator[tuple[bytes, str, int, str]]:
-    """The lines of a split in order, drawn on all cores, with a progress bar."""
+    """Draw the first ``size`` lines of a split in order, on all cores, with a progress bar."""
     from tqdm import tqdm
 
     tasks = [(split, index) for index in range(size)]
@@ -92,8 +94,11 @@ def draw_split(split: str, size: int | None = None, train_labels: frozenset[str]
 
     Args:
         split: ``train``, ``validation`` or ``test``.
-        size: the first so many lines of it, all by default.
-        train_labels: what counts as seen; for the training split itself leave it out.
+        size: number of lines, from the first on; all by default.
+        train_labels: the labels that count as seen; by default those of the split itself.
+
+    Raises:
+        CorpusError: a font's package is not installed.
     """
     jpegs, labels, kinds, cuts = zip(*_drawn(split, size or SIZES[split]), strict=True)
     known = frozenset(labels) if train_labels is None else train_labels
@@ -107,7 +112,14 @@ def draw_split(split: str, size: int | None = None, train_labels: frozenset[str]
 
 
 def write_test_split(path: Path = SHIPPED) -> str:
-    """Draw the test split and write it as one ZIP of JPEGs and ``labels.tsv``; returns its SHA-256."""
+    """Draw the test split and write it as a ZIP of JPEGs and ``labels.tsv``, with a JSON beside it.
+
+    Returns:
+        The file's SHA-256.
+
+    Raises:
+        CorpusError: a font's package is not installed.
+    """
     train_labels = {label for _, label, _, _ in _drawn("train", SIZES["train"])}
     rows = []
     temporary = path.with_suffix(".tmp")
@@ -115,7 +127,7 @@ def write_test_split(path: Path = SHIPPED) -> str:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
             for index, (jpeg, label, kind, cut) in enumerate(_drawn("test", SIZES["test"])):
                 name = f"{index:04}.jpg"
-                # ZipInfo's fixed date keeps the file, and so its hash, the same.
+                # ZipInfo has a fixed date, so the file's hash does not change.
                 archive.writestr(zipfile.ZipInfo(name), jpeg)
                 rows.append(f"{name}\t{label}\t{kind}\t{cut}\t{int(label in train_labels)}\n")
             archive.writestr(zipfile.ZipInfo("labels.tsv"), "".join(rows))
@@ -135,13 +147,13 @@ def write_test_split(path: Path = SHIPPED) -> str:
 
 
 def field_test_split(path: Path = SHIPPED) -> Lines:
-    """The shipped test split.
+    """Read the shipped test split.
 
     Raises:
-        CorpusError: the file is missing or is not the one that was checksummed.
+        CorpusError: the file is missing, or its hash differs from the recorded one.
     """
     if not path.exists():
-        raise CorpusError(f"{path} is missing; `python -m crnn draw-corpus` draws it again")
+        raise CorpusError(f"{path} is missing; restore it from the repository, or run `python -m crnn draw-corpus`")
     content = path.read_bytes()
     expected = json.loads(path.with_suffix(".json").read_text())["sha256"]
     if (actual := hashlib.sha256(content).hexdigest()) != expected:
@@ -154,7 +166,7 @@ def field_test_split(path: Path = SHIPPED) -> Lines:
 
 
 def unseen_typeface(lines: Lines) -> np.ndarray:
-    """Which lines are set in the typeface that training never saw, bool (N,)."""
+    """Mark the lines set in the typeface that training does not use, bool (N,)."""
     return np.isin(lines.typefaces, TYPEFACES[UNSEEN_TYPEFACE])
 
 
@@ -164,6 +176,10 @@ def _training_splits() -> tuple[Lines, Lines]:
 
 
 def field_corpus() -> Corpus:
-    """The field corpus: its test split as shipped, the others drawn when asked for (about a minute)."""
+    """Open the field corpus; the training splits are drawn on first use (about a minute).
+
+    Raises:
+        CorpusError: the shipped test split is missing or corrupt.
+    """
     test = field_test_split()
     return Corpus(NAME, FIELD_ALPHABET, content_hash(test), test, _training_splits)

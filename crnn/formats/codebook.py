@@ -1,6 +1,6 @@
-"""Tensors that share few values: a codebook and the index of each weight, as few bits as it takes.
+"""Tensors with few distinct values, stored as a codebook and one packed index per weight.
 
-Deep Compression (Han et al., 2016, arXiv:1510.00149), without its Huffman coding.
+This is Deep Compression (Han et al., 2016, arXiv:1510.00149) without its Huffman coding.
 """
 
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Clustered:
     """A tensor as codebook and indices.
 
     Attributes:
-        codebook: float32 (K,), in ascending order.
-        packed: uint8, the indices' bits one after the other, the highest first.
+        codebook: float32 (K,), ascending.
+        packed: uint8, the bits of all indices in order, the highest bit of each first.
         shape: of the tensor.
     """
 
@@ -25,17 +25,17 @@ class Clustered:
 
     @property
     def bits(self) -> int:
-        """Of one index."""
+        """Bits per index."""
         return index_bits(len(self.codebook))
 
 
 def index_bits(clusters: int) -> int:
-    """How many bits tell that many clusters apart."""
+    """Bits needed to index that many clusters; at least 1."""
     return max((clusters - 1).bit_length(), 1)
 
 
 def pack(indices: np.ndarray, bits: int) -> np.ndarray:
-    """Non-negative integers below 2**bits, any shape -> uint8, ``bits`` bits each."""
+    """Pack non-negative integers below 2**bits, of any shape, into uint8 with ``bits`` bits each."""
     # (N,) -> (N, bits), the highest bit first
     digits = (indices.reshape(-1, 1) >> np.arange(bits - 1, -1, -1)) & 1
     return np.packbits(digits.astype(np.uint8))
@@ -48,7 +48,7 @@ def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
 
 
 def encode(values: np.ndarray) -> Clustered:
-    """A tensor of few different values as codebook and indices; nothing is lost."""
+    """Encode a tensor with few distinct values as codebook and indices, without loss."""
     codebook, indices = np.unique(values, return_inverse=True)
     return Clustered(codebook, pack(indices.reshape(-1), index_bits(len(codebook))), values.shape)
 
@@ -57,7 +57,7 @@ def decode(clustered: Clustered) -> np.ndarray:
     """The tensor, float32.
 
     Raises:
-        ValueError: the indices are cut short, or one points behind the codebook.
+        ValueError: the indices are truncated, or one is outside the codebook.
     """
     count = prod(clustered.shape)
     if len(clustered.packed) * 8 < count * clustered.bits:
@@ -69,20 +69,20 @@ def decode(clustered: Clustered) -> np.ndarray:
 
 
 def k_means(values: np.ndarray, clusters: int, most_rounds: int = 100) -> np.ndarray:
-    """Centroids of one-dimensional values by Lloyd's algorithm, from evenly spaced ones.
+    """Centroids of scalar values by Lloyd's algorithm, started evenly spaced.
 
     Evenly spaced starts keep the rare large weights, which matter most (Han et al., section 3.2).
 
     Returns:
-        Float32 (clusters,), ascending; a centroid without values stays where it was.
+        Float32 (clusters,), ascending; a centroid without values does not move.
 
     Raises:
-        ValueError: there are fewer values than clusters, or less than one cluster.
+        ValueError: fewer than one cluster, or fewer values than clusters.
     """
     if not 1 <= clusters <= values.size:
-        raise ValueError(f"{clusters} clusters for {values.size} weights")
+        raise ValueError(f"{clusters} clusters for {values.size} weights: use 1 to {values.size}")
     ordered = np.sort(values.reshape(-1).astype(np.float64))
-    # Sums over sorted values make each round a search for the borders.
+    # With cumulative sums of the sorted values each round only has to search for the borders.
     sums = np.concatenate([[0.0], np.cumsum(ordered)])
     centroids = np.linspace(ordered[0], ordered[-1], clusters)
     for _ in range(most_rounds):
@@ -97,5 +97,5 @@ def k_means(values: np.ndarray, clusters: int, most_rounds: int = 100) -> np.nda
 
 
 def nearest(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Index of each value's nearest centroid, in the shape of the values; centroids ascend."""
+    """Index of each value's nearest centroid, in the shape of the values; centroids are ascending."""
     return np.searchsorted((centroids[1:] + centroids[:-1]) / 2, values)

@@ -1,21 +1,60 @@
-"""Every form of a PyTorch artifact: which one a file holds, and what it takes to run and to count it."""
+"""``.pt`` files of the PyTorch CRNN: float, with codebooks, int8 (dynamic) and QDQ (static).
+
+No file contains pickled code: each holds a config, tensors and plain values.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from torch import Tensor
+import numpy as np
+import torch
 
-from crnn.models import torch_crnn
+from crnn.formats import codebook, counts
+from crnn.models.config import CRNNConfig
 from crnn.models.torch_crnn import CRNN
+
+# Stored, but not parameters: BatchNorm statistics, which PyTorch does not count, and scales of quantized weights.
+_NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "weight_scale")
+
+
+def save(model: CRNN, path: Path) -> None:
+    """Write config and weights."""
+    torch.save({"config": model.config.to_json(), "weights": model.state_dict()}, path)
+
+
+def save_clustered(model: CRNN, path: Path) -> None:
+    """Write matrices and filters as codebooks and packed indices; ``load`` reads the same weights."""
+    weights = model.state_dict()
+    shared = {name: codebook.encode(tensor.numpy()) for name, tensor in weights.items() if tensor.dim() > 1}
+    plain = {name: tensor for name, tensor in weights.items() if name not in shared}
+    clustered = {
+        name: {
+            "codebook": torch.from_numpy(part.codebook),
+            "packed": torch.from_numpy(part.packed),
+            "shape": part.shape,
+        }
+        for name, part in shared.items()
+    }
+    torch.save({"config": model.config.to_json(), "weights": plain, "clustered": clustered}, path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The content of a file: config, tensors and plain values.
+
+    Raises:
+        pickle.UnpicklingError: the file holds anything else.
+    """
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def load(path: Path) -> CRNN:
-    """The model of an artifact, quantized if the artifact is, in evaluation mode.
+    """The model of a file, in evaluation mode; quantized if the file is.
 
     Raises:
         pickle.UnpicklingError: the file holds anything but tensors and plain values.
     """
-    content = torch_crnn.read(path)
+    content = read(path)
     if "int8" in content:
         from crnn.formats import torch_int8
 
@@ -24,18 +63,30 @@ def load(path: Path) -> CRNN:
         from crnn.formats import torch_qdq
 
         return torch_qdq.from_content(content)
-    return torch_crnn.from_content(content)
+    model = CRNN(CRNNConfig.from_json(content["config"]))
+    model.load_state_dict(_float_weights(content))
+    return model.eval()
 
 
-def parameters(path: Path) -> Iterator[Tensor]:
-    """The weights that an artifact stores, int8 ones as such and clustered ones one by one.
+def _float_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The state dict of a float model, with codebooks expanded."""
+    weights = dict(content["weights"])
+    for name, part in content.get("clustered", {}).items():
+        stored = codebook.Clustered(part["codebook"].numpy(), part["packed"].numpy(), tuple(part["shape"]))
+        weights[name] = torch.from_numpy(codebook.decode(stored))
+    return weights
 
-    As in ``Module.parameters``, BatchNorm's statistics are none; nor are scales.
-    """
-    content = torch_crnn.read(path)
+
+def parameters(path: Path) -> Iterator[np.ndarray]:
+    """The weights that a file stores: int8 as int8, clustered ones expanded; no statistics, no scales."""
+    content = read(path)
     if "int8" in content:
-        yield from (part["values"] for part in content["int8"].values())
-    weights = torch_crnn.from_content(content).state_dict() if "clustered" in content else content["weights"]
-    for name, tensor in weights.items():
-        if name.rsplit(".", 1)[-1] not in ("running_mean", "running_var", "num_batches_tracked", "weight_scale"):
-            yield tensor
+        yield from (part["values"].numpy() for part in content["int8"].values())
+    for name, tensor in _float_weights(content).items():
+        if name.rsplit(".", 1)[-1] not in _NOT_PARAMETERS:
+            yield (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+
+
+def macs(path: Path) -> int:
+    """MACs for one line."""
+    return counts.macs_of_config(CRNNConfig.from_json(read(path)["config"]))

@@ -1,17 +1,18 @@
-"""LiteRT files as objects: several batch sizes in one file, what is stored in it and what it costs.
+"""``.tflite`` files: read, write, combine batch sizes, count parameters and MACs.
 
-The names are those of the flatbuffer schema.
+Names follow the flatbuffer schema.
 """
 
 from collections.abc import Iterator, Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from crnn.formats.macs import lstm_multiply_adds
+from crnn.formats.counts import lstm_macs
 
 Operator = schema.BuiltinOperator
 _IDENTIFIER = b"TFL3"
@@ -22,7 +23,7 @@ _TYPES = {
     schema.TensorType.INT16: np.int16,
     schema.TensorType.INT32: np.int32,
 }
-# What an operator stores, by the positions of its inputs; the others are activations, shapes and states.
+# Positions of the inputs that may be stored weights; other inputs are activations, shapes and states.
 _STORED: Mapping[int, range] = {
     Operator.CONV_2D: range(1, 3),
     Operator.FULLY_CONNECTED: range(1, 3),
@@ -36,7 +37,7 @@ def read(content: bytes) -> schema.ModelT:
     """The content of a ``.tflite`` file.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a ``.tflite`` file.
     """
     if content[4:8] != _IDENTIFIER:
         raise ValueError("not a LiteRT file: its identifier is missing")
@@ -44,7 +45,7 @@ def read(content: bytes) -> schema.ModelT:
 
 
 def written(model: schema.ModelT) -> bytes:
-    """The inverse of ``read``."""
+    """The content of a ``.tflite`` file; the inverse of ``read``."""
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
@@ -55,19 +56,22 @@ def _signature_key(batch_size: int) -> bytes:
 
 
 def batch_sizes(model: schema.ModelT) -> list[int]:
-    """What the file was converted for, in ascending order."""
+    """The batch sizes that the file was converted for, ascending."""
     return sorted(int(signature.signatureKey.removeprefix(b"batch_")) for signature in model.signatureDefs)
 
 
 def _constants(model: schema.ModelT, subgraph: schema.SubGraphT) -> set[int]:
-    """The tensors that are stored, or stored in float16 and widened."""
+    """Indices of the tensors that are stored, or stored in float16 and widened."""
     stored = {index for index, tensor in enumerate(subgraph.tensors) if model.buffers[tensor.buffer].data is not None}
     widened = (op for op in subgraph.operators if code_of(model, op) == Operator.DEQUANTIZE)
     return stored | {op.outputs[0] for op in widened if op.inputs[0] in stored}
 
 
 def resize(model: schema.ModelT, batch_size: int) -> None:
-    """Make a model of one batch size, two at least, one of another: activations, LSTM states, targets of reshapes."""
+    """Change a model's batch size in place: activations, LSTM states, targets of reshapes.
+
+    The old size must be at least 2: other dimensions have length 1 too.
+    """
     [subgraph] = model.subgraphs
     old = int(subgraph.tensors[subgraph.outputs[0]].shape[0])
     constants = _constants(model, subgraph)
@@ -78,7 +82,7 @@ def resize(model: schema.ModelT, batch_size: int) -> None:
         if code_of(model, operator) not in (Operator.RESHAPE, Operator.STRIDED_SLICE):
             continue
         if getattr(operator.builtinOptions, "newShape", None) is not None:
-            operator.builtinOptions.newShape = None  # the second input says it too
+            operator.builtinOptions.newShape = None  # the second input holds it too
         for index in operator.inputs[1:]:
             target = array_of(model, subgraph.tensors[index]).copy()
             if target[0] == old:
@@ -90,9 +94,9 @@ def resize(model: schema.ModelT, batch_size: int) -> None:
 
 
 def merged(models: Mapping[int, schema.ModelT]) -> schema.ModelT:
-    """Models of one batch size each as one file with a signature a size; equal weights are stored once.
+    """Combine models of one batch size each, with one signature per size; equal weights are stored once.
 
-    The models are used up.
+    The models are changed: do not use them afterwards.
     """
     whole = schema.ModelT()
     whole.version, whole.description = 3, b"CRNN"
@@ -117,7 +121,9 @@ def merged(models: Mapping[int, schema.ModelT]) -> schema.ModelT:
 
 
 def single(model: schema.ModelT, batch_size: int) -> schema.ModelT:
-    """The part of a file for one batch size, as a model of its own: an interpreter clears LSTM states there only.
+    """The part of a file for one batch size, as a separate model.
+
+    An interpreter only clears LSTM states in such a model.
 
     Raises:
         ValueError: the file was not converted for that size.
@@ -133,26 +139,31 @@ def single(model: schema.ModelT, batch_size: int) -> schema.ModelT:
 
 
 def ends(model: schema.ModelT, batch_size: int) -> tuple[dict[str, int], int]:
-    """The tensor indices of the inputs by name, and of the output."""
+    """Tensor indices of the inputs, by name, and of the output."""
     signature = next(s for s in model.signatureDefs if s.signatureKey == _signature_key(batch_size))
     return {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}, signature.outputs[0].tensorIndex
 
 
 def code_of(model: schema.ModelT, operator: schema.OperatorT) -> int:
-    """Its kind, one of ``Operator``."""
+    """The kind of an operator, one of ``Operator``."""
     code = model.operatorCodes[operator.opcodeIndex]
-    # Codes below 127 also stand in the field of the schema's first version, newer ones only in the other.
+    # Codes below 127 are also in the deprecated field of the schema, newer codes only in the other.
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def array_of(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray:
-    """What a tensor stores."""
+    """The stored values of a tensor."""
     content = bytes(model.buffers[tensor.buffer].data)
     return np.frombuffer(content, _TYPES[tensor.type]).reshape(tensor.shape)
 
 
-def parameters(model: schema.ModelT) -> Iterator[np.ndarray]:
-    """What the operators of one batch size store; shapes and scales are no parameters."""
+def parameters(path: Path) -> Iterator[np.ndarray]:
+    """The weights that the operators of one batch size store; shapes and scales are not parameters."""
+    return parameters_of(read(path.read_bytes()))
+
+
+def parameters_of(model: schema.ModelT) -> Iterator[np.ndarray]:
+    """As ``parameters``, for a model in memory."""
     subgraph = model.subgraphs[0]
     widened = {op.outputs[0]: op.inputs[0] for op in subgraph.operators if code_of(model, op) == Operator.DEQUANTIZE}
     for operator in subgraph.operators:
@@ -163,11 +174,16 @@ def parameters(model: schema.ModelT) -> Iterator[np.ndarray]:
                 yield array_of(model, tensor)
 
 
-def multiply_adds(model: schema.ModelT) -> int:
-    """Of one line, from the shapes of one batch size."""
+def macs(path: Path) -> int:
+    """MACs for one line, from the shapes of one batch size."""
+    return macs_of_model(read(path.read_bytes()))
+
+
+def macs_of_model(model: schema.ModelT) -> int:
+    """As ``macs``, for a model in memory."""
     subgraph, total = model.subgraphs[0], 0
     for operator in subgraph.operators:
-        # The schema's integers are numpy's, which no JSON holds.
+        # The schema's integers are numpy's, which JSON cannot encode.
         shapes: Any = [tuple(map(int, subgraph.tensors[index].shape)) for index in operator.inputs]
         output = tuple(map(int, subgraph.tensors[operator.outputs[0]].shape))
         match code_of(model, operator):
@@ -177,5 +193,5 @@ def multiply_adds(model: schema.ModelT) -> int:
                 total += prod(output[1:]) * shapes[1][1]
             case Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:  # (B, T, inputs) -> (B, T, units), or both (T, B, ...)
                 steps = output[0] if operator.builtinOptions.timeMajor else output[1]
-                total += lstm_multiply_adds(steps, shapes[0][2], output[2])
+                total += lstm_macs(steps, shapes[0][2], output[2])
     return total

@@ -1,4 +1,4 @@
-"""What the converter leaves to be put right in a LiteRT graph, or to be done better."""
+"""Edits of LiteRT graphs that correct the converter's output or make it faster."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -7,14 +7,14 @@ import numpy as np
 
 from crnn.formats.tflite_file import Operator, array_of, code_of, schema
 
-# Of a UNIDIRECTIONAL_SEQUENCE_LSTM's inputs: the four gates' weights for the input, then for the hidden state.
+# Inputs of UNIDIRECTIONAL_SEQUENCE_LSTM: the four gates' weights for the input, then for the hidden state.
 _LSTM_WEIGHTS = range(1, 9)
-# And of the hidden state and the cell, which an interpreter keeps from call to call.
+# The hidden state and the cell state, which an interpreter keeps between calls.
 _LSTM_STATES = (18, 19)
 
 
 def _stored(model: schema.ModelT, content: np.ndarray) -> int:
-    """A new buffer."""
+    """Add a buffer; returns its index."""
     buffer = schema.BufferT()
     buffer.data = content.reshape(-1).view(np.uint8)
     model.buffers.append(buffer)
@@ -24,7 +24,7 @@ def _stored(model: schema.ModelT, content: np.ndarray) -> int:
 def _add_tensor(
     subgraph: schema.SubGraphT, name: str, shape: Sequence[int], kind: int = schema.TensorType.FLOAT32, buffer: int = 0
 ) -> int:
-    """A new tensor: an activation, unless a buffer is given."""
+    """Add a tensor: an activation, unless a buffer is given; returns its index."""
     tensor = schema.TensorT()
     tensor.name, tensor.shape, tensor.type = name.encode(), list(shape), kind
     tensor.buffer, tensor.hasRank = buffer, True
@@ -35,7 +35,7 @@ def _add_tensor(
 def _operator(
     model: schema.ModelT, kind: int, inputs: list[int], output: int, options_type: int, options: Any
 ) -> schema.OperatorT:
-    """A new operator of a kind that the model need not know yet."""
+    """A new operator; adds its kind to the model if it is new there."""
     kinds = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
     if kind not in kinds:
         code = schema.OperatorCodeT()
@@ -50,7 +50,7 @@ def _operator(
 
 
 def lstms(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.OperatorT]]:
-    """Each fused LSTM with the graph that it stands in."""
+    """Each fused LSTM, with its subgraph."""
     for subgraph in model.subgraphs:
         for operator in subgraph.operators:
             if code_of(model, operator) == Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:
@@ -58,10 +58,10 @@ def lstms(model: schema.ModelT) -> Iterator[tuple[schema.SubGraphT, schema.Opera
 
 
 def mend_lstms(model: schema.ModelT) -> None:
-    """Make fused LSTMs compute what Keras' do.
+    """Make fused LSTMs compute the same as Keras' LSTMs.
 
-    The converter clips cells at 10, Keras does not. With weights in float16 it computes the
-    first states from constants in each call: they become variables as elsewhere.
+    The converter clips cells at 10; Keras does not. With float16 weights it computes the initial
+    states from constants in each call; here they become variables, as in other models.
     """
     for subgraph, operator in lstms(model):
         operator.builtinOptions.cellClip = 0.0
@@ -76,9 +76,9 @@ def mend_lstms(model: schema.ModelT) -> None:
 
 
 def make_time_major(model: schema.ModelT) -> None:
-    """Have LSTMs on float weights compute a time step of all lines at once, not one line after the other.
+    """Let LSTMs with float weights compute one time step of all lines at once, not line after line.
 
-    A step's matrices are then read once for the batch. The kernels for int8 weights gain nothing by it.
+    The matrices are then read once per time step for the whole batch. Kernels for int8 weights gain nothing.
     """
     if not any(_on_floats(model, *where) for where in lstms(model)):
         return
@@ -97,7 +97,7 @@ def make_time_major(model: schema.ModelT) -> None:
 
         for operator in subgraph.operators:
             if _on_floats(model, subgraph, operator):
-                # (B, T, F) -> (T, B, F); between two LSTMs it stays so
+                # (B, T, F) -> (T, B, F), kept between two LSTMs
                 before, after = operator.inputs[0], operator.outputs[0]
                 if before not in turned:
                     turned[before] = turn(before)
@@ -115,14 +115,14 @@ def make_time_major(model: schema.ModelT) -> None:
 
 
 def _on_floats(model: schema.ModelT, subgraph: schema.SubGraphT, operator: schema.OperatorT) -> bool:
-    """Whether it is an LSTM that computes with float weights, as those stored in float16 do."""
+    """Whether it is an LSTM that computes with float weights; float16 ones are widened."""
     if code_of(model, operator) != Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:
         return False
     return subgraph.tensors[operator.inputs[_LSTM_WEIGHTS[0]]].type == schema.TensorType.FLOAT32
 
 
 def append_log_softmax(model: schema.ModelT) -> None:
-    """Turn logits into log probabilities by a float operator, also where all before it is quantized.
+    """Turn logits into log probabilities with a float operator, even if everything before it is quantized.
 
     Converted with the model it would be quantized too: steps of 1/16 nat, and distributions that do not sum to one.
     """
@@ -136,7 +136,7 @@ def append_log_softmax(model: schema.ModelT) -> None:
 
 
 def quantize_lstm_weights(model: schema.ModelT) -> None:
-    """Store float LSTM weights in int8, one scale a matrix, as the converter's dynamic range quantization does."""
+    """Store float LSTM weights in int8, one scale per matrix, as the converter's dynamic range quantization does."""
     for subgraph, operator in lstms(model):
         for position in _LSTM_WEIGHTS:
             tensor = subgraph.tensors[operator.inputs[position]]

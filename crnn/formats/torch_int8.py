@@ -1,4 +1,4 @@
-"""The CRNN with LSTMs and classifier in int8, scales of activations taken at run time (dynamic quantization)."""
+"""The CRNN with LSTMs and classifier in int8, activation scales computed at run time (dynamic quantization)."""
 
 import warnings
 from pathlib import Path
@@ -17,15 +17,15 @@ _LSTM_BIASES = ("bias_ih_l0", "bias_hh_l0")
 
 
 def quantize(model: CRNN) -> CRNN:
-    """A copy whose LSTMs and classifier compute in int8: one scale a weight tensor, symmetric."""
+    """A copy whose LSTMs and classifier compute in int8: symmetric, one scale per weight tensor."""
     with warnings.catch_warnings():
-        # PyTorch moves quantization to torchao, which has no dynamic LSTM.
+        # PyTorch deprecates this in favour of torchao, which has no dynamic LSTM.
         warnings.simplefilter("ignore", DeprecationWarning)
         return torch.ao.quantization.quantize_dynamic(model, {nn.LSTM, nn.Linear}, torch.qint8)
 
 
 def _quantized_tensors(model: CRNN) -> dict[str, Tensor]:
-    """The int8 weights, under the names that the float model has for them."""
+    """The int8 weights, by their names in the float model."""
     found = {"classifier.weight": model.classifier.weight()}
     for index, lstm in enumerate(model.lstms):
         weights = lstm.get_weight()
@@ -34,7 +34,7 @@ def _quantized_tensors(model: CRNN) -> dict[str, Tensor]:
 
 
 def save(model: CRNN, path: Path) -> None:
-    """Write a quantized model: int8 values with their scale, the rest as it is."""
+    """Write a quantized model: int8 values with their scales, all else as it is."""
     int8 = {
         name: {"values": tensor.int_repr(), "scale": tensor.q_scale()}
         for name, tensor in _quantized_tensors(model).items()
@@ -49,7 +49,7 @@ def save(model: CRNN, path: Path) -> None:
 
 
 def from_content(content: dict[str, Any]) -> CRNN:
-    """The quantized model of what ``save`` wrote: the same int8 values, nothing is quantized again."""
+    """The quantized model from a file's content: the same int8 values, nothing is quantized again."""
     floats = content["weights"]
     int8 = {
         name: torch._make_per_tensor_quantized_tensor(part["values"], part["scale"], 0)
@@ -66,18 +66,18 @@ def from_content(content: dict[str, Any]) -> CRNN:
 
 
 def _fill(lstm: dynamic.LSTM, weights: dict[str, Tensor], biases: list[Tensor]) -> None:
-    """Give a quantized LSTM its weights."""
+    """Set the weights of a quantized LSTM."""
     packed = [
         torch.ops.quantized.linear_prepack(weights[name], bias)
         for name, bias in zip(_LSTM_WEIGHTS, biases, strict=True)
     ]
-    # Sums of int8 products of the full range would overflow 16 bits on processors without VNNI.
+    # Without VNNI, sums of full-range int8 products would overflow 16 bits.
     cell = torch.ops.quantized.make_quantized_cell_params_dynamic(*packed, *biases, True)
     lstm._all_weight_values = nn.ModuleList([PackedParameter(cell)])
 
 
 def parameters(model: CRNN) -> list[Tensor]:
-    """Weights of a quantized model, int8 ones as such, without BatchNorm's statistics."""
+    """Weights of a quantized model, int8 as int8, without the BatchNorm statistics."""
     lstm_biases = [bias for lstm in model.lstms for bias in lstm.get_bias().values()]
     int8 = [tensor.int_repr() for tensor in _quantized_tensors(model).values()]
     return [*model.blocks.parameters(), *int8, model.classifier.bias(), *lstm_biases]

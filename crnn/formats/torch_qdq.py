@@ -1,8 +1,7 @@
-"""The CRNN with convolutions in int8, scales taken from calibration (static quantization).
+"""The CRNN with convolutions in int8, scales from calibration (static quantization).
 
-Each convolution is written as quantize, dequantize, float convolution: the pattern that
-inductor's x86 backend turns into one int8 convolution. Executed eagerly it computes the
-same values in float.
+Each convolution is written as quantize, dequantize, float convolution. Inductor's x86 backend
+turns this pattern into one int8 convolution. Executed eagerly it computes the same values in float.
 """
 
 from pathlib import Path
@@ -25,9 +24,9 @@ class Scales(NamedTuple):
 
     Attributes:
         weight: int8 (outputs, inputs, 3, 3).
-        weight_scale: float32 (outputs,), zero points are 0.
-        input_scale: of the activations that come in.
-        input_zero_point: of those.
+        weight_scale: float32 (outputs,); zero points are 0.
+        input_scale: of the input activations.
+        input_zero_point: of the input activations.
     """
 
     weight: Tensor
@@ -41,7 +40,7 @@ class QDQConv2d(nn.Module):
 
     def __init__(self, scales: Scales, bias: Tensor) -> None:
         super().__init__()
-        import torchao.quantization.pt2e  # noqa: F401 defines the operators
+        import torchao.quantization.pt2e  # noqa: F401 it registers the operators
 
         self.register_buffer("weight", scales.weight)
         self.register_buffer("weight_scale", scales.weight_scale)
@@ -61,20 +60,20 @@ class QDQConv2d(nn.Module):
 
 
 def quantized(model: CRNN, scales: list[Scales]) -> CRNN:
-    """The model with its convolutions replaced; it is changed."""
+    """Replace the model's convolutions in place; returns the model."""
     for block, part in zip(model.blocks, scales, strict=True):
         block.conv = QDQConv2d(part, block.conv.bias.detach())
     return model
 
 
 def save(model: CRNN, path: Path) -> None:
-    """Write a quantized model; nothing in the file needs unpickling of code."""
+    """Write a quantized model; the file contains no pickled code."""
     inputs = [list(block.conv.input) for block in model.blocks]
     torch.save({"config": model.config.to_json(), "weights": model.state_dict(), "qdq_inputs": inputs}, path)
 
 
 def from_content(content: dict[str, Any]) -> CRNN:
-    """The quantized model of what ``save`` wrote, in evaluation mode."""
+    """The quantized model from a file's content, in evaluation mode."""
     weights = content["weights"]
     model = CRNN(CRNNConfig.from_json(content["config"]))
     scales = [

@@ -1,4 +1,4 @@
-"""Saved runs: reading one, comparing two, making one the baseline."""
+"""Saved runs: read one, compare two, make one the baseline."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crnn.gate.limits import Limit, limits_of
+from crnn.gate.compare import compare
+from crnn.gate.limits import Limit
+from crnn.gate.measures import limits_of
 from crnn.gate.sequential import BASELINE_PAIRS
-from crnn.gate.verdicts import MISSING, NEW, Verdict, compare
+from crnn.gate.verdicts import MISSING, NEW, Verdict
 from crnn.measure.fingerprint import differing
 from crnn.registry import VARIANTS
 
@@ -21,10 +23,10 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """What a saved run holds for the gate.
+    """What the gate needs of a saved run.
 
     Attributes:
-        path: where it was read.
+        path: where it was read from.
         content: the whole JSON.
         benchmarks: ``extra_info`` by the benchmark's full name.
     """
@@ -48,7 +50,7 @@ def read(path: Path) -> Run:
     """Read a pytest-benchmark JSON of this suite.
 
     Raises:
-        RunError: it is not there, cut off, not such a JSON, or holds nothing of this suite.
+        RunError: it is missing, truncated, of another form, or without a measurement of this suite.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -56,7 +58,7 @@ def read(path: Path) -> Run:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:
         empty = not path.stat().st_size
-        raise RunError(f"{path} is {'empty' if empty else f'cut off or no JSON: {error}'}") from None
+        raise RunError(f"{path} is {'empty' if empty else f'truncated or not JSON: {error}'}") from None
     try:
         benchmarks = {entry["fullname"]: entry["extra_info"] for entry in content["benchmarks"]}
     except (KeyError, TypeError):
@@ -67,7 +69,7 @@ def read(path: Path) -> Run:
 
 
 def unlike_machines(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
-    """Fields in which two fingerprints differ; one that is not there is unlike any."""
+    """Fields in which two fingerprints differ; a missing one differs from any."""
     if not before or not after:
         return ["fingerprint (none saved)"]
     return differing(before, after)
@@ -80,7 +82,7 @@ def limits_for(info: Mapping[str, Any], asked: Mapping[str, Limit]) -> dict[str,
 
 
 def compare_runs(before: Run, after: Run, asked: Mapping[str, Limit], baseline: str = "baseline") -> list[Verdict]:
-    """Every measurement of two saved runs; nothing is run.
+    """The verdicts on two saved runs; nothing is measured.
 
     Args:
         before: the older.
@@ -104,16 +106,16 @@ def compare_runs(before: Run, after: Run, asked: Mapping[str, Limit], baseline: 
 
 
 def faults(run: Run) -> list[str]:
-    """Why a run should not become a baseline."""
+    """Why a run must not become a baseline."""
     session = run.session
     if not session:
-        return ["it does not say how its session went: it is older than the gate"]
+        return ["no session record: saved by an older version"]
     found = [f"{test} failed" for test in session["failed"]]
-    found += ["it was interrupted"] if session["interrupted"] else []
-    found += ["it is a --quick run"] if session["quick"] else []
-    found += [f"it leaves out {count} of the suite's benchmarks"] if (count := session["left_out"]) else []
+    found += ["interrupted"] if session["interrupted"] else []
+    found += ["a --quick run"] if session["quick"] else []
+    found += [f"{count} of the suite's benchmarks left out"] if (count := session["left_out"]) else []
     found += [
-        f"{test} has {len(info['gate_ratios'])} process pairs of {BASELINE_PAIRS}: a run that is compared stops early"
+        f"{test}: {len(info['gate_ratios'])} process pairs of {BASELINE_PAIRS}: a compared run stops early"
         for test, info in run.benchmarks.items()
         if len(info.get("gate_ratios", range(BASELINE_PAIRS))) < BASELINE_PAIRS
     ]
@@ -121,12 +123,15 @@ def faults(run: Run) -> list[str]:
 
 
 def promote(run: Run, folder: Path, names: Sequence[str] = (ROLLING,)) -> list[Path]:
-    """Write a run into the folder of baselines, without the calls' raw seconds.
+    """Write a run into the folder of baselines, without the raw seconds of its calls.
 
     Args:
-        run: see ``faults`` first.
+        run: what is promoted; check ``faults`` first.
         folder: of this kind of machine, in ``fixtures/baselines``.
         names: ``ROLLING``, ``PINNED`` or both.
+
+    Returns:
+        The files written.
     """
     for entry in run.content["benchmarks"]:
         entry["stats"].pop("data", None)

@@ -1,9 +1,9 @@
-"""How many process pairs it takes: measure until the answer is clear, then make sure of a bad one.
+"""How many process pairs to measure: until the verdict is clear; a slowdown is measured again.
 
-The screen stops at the first look that shows the change to be within the limit, or
-shows a slowdown. A slowdown is only believed when fresh processes show it again, at a
-level corrected for the number of comparisons in the run (Bonferroni): that second look
-alone keeps the chance of any false alarm in a run below ``FAMILY``.
+The screen stops at the first look that shows the change to be within the limit, or shows a
+slowdown. A slowdown counts only when fresh processes confirm it, at a level corrected for
+the number of comparisons in the run (Bonferroni): the confirmation alone keeps the
+probability of any false alarm in a run below ``FAMILY``.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ SAME, WORSE, BETTER, UNCLEAR = "same", "worse", "better", "unclear"
 
 
 def decide(change: float, low: float, high: float, allowed: float) -> str:
-    """What an interval says of a change for the worse, none being zero.
+    """The word for an interval of a change for the worse; zero is no change.
 
-    Exactly one holds: a change of more than is allowed is excluded (``same``, or
-    ``better`` where no change is excluded too, at the other end); it is not excluded but
-    no change is (``worse``); neither is (``unclear``: more had to be measured).
+    Exactly one holds: a change larger than allowed is excluded (``same``, or ``better`` for
+    a gain as large as a loss that would count); it is not excluded but no change is
+    (``worse``); neither is excluded (``unclear``: more has to be measured).
     """
     if high <= allowed:
         return BETTER if high < 0 and change < -allowed / (1 + allowed) else SAME
@@ -45,17 +45,17 @@ class Reference:
     allowed: float
 
     def word(self, ratios: Sequence[float], tail: float) -> str:
-        """What the run's pairs say against this baseline."""
+        """The word for the run's pairs against this baseline."""
         ratio, low, high = ratio_interval(ratios, self.ratios, tail)
         return decide(ratio - 1, low - 1, high - 1, self.allowed)
 
     def verdict(self, ratios: Sequence[float], confirmation: Sequence[float], family: int) -> str:
-        """What screen and confirmation say together.
+        """The word for screen and confirmation together.
 
         Args:
             ratios: of the screen.
-            confirmation: of the second, independent set; empty where there is none: then
-                the first has to hold at the corrected level by itself.
+            confirmation: of the second, independent set; if empty, the screen has to hold at
+                the corrected level by itself.
             family: number of comparisons in the run.
         """
         first = self.word(ratios, SCREEN_TAIL)
@@ -77,12 +77,12 @@ class Pairs:
 
 
 def measure(next_ratio: Callable[[], float], references: Sequence[Reference], family: int) -> Pairs:
-    """Measure as many pairs as the answer takes.
+    """Measure as many pairs as the verdict needs.
 
     Args:
-        next_ratio: starts a fresh pair of processes and gives its latency ratio.
-        references: the baselines, all of which have to be answered; none: as many pairs
-            as a baseline has.
+        next_ratio: starts a fresh pair of processes and returns its latency ratio.
+        references: the baselines, each of which needs a verdict; if there are none, as many
+            pairs are measured as a baseline has.
         family: number of comparisons in the run.
     """
     pairs = Pairs()
@@ -92,7 +92,8 @@ def measure(next_ratio: Callable[[], float], references: Sequence[Reference], fa
     for look in SCREEN_LOOKS:
         pairs.screen += [next_ratio() for _ in range(look - len(pairs.screen))]
         words = [reference.word(pairs.screen, SCREEN_TAIL) for reference in references]
-        if WORSE in words or UNCLEAR not in words:
+        # All of them: a slowdown against one baseline must not leave the other one without a verdict.
+        if UNCLEAR not in words:
             break
     suspected = [reference for reference, word in zip(references, words, strict=True) if word == WORSE]
     if not suspected:

@@ -1,8 +1,9 @@
-"""Verdicts for the reader: the terminal and a CI's job summary show the same rows."""
+"""Verdicts for the reader: the terminal and the job summary of a CI show the same rows."""
 
 from collections import Counter
 from collections.abc import Sequence
 
+from crnn.gate.measures import MEASURES
 from crnn.gate.sequential import SAME
 from crnn.gate.verdicts import NEW, UNLIKE_MACHINES, Verdict
 
@@ -10,32 +11,33 @@ _HEADINGS = ("verdict", "measurement", "benchmark", "before", "after", "change",
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:
-    change = "; ".join(filter(None, (verdict.change, verdict.reason))) or "-"
-    cells = (verdict.before or "-", verdict.after or "-", change)
+    before, after = (f"{value}{verdict.unit}" if value else "-" for value in (verdict.before, verdict.after))
+    cells = (before, after, verdict.details or "-")
     return (verdict.word, verdict.measure, verdict.test.rpartition("::")[2], *cells, verdict.baseline)
 
 
 def counts(verdicts: Sequence[Verdict]) -> str:
-    """Such as ``1 slower, 41 same``, failures first."""
+    """Counts such as ``1 slower, 41 same``, failures first."""
     words = Counter(verdict.word for verdict in sorted(verdicts, key=lambda verdict: -verdict.status))
     return ", ".join(f"{count} {word}" for word, count in words.items()) or "nothing to compare"
 
 
 def hints(verdicts: Sequence[Verdict]) -> list[str]:
-    """What to do about a gain, something new, or another machine."""
+    """What to do about gains, new measurements, or another machine."""
     found = []
     if any(verdict.word != SAME for verdict in verdicts if not verdict.status):
-        found.append("Gains and new measurements pass; to hold them: python -m crnn baseline promote RUN.json")
+        found.append("Gains and new measurements pass. To hold them: python -m crnn baseline promote RUN.json")
+    off = ",".join(f"{measure.name}=off" for measure in MEASURES if measure.same_machine)
     if any(UNLIKE_MACHINES in verdict.reason for verdict in verdicts):
         found.append(
-            "Times and memory of unlike machines do not compare: save a baseline on this one, measure a commit "
-            "with --against REF, or leave them out with --gate latency=off,deployed=off,memory=off"
+            "Times and memory of unlike machines are not compared: save a baseline on this machine, measure a commit "
+            f"with --against REF, or leave them out with --gate {off}"
         )
     return found
 
 
 def plain(verdicts: Sequence[Verdict]) -> list[str]:
-    """Lines for a terminal: all that is not the same, then the counts."""
+    """Lines for a terminal: everything that is not the same, then the counts."""
     shown = [verdict for verdict in verdicts if verdict.word not in (SAME, NEW)]
     rows = [_HEADINGS, *map(_row, shown)] if shown else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -44,7 +46,7 @@ def plain(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def markdown(verdicts: Sequence[Verdict], title: str) -> str:
-    """For a job summary: what failed, what changed, everything folded away below."""
+    """Markdown for a job summary: failures, changes, and everything in a folded section."""
 
     def table(rows: Sequence[Verdict]) -> list[str]:
         cells = [_HEADINGS, ["---"] * len(_HEADINGS), *map(_row, rows)]

@@ -1,6 +1,6 @@
-"""The single function that judges every variant: CER, CTC loss, exact lines.
+"""The one evaluation of every variant: CER, CTC loss, exact lines.
 
-Numpy only, from log probabilities as a runtime gives them.
+Numpy only, from log probabilities as a runtime returns them.
 """
 
 import functools
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crnn.corpus.lines import TIME_STEPS, Lines
+from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
+from crnn.measure.records import Accuracy
 from crnn.text import BLANK, best_path, edits, encode
 
 RESAMPLES = 5_000
@@ -50,20 +51,22 @@ def ctc_losses(log_probs: np.ndarray, classes: np.ndarray, lengths: np.ndarray) 
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Evaluation:
     """How well one variant reads a split.
 
     Attributes:
         edits: int (N,), Levenshtein distance per line.
         characters: int (N,), of the reference.
         losses: float (N,), nats per line.
-        log_probs: float32 (N, 50, C), what was judged.
+        log_probs: float32 (N, 50, C), what was evaluated.
+        texts: N decoded texts.
     """
 
     edits: np.ndarray
     characters: np.ndarray
     losses: np.ndarray
     log_probs: np.ndarray
+    texts: tuple[str, ...]
 
     @property
     def cer(self) -> float:
@@ -91,8 +94,8 @@ class Judgement:
         return _interval(ratios)
 
 
-def judge(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Judgement:
-    """Judge the answers to a split.
+def evaluate(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Evaluation:
+    """Evaluate the outputs for a split.
 
     Args:
         log_probs: float32 (N, 50, C) of the N lines.
@@ -107,12 +110,9 @@ def judge(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Judgement:
         raise ValueError(f"log probabilities of shape {log_probs.shape}, expected {expected}")
     check_log_probs(log_probs)
     classes, lengths = encode(lines.labels, alphabet)
-    return Judgement(
-        edits(lines.labels, best_path(log_probs, alphabet)),
-        lengths.astype(int),
-        ctc_losses(log_probs, classes, lengths),
-        log_probs,
-    )
+    texts = tuple(best_path(log_probs, alphabet))
+    losses = ctc_losses(log_probs, classes, lengths)
+    return Evaluation(edits(lines.labels, texts), lengths.astype(int), losses, log_probs, texts)
 
 
 def check_log_probs(log_probs: np.ndarray) -> None:
@@ -158,30 +158,81 @@ def paired_difference(
     """
     change = after.astype(float) - before
     if not change.any():
-        return 0.0, (0.0, 0.0)  # as every resample would say
+        return 0.0, (0.0, 0.0)  # as in every resample
     differences = _resampled(change) / _resampled(weights)
     return float(change.sum() / weights.sum()), _interval(differences, tail)
 
 
-def cer_difference(variant: Judgement, reference: Judgement) -> tuple[float, tuple[float, float]]:
-    """CER of the variant less that of the reference, with its paired 95 % bootstrap interval.
+def cer_difference(variant: Evaluation, reference: Evaluation) -> tuple[float, tuple[float, float]]:
+    """CER of the variant minus that of the reference, with its paired 95 % bootstrap interval.
 
     Both are resampled over the same lines, so what makes a line hard for both cancels out.
     """
     return paired_difference(variant.edits, reference.edits, variant.characters, _TAIL)
 
 
-def loss_difference(variant: Judgement, reference: Judgement) -> tuple[float, tuple[float, float]]:
-    """Mean CTC loss of the variant less that of the reference, with its paired 95 % bootstrap interval."""
+def loss_difference(variant: Evaluation, reference: Evaluation) -> tuple[float, tuple[float, float]]:
+    """Mean CTC loss of the variant minus that of the reference, with its paired 95 % bootstrap interval."""
     return paired_difference(variant.losses, reference.losses, np.ones(len(variant.losses)), _TAIL)
 
 
 def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
-    """Largest absolute difference of two answers' log probabilities.
+    """Largest absolute difference of two outputs' log probabilities.
 
     Raises:
         ValueError: their shapes differ.
     """
     if one.shape != other.shape:
-        raise ValueError(f"answers of shapes {one.shape} and {other.shape} cannot be compared")
+        raise ValueError(f"outputs of shapes {one.shape} and {other.shape} cannot be compared")
     return float(np.abs(one - other).max(initial=0))
+
+
+def record(
+    evaluation: Evaluation,
+    corpus: Corpus,
+    original: Evaluation | None = None,
+    *,
+    alone_because: str | None = None,
+    parent_difference: float | None = None,
+) -> Accuracy:
+    """The record of an evaluation of the corpus' test split.
+
+    Args:
+        evaluation: of the variant.
+        corpus: whose test split was read.
+        original: the evaluation of the variant's original.
+        alone_because: why there is no original to compare with.
+        parent_difference: largest difference in log probability to the parent.
+    """
+    from crnn.corpus.synthetic import NAME, unseen_typeface
+
+    low, high = evaluation.cer_interval()
+    unseen = ~corpus.test.seen
+    differences: dict[str, float] = {}
+    if original:
+        for name, unit, (change, interval) in (
+            ("cer_difference_to_original", "fraction", cer_difference(evaluation, original)),
+            ("ctc_loss_difference_to_original", "nats_per_line", loss_difference(evaluation, original)),
+        ):
+            ends = {f"{name}_low_{unit}": interval[0], f"{name}_high_{unit}": interval[1]}
+            differences |= {f"{name}_{unit}": change, **ends}
+    new_typeface = unseen_typeface(corpus.test) if corpus.name == NAME else None
+    return Accuracy(
+        cer_fraction=evaluation.cer,
+        cer_low_fraction=low,
+        cer_high_fraction=high,
+        ctc_loss_nats_per_line=evaluation.loss,
+        exact_lines_fraction=evaluation.exact_lines,
+        edits_count=int(evaluation.edits.sum()),
+        characters_count=int(evaluation.characters.sum()),
+        unseen_labels_count=int(unseen.sum()),
+        cer_unseen_labels_fraction=evaluation.cer_of(unseen),
+        cer_unseen_typeface_fraction=None if new_typeface is None else evaluation.cer_of(new_typeface),
+        unseen_typeface_lines_count=None if new_typeface is None else int(new_typeface.sum()),
+        line_edits=evaluation.edits,
+        line_characters=evaluation.characters,
+        line_losses_nats=evaluation.losses,
+        log_prob_difference_to_parent_nats=parent_difference,
+        measured_alone_because=alone_because,
+        **differences,
+    )

@@ -1,6 +1,6 @@
-"""What a latency depends on beside the code: it is saved with a run, and latencies of unlike machines are refused.
+"""What latency depends on besides the code. It is saved with a run; latencies of unlike machines are not compared.
 
-Nothing in it changes by itself: no frequency of the moment, no free memory, no host name.
+Nothing in it changes by itself: no momentary frequency, no free memory, no host name.
 """
 
 import importlib.metadata
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from crnn import __version__
+from crnn.runtimes.base import engine_names, runtime_class
 
-_RUNTIMES = ("torch", "tensorflow", "tf_keras", "onnxruntime", "onnxruntime-gpu", "numpy")
-# What pools and kernels obey when they are set.
+# Environment variables that thread pools and kernels obey.
 _SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
              "TF_NUM_INTEROP_THREADS", "TF_ENABLE_ONEDNN_OPTS", "KMP_AFFINITY", "GLIBC_TUNABLES")  # fmt: skip
 
@@ -35,6 +35,13 @@ def _accelerator() -> str | None:
     return f"{' '.join(model.split())}; {driver[0] if driver else 'driver unknown'}"
 
 
+def distributions() -> tuple[str, ...]:
+    """The packages whose versions decide how fast a variant is: numpy and those of every engine."""
+    return tuple(
+        sorted({"numpy", *(name for engine in engine_names() for name in runtime_class(engine).distributions)})
+    )
+
+
 def _version(distribution: str) -> str | None:
     try:
         return importlib.metadata.version(distribution)
@@ -51,7 +58,7 @@ def _cpu_model() -> str:
 
 
 def fingerprint() -> dict[str, Any]:
-    """Of this machine and this environment."""
+    """The fingerprint of this machine and this environment."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return {
         "cpu": _cpu_model(),
@@ -62,7 +69,7 @@ def fingerprint() -> dict[str, Any]:
         "accelerator": _accelerator(),
         "settings": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
         "python": platform.python_version(),
-        "versions": {name: version for name in _RUNTIMES if (version := _version(name))},
+        "versions": {name: version for name in distributions() if (version := _version(name))},
         "suite": __version__,
     }
 

@@ -1,10 +1,35 @@
-"""What an artifact weighs: bytes raw and compressed. Parameters and multiply-adds come from the runtime."""
+"""What an artifact weighs: parameters, MACs, bytes raw and compressed, memory, load time."""
 
 import zlib
 from pathlib import Path
+
+from crnn.formats.counts import Counts
+from crnn.measure.records import Footprint
 
 
 def artifact_bytes(path: Path) -> dict[str, int]:
     """Size of the file, and of the file deflated at level 9: zeros and shared weights show only there."""
     content = path.read_bytes()
     return {"file_bytes": len(content), "compressed_bytes": len(zlib.compress(content, 9))}
+
+
+def record(artifact: Path, counted: Counts, peak_memory_bytes: int, load_s: float, first_call_s: float) -> Footprint:
+    """The record of an artifact and of the worker that loaded it.
+
+    Args:
+        artifact: the file.
+        counted: its parameters and MACs.
+        peak_memory_bytes: of the worker after it has read the test split.
+        load_s: of the artifact, imports included.
+        first_call_s: of the worker's first batch.
+    """
+    return Footprint(
+        parameters_stored_count=counted.parameters_stored,
+        parameters_nonzero_count=counted.parameters_nonzero,
+        multiply_adds_per_line_count=counted.macs_per_line,
+        **artifact_bytes(artifact),
+        file_format=artifact.suffix,
+        peak_memory_bytes=peak_memory_bytes,
+        load_s=load_s,
+        first_call_of_process_s=first_call_s,
+    )

@@ -1,9 +1,9 @@
 """Latency of a variant and its speed-up over the original, from paired blocks.
 
 A block is a few consecutive calls in one worker. Blocks of the variant and of the
-original alternate, the order changes from pair to pair, and each block waits until
-the other worker's threads have stopped spinning. What drifts on the machine drifts
-for both.
+original alternate, the order changes from pair to pair, and after each block its worker
+waits until its own threads have stopped spinning. What drifts on the machine drifts for
+both.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,14 @@ from math import comb
 
 import numpy as np
 
+from crnn.measure.accuracy import Evaluation
+from crnn.measure.records import Latency
 from crnn.runtimes.process import WorkerProcess
+from crnn.text import best_path
 
 _MOST_CALLS = 25
 _MOST_WARMUP_CALLS = 500
-# A speed-up whose interval stays this far from 1 needs no more pairs to be told from none.
+# A speed-up whose interval stays this far from 1 needs no more pairs to be clear.
 _CLEAR_RATIO = 1.1
 # Percentiles are shown where a sample of this size holds one value beyond them with 95 % confidence.
 P95_SAMPLES, P99_SAMPLES = 59, 299
@@ -30,9 +33,9 @@ class Plan:
         warmup_s: seconds of untimed calls before the first block; at least two calls, 500 at most.
         pairs: blocks of each of the two workers; six is the least that gives a 95 % interval.
         block_s: seconds that a block of short calls takes.
-        settles: whether a block waits until its worker's thread pool has stopped spinning.
-        clear_pairs: after so many pairs measuring ends if the rest would add nothing: the
-            speed-up is clear, and no further percentile is to be had. None: never.
+        settles: whether a worker waits after its block until its thread pool has stopped spinning.
+        clear_pairs: number of pairs after which measuring ends if the speed-up is clear and the
+            remaining pairs would support no further percentile. None: never.
     """
 
     warmup_s: float
@@ -51,10 +54,10 @@ class Side:
     """One of the two workers at one batch size, and what it measured.
 
     Attributes:
-        untimed: seconds of the calls that this worker has answered at this batch size outside
-            of blocks, the first one first; calls from before need not be repeated to warm up.
+        untimed: seconds of the calls that this worker has made at this batch size outside of
+            blocks, the first one first; earlier calls count as warm-up.
         blocks: seconds of the calls, block by block.
-        answers: (first line, log probabilities) of the latest call on each batch.
+        outputs: log probabilities of the latest call on each batch, by the batch's first line.
     """
 
     worker: WorkerProcess
@@ -62,7 +65,7 @@ class Side:
     untimed: list[float] = field(default_factory=list)
     calls_per_block: int = 1
     blocks: list[list[float]] = field(default_factory=list)
-    answers: dict[int, np.ndarray] = field(default_factory=dict)
+    outputs: dict[int, np.ndarray] = field(default_factory=dict)
     _line: int = 0
 
     @property
@@ -74,7 +77,7 @@ class Side:
         """Call once, then until the seconds are used up, 500 times at most; decide how many calls make a block."""
         self._call(1)
         while len(spent := self.untimed[1:]) < 2 or (sum(spent) < seconds and len(spent) < _MOST_WARMUP_CALLS):
-            # As many again, but no more than are left: few requests for short calls, none too many for long ones.
+            # As many again, but no more than are left: few requests for short calls, no spare calls for long ones.
             mean = sum(spent) / len(spent) if spent else seconds
             left = int((seconds - sum(spent)) / max(mean, 1e-9))
             self._call(max(1, min(left, len(spent), _MOST_CALLS)))
@@ -84,12 +87,12 @@ class Side:
         self.untimed += self.worker.ask("time", self.batch_size, 0, calls)[0]
 
     def run_block(self, settles: bool = True) -> list[float]:
-        """One block on the next lines; a leading untimed call where the other worker could have cooled the caches."""
+        """One block on the next lines, after an untimed call where the other worker may have evicted the caches."""
         rewarm = self.calls_per_block > 1
-        seconds, answers = self.worker.ask("time", self.batch_size, self._line, self.calls_per_block + rewarm)
-        for index, answer in enumerate(answers):
-            self.answers[self._line + index * self.batch_size] = answer
-        self._line += len(answers) * self.batch_size
+        seconds, outputs = self.worker.ask("time", self.batch_size, self._line, self.calls_per_block + rewarm)
+        for index, output in enumerate(outputs):
+            self.outputs[self._line + index * self.batch_size] = output
+        self._line += len(outputs) * self.batch_size
         self.blocks.append(seconds[rewarm:])
         if settles:
             self.worker.ask("settle")
@@ -113,7 +116,7 @@ def run_pairs(sides: Sequence[Side], plan: Plan) -> None:
 
 
 def _adds_nothing(variant: Side, original: Side, plan: Plan) -> bool:
-    """Whether the plan's other pairs would show neither another verdict nor another percentile."""
+    """Whether the plan's remaining pairs would show neither another verdict nor another percentile."""
     low, high = speedup(variant, original).interval or (0.0, float("inf"))
     timed, planned = (pairs * variant.calls_per_block for pairs in (len(variant.blocks), plan.pairs))
     clear = low > _CLEAR_RATIO or high < 1 / _CLEAR_RATIO
@@ -157,7 +160,7 @@ class Speedup:
 
     @property
     def verdict(self) -> str:
-        """``faster`` or ``slower`` where the interval leaves out 1, else ``no difference shown``."""
+        """``faster`` or ``slower`` where the interval excludes 1, else ``no difference shown``."""
         low, high = self.interval or (0.0, float("inf"))
         return "faster" if low > 1 else "slower" if high < 1 else "no difference shown"
 
@@ -170,15 +173,69 @@ def speedup(variant: Side, original: Side) -> Speedup:
     return Speedup(float(np.median(ratios)), median_interval(ratios), len(ratios))
 
 
-def timed_differently(side: Side, judged: np.ndarray) -> float:
-    """Largest difference between what timed calls answered and what was judged.
+@dataclass(frozen=True)
+class TimedDifference:
+    """How the outputs of timed calls differ from the evaluated ones.
+
+    Attributes:
+        log_prob: largest difference in log probability.
+        lines: how many lines were decoded to another text in at least one timed call.
+    """
+
+    log_prob: float
+    lines: int
+
+
+def timed_difference(sides: Sequence[Side], evaluation: Evaluation, alphabet: str, rows: np.ndarray) -> TimedDifference:
+    """Compare the outputs of timed calls with those that gave the CER.
 
     Args:
-        side: after its blocks.
-        judged: log probabilities (N, 50, C) of all lines, in order.
+        sides: of one variant, after their blocks.
+        evaluation: of all lines.
+        alphabet: C - 1 characters.
+        rows: which of the evaluated lines the workers kept, int (N,).
     """
-    worst = 0.0
-    for start, answer in side.answers.items():
-        rows = np.arange(start, start + side.batch_size) % len(judged)
-        worst = max(worst, float(np.abs(answer - judged[rows]).max()))
-    return worst
+    worst, lines = 0.0, set[int]()
+    for side in sides:
+        for start, output in side.outputs.items():
+            read = rows[np.arange(start, start + side.batch_size) % len(rows)]
+            worst = max(worst, float(np.abs(output - evaluation.log_probs[read]).max()))
+            texts = best_path(output, alphabet)
+            lines |= {int(row) for row, text in zip(read, texts, strict=True) if text != evaluation.texts[row]}
+    return TimedDifference(worst, len(lines))
+
+
+def record(side: Side, original: Side | None, difference: TimedDifference, alone_because: str | None = None) -> Latency:
+    """The record of a variant's measured blocks.
+
+    Args:
+        side: of the variant.
+        original: of its original, measured in pairs with it.
+        difference: of the timed outputs.
+        alone_because: why there is no original to compare with.
+    """
+    seconds = [second for block in side.blocks for second in block]
+    median, interval = percentile(seconds, 0.5), median_interval(seconds) or (None, None)
+    percentiles = {f"latency_p{rank}_s": value for rank, value in supported_percentiles(seconds).items()}
+    gain = speedup(side, original) if original else None
+    ends = (gain.interval if gain else None) or (None, None)
+    return Latency(
+        batch_size_lines=side.batch_size,
+        latency_median_s=median,
+        latency_median_low_s=interval[0],
+        latency_median_high_s=interval[1],
+        throughput_lines_per_s=side.batch_size / median,
+        first_call_s=side.first_call_s,
+        warmup_calls_count=len(side.untimed),
+        timed_calls_count=len(seconds),
+        calls_per_block_count=side.calls_per_block,
+        speedup_ratio=gain.ratio if gain else None,
+        speedup_low_ratio=ends[0],
+        speedup_high_ratio=ends[1],
+        speedup_pairs_count=gain.pairs if gain else None,
+        speedup_verdict=gain.verdict if gain else None,
+        measured_alone_because=alone_because,
+        timed_answers_log_prob_difference_nats=difference.log_prob,
+        timed_lines_read_differently_count=difference.lines,
+        **percentiles,
+    )

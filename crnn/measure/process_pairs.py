@@ -1,33 +1,34 @@
 """Pairs of fresh processes: a variant and its anchor, or the same variant at two commits.
 
-What differs from process to process (where memory lies, what the host does in that
-second) is larger than what differs from call to call, so a process is one sample. Both
-workers of a pair compute with one thread on the same core, which halves the spread
-again: see ``benchmarks/README.md``. This is the gate's own setting, not a deployment's.
+Latency differs more from process to process (memory layout, what the host does at that
+moment) than from call to call, so a process is one sample. Both workers of a pair compute
+with one thread on the same core, which halves the spread again: see
+``benchmarks/README.md``. This is the gate's own setting, not a deployment's.
 """
 
 import inspect
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
-from crnn.measure.latency import Plan, Side, run_pairs, timed_differently, warm_up
-from crnn.registry.variant import Variant
+from crnn.measure.latency import Plan, Side, TimedDifference, run_pairs, warm_up
+from crnn.measure.records import RelativeLatency
+from crnn.measure.session import Runner, Session
+from crnn.measure.workload import LIMIT_S, Workload
 from crnn.runtimes.base import runtime_class
-from crnn.runtimes.process import WorkerError, WorkerProcess
+from crnn.runtimes.process import WorkerError
 
 THREADS = 1
 # One call of each in turn: a machine that slows down for some milliseconds slows down both.
 PLAN = Plan(warmup_s=0.1, pairs=50, block_s=0.0, settles=False)
-# More than the calls read: workers that were handed only those spread two to three times as wide.
+# More than the calls read: workers that were given only those spread two to three times as wide.
 _LINES = 256
 
 # Whatever starts a thread pool when it is imported reads one of these.
@@ -44,32 +45,13 @@ _ONE_THREAD = {
 
 
 @dataclass(frozen=True)
-class Workload:
-    """What one worker of a pair runs.
-
-    Attributes:
-        name: for messages.
-        runtime: see ``crnn/runtimes/base.py``.
-        artifact: empty for an anchor.
-        options: for the runtime's ``load``.
-        root: the checkout whose code it runs; None for this one.
-    """
-
-    name: str
-    runtime: str
-    artifact: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    root: Path | None = None
-
-
-@dataclass(frozen=True)
 class Pair:
     """One pair of fresh processes.
 
     Attributes:
         ratio: seconds of the first / seconds of the second, median over paired blocks.
         seconds: of the first's calls.
-        side: the first, with what its timed calls answered.
+        side: the first, with the outputs of its timed calls.
     """
 
     ratio: float
@@ -95,37 +77,36 @@ def measure(
     device: str = "cpu",
     order: int = 0,
     plan: Plan = PLAN,
-    limit_s: float = 300.0,
+    limit_s: float = LIMIT_S,
 ) -> Pair:
     """Start both workers, time them in alternation and end them.
 
     Args:
         workloads: the one whose latency is asked for, then what it is compared with.
         lines: what they read.
-        batch_size: lines a call.
+        batch_size: lines per call.
         device: ``auto``, ``cpu`` or ``cuda``.
         order: which of the two goes first: even, the first; odd, the second.
         plan: how many blocks.
         limit_s: see ``WorkerProcess``.
 
     Raises:
-        WorkerError: a worker failed, or computes with more than one thread.
+        WorkerError: a worker failed, or another number of threads than asked for computes.
     """
     with ExitStack() as stack:
-        workers = []
-        for workload in workloads:
-            root = {"root": workload.root} if workload.root else {}
-            worker = WorkerProcess(workload.name, limit_s, environment=_ONE_THREAD, **root)
-            workers.append(stack.enter_context(worker))
+        workers = [stack.enter_context(workload.process(limit_s, _ONE_THREAD)) for workload in workloads]
         for worker, workload in zip(workers, workloads, strict=True):
-            worker.begin("load", workload.runtime, workload.artifact, device, dict(workload.options), THREADS)
+            worker.begin("load", *workload.load_request(device, THREADS))
         for worker in workers:
-            if (threads := worker.finish()["threads"]) != THREADS:
-                raise WorkerError(f"{worker.name}: computes with {threads} threads, asked for {THREADS}")
+            worker.finish()
+            worker.ask("keep", lines.images, lines.kinds)
+            # Before they are pinned: on one core a second thread would hide.
+            threads = worker.ask("threads", batch_size)
+            if threads is not None and threads != THREADS:
+                raise WorkerError(f"{worker.name}: {threads} threads compute, {THREADS} was asked for")
         for worker in workers:
             if can_pin():
                 worker.pin(gate_core())
-            worker.ask("keep", lines.images, lines.kinds)
         sides = [Side(worker, batch_size) for worker in workers]
         ordered = sides if order % 2 == 0 else sides[::-1]
         warm_up(ordered, plan)
@@ -134,69 +115,68 @@ def measure(
         return Pair(float(np.median(ratios)), [s for block in sides[0].blocks for s in block], sides[0])
 
 
-def settings(reference: Workload, batch_size: int) -> dict[str, Any]:
-    """What two sets of pairs have to share to be comparable.
-
-    Args:
-        reference: what the variant is paired with.
-        batch_size: lines a call.
-    """
-    source = inspect.getfile(runtime_class(reference.runtime))
-    return {
-        "anchor": reference.runtime,
-        "anchor_sha256": sha256_of(Path(source)),
-        "gate_batch_size_lines": batch_size,
-        "gate_threads_count": THREADS,
-        "gate_pinned": can_pin(),
-        "gate_plan": str(PLAN),
-    }
-
-
 class Meter:
     """Measures pair after pair of one variant."""
 
-    def __init__(
-        self, variant: Variant, artifact: Path, lines: Lines, batch_size: int, device: str, limit_s: float
-    ) -> None:
-        """Pair it with its engine's anchor; ``compare_with`` replaces that.
+    def __init__(self, session: Session, runner: Runner, batch_size: int, reference: Workload | None = None) -> None:
+        """Pair the variant with its engine's anchor, or with another workload.
 
         Args:
-            variant: what is measured.
-            artifact: its file.
-            lines: what it reads, 256 of them.
-            batch_size: lines a call.
-            device: ``auto``, ``cpu`` or ``cuda``.
-            limit_s: see ``WorkerProcess``.
+            session: whose device and limits hold.
+            runner: what is measured; its lines are read, 256 of them.
+            batch_size: lines per call.
+            reference: what it is paired with; None for the anchor.
         """
-        self._own = Workload(variant.name, variant.runtime, str(artifact.resolve()), variant.runtime_options)
-        self.reference = Workload("anchor", runtime_class(variant.runtime).anchor)
-        self._rows = np.arange(_LINES) % len(lines)
-        self._lines = lines.take(self._rows)
-        self._batch_size, self._device, self._limit_s = batch_size, device, limit_s
+        self._session, self._runner, self._batch_size = session, runner, batch_size
+        self._own = Workload.of(runner.variant, runner.artifact)
+        self._reference = reference or Workload("anchor", runtime_class(runner.variant.runtime).anchor)
+        self._rows = np.arange(_LINES) % len(session.corpus.test)
+        self._lines = session.corpus.test.take(self._rows)
         self._sides: list[Side] = []
+        self._spent_s = 0.0
         self.seconds: list[float] = []
-        self.spent_s = 0.0
-
-    def compare_with(self, reference: Workload) -> None:
-        """Pair it with this instead of the anchor."""
-        self.reference = reference
 
     def next_ratio(self) -> float:
         """Of a fresh pair of processes; the order alternates."""
         start = time.monotonic()
         pair = measure(
-            (self._own, self.reference),
+            (self._own, self._reference),
             self._lines,
             self._batch_size,
-            device=self._device,
+            device=self._session.device,
             order=len(self._sides),
-            limit_s=self._limit_s,
+            limit_s=self._session.limit_s,
         )
         self._sides.append(pair.side)
         self.seconds += pair.seconds
-        self.spent_s += time.monotonic() - start
+        self._spent_s += time.monotonic() - start
         return pair.ratio
 
-    def timed_differently(self, judged: np.ndarray) -> float:
-        """Largest difference between what timed calls answered and what was judged, log probabilities (N, 50, C)."""
-        return max(timed_differently(side, judged[self._rows]) for side in self._sides)
+    def timed_difference(self) -> TimedDifference:
+        """How the outputs of timed calls differ from the evaluated ones."""
+        return self._session.timed_difference(self._sides, self._runner, self._rows)
+
+    def record(self, ratios: Sequence[float], confirmation: Sequence[float] = (), family: int = 1) -> RelativeLatency:
+        """The record of the ratios measured so far, with the settings under which they compare.
+
+        Args:
+            ratios: in the order they were measured.
+            confirmation: of a second, independent set.
+            family: number of comparisons in the run.
+        """
+        source = Path(inspect.getfile(runtime_class(self._reference.runtime)))
+        difference = self.timed_difference() if self._sides else None
+        return RelativeLatency(
+            anchor=self._reference.runtime,
+            anchor_sha256=sha256_of(source),
+            gate_batch_size_lines=self._batch_size,
+            gate_threads_count=THREADS,
+            gate_pinned=can_pin(),
+            gate_plan=str(PLAN),
+            gate_ratios=list(ratios),
+            gate_confirmation_ratios=list(confirmation),
+            gate_family_count=family,
+            gate_pairs_s=self._spent_s,
+            gate_answers_log_prob_difference_nats=difference.log_prob if difference else None,
+            gate_lines_read_differently_count=difference.lines if difference else None,
+        )

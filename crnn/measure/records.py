@@ -1,12 +1,12 @@
-"""What measurements hand on: one dataclass per measurement, and its form in the benchmark JSON.
+"""What measurements return: one dataclass per measurement, and its form in the benchmark JSON.
 
-A field's name is its key in ``extra_info``, its unit the last part of the name. Whoever
-reads a saved run reads it through these classes.
+A field's name is its key in ``extra_info``, its unit the last part of the name. Saved runs
+are read through these classes only.
 """
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from crnn.measure.packing import pack, unpack
 
 
 class RecordError(ValueError):
-    """A saved measurement that lacks a key, or holds an array that cannot be read; the message names the key."""
+    """A saved measurement without a required key, or with an array that cannot be read; the message names the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +47,22 @@ class Record:
                 except ValueError as error:
                     raise RecordError(f"{item.name}: {error}") from None
             elif item.default is MISSING and item.default_factory is MISSING:
-                raise RecordError(f"{cls.__name__} lacks {item.name}")
+                raise RecordError(f"no {item.name}")
         return cls(**values)
 
     @classmethod
-    def measured_in(cls, info: Mapping[str, Any]) -> bool:
-        """Whether a benchmark holds this measurement: all keys that have no default."""
-        required = (item for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING)
-        return all(item.name in info for item in required)
+    def marker(cls) -> str:
+        """The key that only this measurement has: its first field."""
+        return fields(cls)[0].name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity(Record):
-    """Which variant, made how, run by what, evaluated on which corpus; part of every measurement of a variant.
+    """Which variant, made how, run by what, evaluated on which corpus; beside every measurement of a variant.
 
     Attributes:
         runtime: engine and version.
-        threads_count: threads that consumed CPU time while the test split was read; None where the system
+        threads_count: threads that computed while the test split was read; None where the system
             does not tell.
     """
 
@@ -178,3 +177,28 @@ class Collecting(Record):
     """Seconds to collect the benchmarks, the whole process."""
 
     collecting_min_s: float
+
+
+class Measured(NamedTuple):
+    """A benchmark of a saved run: which variant, None for the harness itself, and what was measured."""
+
+    identity: Identity | None
+    record: Record
+
+
+def kind_of(info: Mapping[str, Any]) -> type[Record] | None:
+    """Which measurement a benchmark's ``extra_info`` holds; None if none of this suite."""
+    kinds = (kind for kind in Record.__subclasses__() if kind is not Identity)
+    return next((kind for kind in kinds if kind.marker() in info), None)
+
+
+def measured(info: Mapping[str, Any]) -> Measured | None:
+    """What a benchmark's ``extra_info`` holds; None if it is no measurement of this suite.
+
+    Raises:
+        RecordError: a key is missing, or an array cannot be read.
+    """
+    kind = kind_of(info)
+    if kind is None:
+        return None
+    return Measured(Identity.from_json(info) if Identity.marker() in info else None, kind.from_json(info))

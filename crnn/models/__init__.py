@@ -1,1 +1,1 @@
-"""The one CRNN, in PyTorch and in Keras, from one frozen config."""
+"""The CRNN in PyTorch and in Keras, from one frozen config."""

@@ -1,4 +1,4 @@
-"""The architecture, once, for both frameworks."""
+"""The architecture, shared by both frameworks."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,8 +11,8 @@ from crnn.corpus.lines import HEIGHT, KINDS, TIME_STEPS, WIDTH
 class CRNNConfig:
     """Five convolution blocks, two LSTMs, a linear layer (Shi et al., 2015, arXiv:1507.05717).
 
-    Each block is Conv 3x3 same -> LeakyReLU -> BatchNorm -> MaxPool. The pools
-    turn 32x400 into 1x50, the field's two features join each time step.
+    Each block is Conv 3x3 same -> LeakyReLU -> BatchNorm -> MaxPool. The pools reduce 32x400
+    to 1x50. The field's two features are appended to each time step.
 
     Attributes:
         classes: characters of the alphabet plus the CTC blank, which is class 0.
@@ -27,7 +27,7 @@ class CRNNConfig:
     lstm_units: tuple[int, ...] = (256, 256)
     negative_slope: float = 0.1
     batch_norm_epsilon: float = 1e-3
-    batch_norm_momentum: float = 0.1  # share of the new batch, as PyTorch counts
+    batch_norm_momentum: float = 0.1  # weight of the new batch, PyTorch's convention
 
     height = HEIGHT
     width = WIDTH
@@ -47,7 +47,7 @@ class CRNNConfig:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CRNNConfig":
-        """The inverse of ``to_json``, also after a trip through a file."""
+        """The inverse of ``to_json``; JSON's lists become tuples."""
         frozen = dict(values)
         frozen["channels"] = tuple(frozen["channels"])
         frozen["lstm_units"] = tuple(frozen["lstm_units"])

@@ -1,18 +1,15 @@
-"""The CRNN in Keras; its twin is ``torch_crnn.py``, stage by stage.
+"""The CRNN in Keras, stage by stage the same as ``torch_crnn.py``.
 
-This is Keras 2 (``tf_keras``): TensorFlow's model optimization toolkit knows no
-other. Import TensorFlow through this module, so that the switch is set first.
+This is Keras 2 (``tf_keras``), the only version that TensorFlow's model optimization toolkit
+supports. Import TensorFlow through this module, so that the switch is set first.
 """
 
 import os
-import zipfile
-from pathlib import Path
 
-# TensorFlow reports a missing CUDA driver and skipped graph rewrites as errors; real ones are exceptions.
+# TensorFlow logs a missing CUDA driver and skipped graph rewrites as errors; real errors are exceptions.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
@@ -28,7 +25,7 @@ def build(config: CRNNConfig) -> keras.Model:
         columns = keras.layers.Conv2D(channels, 3, padding="same", name=f"conv{index}")(columns)
         columns = keras.layers.LeakyReLU(config.negative_slope, name=f"activation{index}")(columns)
         columns = keras.layers.BatchNormalization(
-            # Keras counts the share of the past, PyTorch that of the new batch.
+            # Keras takes the weight of the past, PyTorch that of the new batch.
             momentum=1 - config.batch_norm_momentum,
             epsilon=config.batch_norm_epsilon,
             name=f"norm{index}",
@@ -47,7 +44,7 @@ def serving_function(model: keras.Model, **options: bool) -> tf.types.experiment
     """The deployed function: ``(images (B, 32, 400), field (B, 50, 2)) -> log probabilities (B, 50, C)``.
 
     Args:
-        model: what ``build`` makes, or an optimized successor with the same ends.
+        model: what ``build`` returns, or an optimized model with the same inputs and outputs.
         options: passed on to ``tf.function``, such as ``jit_compile``.
     """
     signature = [
@@ -62,49 +59,7 @@ def serving_function(model: keras.Model, **options: bool) -> tf.types.experiment
     return tf.function(log_probabilities, input_signature=signature, **options)
 
 
-def save(model: keras.Model, path: Path) -> None:
-    """Write architecture and weights; a model that was never compiled has no optimizer's state."""
-    model.save(path, save_format="keras")
-
-
 def weighted_layers(model: keras.Model, recurrent: bool = True) -> list[keras.layers.Layer]:
-    """The layers that hold filter banks and matrices, LSTMs among them or not."""
+    """The layers with filter banks and matrices; LSTMs only if ``recurrent``."""
     kinds = (keras.layers.Conv2D, keras.layers.Dense, *((keras.layers.LSTM,) if recurrent else ()))
     return [layer for layer in model.layers if isinstance(layer, kinds)]
-
-
-def rounded(weights: np.ndarray) -> np.ndarray:
-    """Float32 to the nearest value with float16's eleven significant bits, in float32's range."""
-    # Half of the last kept bit is added, then the 13 bits behind it are cleared.
-    return ((weights.view(np.uint32) + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view(np.float32)
-
-
-def save_compressed(model: keras.Model, path: Path) -> None:
-    """As ``save``, weights rounded to eleven bits and the archive compressed; Keras reads it like any other.
-
-    Values that repeat, zeros above all, and the cleared bits of the others take little room.
-    """
-    model.set_weights([rounded(weights) for weights in model.get_weights()])
-    save(model, path)
-    pack(path)
-
-
-def pack(path: Path) -> None:
-    """Compress what lies in a ``.keras`` archive, by LZMA."""
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-
-
-def load(path: Path) -> keras.Model:
-    """Read what ``save`` wrote. Files with Lambda layers are refused: they carry code.
-
-    Raises:
-        ValueError: the file is damaged, or no model.
-    """
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not a model that Keras reads: {error}") from error

@@ -1,7 +1,7 @@
-"""Weights from one framework to the other, by name, both ways.
+"""Conversion of weights between PyTorch and Keras, in both directions.
 
-Kernels change their axes; an LSTM of PyTorch has two bias vectors where Keras
-has their sum. Both keep the gates in the order i, f, g, o.
+The order of kernel axes differs. A PyTorch LSTM has two bias vectors, Keras stores their sum.
+Both keep the gates in the order i, f, g, o.
 """
 
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ Weights = dict[str, np.ndarray]
 
 
 def keras_from_torch(state: Weights, config: CRNNConfig) -> list[np.ndarray]:
-    """Weights in the order of Keras' ``set_weights`` out of a PyTorch state dict."""
+    """Weights in the order of Keras' ``set_weights``, from a PyTorch state dict."""
     weights: list[np.ndarray] = []
     for index in range(len(config.channels)):
         block = f"blocks.{index}"
@@ -42,7 +42,7 @@ def keras_from_torch(state: Weights, config: CRNNConfig) -> list[np.ndarray]:
 
 
 def torch_from_keras(weights: list[np.ndarray], config: CRNNConfig) -> Weights:
-    """A PyTorch state dict out of Keras' ``get_weights``; the second LSTM bias is zero."""
+    """A PyTorch state dict from Keras' ``get_weights``; the second LSTM bias is zero."""
     left = iter(weights)
     state: Weights = {}
     for index in range(len(config.channels)):

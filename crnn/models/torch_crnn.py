@@ -1,13 +1,10 @@
-"""The CRNN in PyTorch; its twin is ``keras_crnn.py``, stage by stage."""
+"""The CRNN in PyTorch, stage by stage the same as ``keras_crnn.py``."""
 
 import itertools
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from crnn.formats import codebook
 from crnn.models.config import CRNNConfig
 
 
@@ -62,52 +59,6 @@ class LogProbabilities(nn.Module):
         self.model, self.channels_last = model, channels_last
 
     def forward(self, images: Tensor, field: Tensor) -> Tensor:
-        # (B, 32, 400) -> (B, 1, 32, 400); with one channel only the strides tell channels last from first
+        # (B, 32, 400) -> (B, 1, 32, 400); with one channel, only the strides tell channels last from channels first
         pixels = images.unsqueeze(-1).permute(0, 3, 1, 2) if self.channels_last else images.unsqueeze(1)
         return torch.log_softmax(self.model(pixels, field).float(), dim=-1)
-
-
-def save(model: CRNN, path: Path) -> None:
-    """Write config and weights; nothing in the file needs unpickling of code."""
-    torch.save({"config": model.config.to_json(), "weights": model.state_dict()}, path)
-
-
-def save_clustered(model: CRNN, path: Path) -> None:
-    """Write matrices and filters as codebooks and packed indices; ``load`` reads the same weights."""
-    weights = model.state_dict()
-    shared = {name: codebook.encode(tensor.numpy()) for name, tensor in weights.items() if tensor.dim() > 1}
-    plain = {name: tensor for name, tensor in weights.items() if name not in shared}
-    clustered = {
-        name: {
-            "codebook": torch.from_numpy(part.codebook),
-            "packed": torch.from_numpy(part.packed),
-            "shape": part.shape,
-        }
-        for name, part in shared.items()
-    }
-    torch.save({"config": model.config.to_json(), "weights": plain, "clustered": clustered}, path)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """What an artifact holds: its config and tensors, no code.
-
-    Raises:
-        pickle.UnpicklingError: the file holds anything but tensors and plain values.
-    """
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def from_content(content: dict[str, Any]) -> CRNN:
-    """The float model of what ``save`` or ``save_clustered`` wrote, in evaluation mode."""
-    weights = dict(content["weights"])
-    for name, part in content.get("clustered", {}).items():
-        stored = codebook.Clustered(part["codebook"].numpy(), part["packed"].numpy(), tuple(part["shape"]))
-        weights[name] = torch.from_numpy(codebook.decode(stored))
-    model = CRNN(CRNNConfig.from_json(content["config"]))
-    model.load_state_dict(weights)
-    return model.eval()
-
-
-def load(path: Path) -> CRNN:
-    """``from_content`` of a file."""
-    return from_content(read(path))

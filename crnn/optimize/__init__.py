@@ -1,1 +1,1 @@
-"""Recipes, one file a technique: parent in, new artifact out, the parent untouched."""
+"""Recipes, one file per technique. Each reads the parent's artifact, leaves it unchanged and writes a new one."""

@@ -1,36 +1,47 @@
 """Knowledge distillation, offline and response-based (Hinton et al., 2015, arXiv:1503.02531)."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Unpack
 
 from crnn.models.config import CRNNConfig
 from crnn.optimize.recipe import Build
-from crnn.optimize.tuning import schedule_for, tuned
+from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 
 STUDENT_CHANNELS = (16, 32, 64, 128, 192)
 STUDENT_LSTM_UNITS = (192, 192)
 _VIEWS = 4
 
 
-def distill(build: Build) -> dict[str, Any]:
+def distill(
+    build: Build,
+    *,
+    labels: float = 1.0,
+    soft: float = 1.0,
+    temperature: float = 2.0,
+    **schedule_options: Unpack[ScheduleOptions],
+) -> dict[str, Any]:
     """Train a smaller CRNN on the labels and on the parent's stored soft outputs.
 
-    The options ``labels``, ``soft`` and ``temperature`` weigh the two, see ``Weighting``.
+    Args:
+        build: the artifact to build.
+        labels: weight of the CTC loss on the labels.
+        soft: weight of the divergence from the parent's distribution.
+        temperature: divides the logits of both distributions, see ``Weighting``.
+        schedule_options: override the schedule.
 
     Raises:
-        RecipeError: the parent reads another alphabet than the corpus is written in.
+        RecipeError: the parent has another alphabet than the corpus.
     """
-    from crnn.models import torch_crnn
+    from crnn.formats import pt_file
     from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
 
-    teacher, schedule = build.teacher, schedule_for(build)
-    given = {name: build.options[name] for name in ("labels", "soft", "temperature") if name in build.options}
-    weighting = Weighting(**given)
+    teacher, schedule = build.teacher, schedule_for(build, **schedule_options)
+    weighting = Weighting(labels, soft, temperature)
     targets = answers_of(teacher, build.corpus, schedule, build.checkpoint.parent, _VIEWS)
 
     config = CRNNConfig(
         classes=len(build.corpus.alphabet) + 1, channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS
     )
     learner = TorchDistiller(config, schedule, weighting)
-    notes = tuned(build, learner, schedule, torch_crnn.save, targets.batches, {"weighting": asdict(weighting)})
+    notes = tuned(build, learner, schedule, pt_file.save, targets.batches, {"weighting": asdict(weighting)})
     return notes | {"config": config.to_json()}

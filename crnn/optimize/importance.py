@@ -1,4 +1,4 @@
-"""How much a channel or a hidden unit matters: criteria that rank the units of a PyTorch CRNN."""
+"""Importance criteria: they rank the channels and hidden units of a PyTorch CRNN."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,32 +14,35 @@ Loss = Callable[[Any], Tensor]
 
 
 def _filters(model: CRNN, group: Group) -> Tensor:
-    """The weights that compute each unit, (units, anything), without BatchNorm."""
+    """The weights that compute each unit, (U, weights per unit), without BatchNorm."""
     return torch.cat([slices.detach() for name, slices in unit_slices(model, group, True) if ".norm." not in name], 1)
 
 
 def l1_norm(model: CRNN, group: Group) -> Tensor:
-    """Sum of absolute weights of each unit (Li et al., 2017, arXiv:1608.08710)."""
+    """Sum of the absolute weights of each unit, (U,) (Li et al., 2017, arXiv:1608.08710)."""
     return _filters(model, group).abs().sum(1)
 
 
 def geometric_median(model: CRNN, group: Group) -> Tensor:
-    """Distance of each unit's weights to all others: near ones can be replaced (He et al., 2019, arXiv:1811.00250)."""
+    """Summed distance of each unit's weights to all others, (U,) (He et al., 2019, arXiv:1811.00250).
+
+    A unit close to the others is redundant.
+    """
     filters = _filters(model, group)
     return torch.cdist(filters, filters).sum(1)
 
 
 def batch_norm_scale(model: CRNN, group: Group) -> Tensor:
-    """BatchNorm's scale of each channel (Liu et al., 2017, arXiv:1708.06519); of LSTMs, without one, the L1 norm."""
+    """BatchNorm scale of each channel, (U,) (Liu et al., 2017, arXiv:1708.06519); for LSTMs the L1 norm."""
     scales = [slices.detach() for name, slices in unit_slices(model, group, True) if name.endswith("norm.weight")]
     return scales[0].abs().sum(1) if scales else l1_norm(model, group)
 
 
 def taylor(model: CRNN, loss: Loss, batches: Iterable[object]) -> list[Tensor]:
-    """First-order estimate of what the loss changes by when a unit is removed, squared, mean over batches.
+    """First-order estimate of the change in loss when a unit is removed: squared, averaged over batches.
 
-    A gate of one on the unit's output has as its gradient the sum of weight x gradient
-    over all weights that read the unit (Molchanov et al., 2019, arXiv:1906.10771).
+    The estimate is the gradient of a gate of 1 on the unit's output, which is the sum of weight x
+    gradient over all weights that read the unit (Molchanov et al., 2019, arXiv:1906.10771).
     """
     found = groups(model)
     scores = [torch.zeros(group.units) for group in found]
@@ -71,10 +74,10 @@ CRITERIA = (*_WEIGHT_CRITERIA, "taylor")
 
 
 def importance(model: CRNN, criterion: str, loss: Loss, batches: Iterable[object]) -> list[Tensor]:
-    """Scores of all units that compare across layers, one tensor a group.
+    """Scores of all units, comparable across layers: one tensor (U,) per group.
 
-    Norms of layers of different shape do not compare: they are divided by their layer's
-    mean. Taylor's estimates are changes of the same loss as they are.
+    Norms of layers with different shapes are not comparable, so each is divided by its layer's
+    mean. Taylor estimates need no scaling: all are changes of the same loss.
 
     Raises:
         LookupError: there is no such criterion; the message lists them.

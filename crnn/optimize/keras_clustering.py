@@ -1,13 +1,13 @@
-"""Weight clustering of the Keras CRNN by TensorFlow's model optimization toolkit; PyTorch's is ``clustering.py``.
+"""Weight clustering of the Keras CRNN with TensorFlow's model optimization toolkit (tfmot).
 
-The file is a plain ``.keras`` whose tensors hold few values each: it is compressed, which
-is where the gain shows.
+The artifact is a plain ``.keras`` file with few distinct values per tensor. Only compression
+makes it smaller, so it is compressed. ``clustering.py`` does the same in PyTorch.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from crnn.optimize.recipe import Build, RecipeError
-from crnn.optimize.tuning import schedule_for, tuned
+from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 from crnn.training.loop import Schedule
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ _TUNING = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
 
 
 def wrapped(model: "keras.Model", clusters: int, keep_zeros: bool) -> "keras.Model":
-    """A copy whose filter banks and matrices take ``clusters`` values each while they train.
+    """A copy whose filter banks and matrices have ``clusters`` distinct values each while it trains.
 
     Args:
-        model: stays as it is.
-        clusters: values a tensor.
-        keep_zeros: whether what is zero stays zero, which takes one of the values.
+        model: not changed.
+        clusters: values per tensor.
+        keep_zeros: whether zeros stay zero; zero is then one of the values.
 
     Raises:
         RecipeError: fewer than two clusters, or a tensor has fewer weights than clusters.
@@ -39,7 +39,7 @@ def wrapped(model: "keras.Model", clusters: int, keep_zeros: bool) -> "keras.Mod
             if len(weights.shape) > 1 and weights.shape.num_elements() < clusters:
                 raise RecipeError(f"{weights.name} has {weights.shape.num_elements()} weights, not {clusters}")
 
-    # The wrapper reads a layer's weights and takes the layer itself in, so the copy comes first.
+    # The wrapper reads a layer's weights and wraps the layer itself, so the model is copied first.
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
     chosen = {layer.name for layer in weighted_layers(copy)}
@@ -55,28 +55,33 @@ def wrapped(model: "keras.Model", clusters: int, keep_zeros: bool) -> "keras.Mod
     return keras.models.clone_model(copy, clone_function=wrap)
 
 
-def cluster(build: Build) -> dict[str, Any]:
-    """Cluster each filter bank and matrix into ``clusters`` values and tune those.
+def cluster(
+    build: Build, *, clusters: int = 16, keep_zeros: bool = False, **schedule_options: Unpack[ScheduleOptions]
+) -> dict[str, Any]:
+    """Cluster each filter bank and matrix and tune the shared values.
 
-    The option ``keep_zeros`` is for a parent that was pruned.
+    Args:
+        build: the artifact to build.
+        clusters: values per tensor.
+        keep_zeros: whether zeros stay zero, for a pruned parent.
+        schedule_options: override the schedule.
 
     Raises:
-        RecipeError: a tensor has fewer weights than clusters, or the parent reads
+        RecipeError: a tensor has fewer weights than clusters, or the parent has
             another alphabet.
     """
-    clusters, keep_zeros = build.options.get("clusters", 16), build.options.get("keep_zeros", False)
     parent = build.teacher
 
     import tensorflow_model_optimization as tfmot
 
-    from crnn.models import keras_crnn
+    from crnn.formats import keras_file
     from crnn.training.keras_learner import KerasLearner, bfloat16
 
-    schedule = schedule_for(build, _TUNING)
-    learner = KerasLearner(wrapped(keras_crnn.load(parent), clusters, keep_zeros), schedule)
+    schedule = schedule_for(build, _TUNING, **schedule_options)
+    learner = KerasLearner(wrapped(keras_file.load(parent), clusters, keep_zeros), schedule)
 
     def save(model: "keras.Model", path: Any) -> None:
-        keras_crnn.save_compressed(tfmot.clustering.keras.strip_clustering(model), path)
+        keras_file.save_compressed(tfmot.clustering.keras.strip_clustering(model), path)
 
     with bfloat16():
         return tuned(build, learner, schedule, save, settings={"clusters": clusters, "keep_zeros": keep_zeros})

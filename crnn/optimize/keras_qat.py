@@ -1,6 +1,6 @@
 """The Keras CRNN with tfmot's fake quantization in its convolutions and its classifier.
 
-tfmot knows no rule for LSTMs: they stay float.
+tfmot has no rule for LSTMs: they stay float.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,33 +16,33 @@ _Config: Any = _qat.QuantizeConfig
 
 
 class OutputQuantized(_Config):
-    """Only what the layer answers is quantized: a BatchNorm whose answer a convolution reads in int8."""
+    """Quantizes only the layer's output: for a BatchNorm whose output a convolution reads in int8."""
 
     def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
-        """None."""
+        """No weights."""
         return []
 
     def get_activations_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
-        """None."""
+        """No inner activations."""
         return []
 
     def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[Any]) -> None:
-        """There are none."""
+        """Set nothing: no weights are quantized."""
 
     def set_quantize_activations(self, layer: keras.layers.Layer, quantize_activations: list[Any]) -> None:
-        """There are none."""
+        """Set nothing: no inner activations are quantized."""
 
     def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
-        """Eight bits, asymmetric."""
+        """The output in eight bits, asymmetric."""
         return [_qat.quantizers.MovingAverageQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)]
 
     def get_config(self) -> dict[str, Any]:
-        """Nothing to be kept."""
+        """No settings."""
         return {}
 
 
 class WeightsQuantized(OutputQuantized):
-    """Only the kernel is quantized: the classifier, whose logits in eight bits would be no distribution."""
+    """Quantizes only the kernel: for the classifier, because logits in eight bits would not give a distribution."""
 
     def get_weights_and_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
         """The kernel in eight bits, symmetric."""
@@ -50,24 +50,24 @@ class WeightsQuantized(OutputQuantized):
         return [(layer.kernel, quantizer)]
 
     def set_quantize_weights(self, layer: keras.layers.Layer, quantize_weights: list[Any]) -> None:
-        """The kernel."""
+        """Set the kernel."""
         layer.kernel = quantize_weights[0]
 
     def get_output_quantizers(self, layer: keras.layers.Layer) -> list[Any]:
-        """None."""
+        """No output."""
         return []
 
 
 def quantization_aware(
     model: keras.Model, preserve: bool = False, kinds: Sequence[str] = ("Conv2D", "Dense")
 ) -> keras.Model:
-    """A copy with fake quantization, its scales still to be set by ``set_ranges``.
+    """A copy with fake quantization; ``set_ranges`` has to set its scales.
 
     Args:
-        model: stays as it is.
-        preserve: keep zeros and shared values of the convolutions (tfmot's PCQAT); LSTMs
-            and classifier are frozen and float, since nothing would keep theirs.
-        kinds: classes of the layers to be quantized; there are no more.
+        model: not changed.
+        preserve: whether to keep zeros and shared values of the convolutions (tfmot's PCQAT); LSTMs
+            and classifier are then frozen in float, because tfmot would not keep theirs.
+        kinds: class names of the layers to quantize; only these two are supported.
     """
     layers = keras.layers
 
@@ -95,28 +95,28 @@ def quantization_aware(
 
 
 def set_ranges(model: keras.Model, source: keras.Model, inputs: Iterable[np.ndarray]) -> None:
-    """Set the scales of activations to what the float model computes, those of kernels to what they hold.
+    """Set the ranges of activations from the float model's outputs, and those of kernels from their weights.
 
-    tfmot starts each at -6 to 6; in training it moves those of activations by a thousandth
-    of the difference in a step.
+    tfmot starts each range at -6 to 6. In training it moves the ranges of activations by a
+    thousandth of the difference per step.
 
     Args:
-        model: of ``quantization_aware``.
-        source: the float model it was made of.
+        model: what ``quantization_aware`` returned; it is changed.
+        source: the float model that it was made from.
         inputs: images (N, 32, 400, 1) and field (N, 50, 2).
     """
     inner = {layer.layer.name: layer for layer in model.layers if hasattr(layer, "layer")}
     watched = [layer for layer in source.layers if layer.name in inner]
-    answers = keras.Model(source.inputs, [layer.output for layer in watched]).predict(list(inputs), verbose=0)
-    for layer, answer in zip(watched, answers, strict=True):
+    outputs = keras.Model(source.inputs, [layer.output for layer in watched]).predict(list(inputs), verbose=0)
+    for layer, output in zip(watched, outputs, strict=True):
         for variable in inner[layer.name].weights:
             kind = variable.name.rsplit("/")[-1]
             if kind.startswith(("post_activation_min", "output_min")):
-                variable.assign(min(float(answer.min()), 0.0))
+                variable.assign(min(float(output.min()), 0.0))
             elif kind.startswith(("post_activation_max", "output_max")):
-                variable.assign(max(float(answer.max()), 0.0))
+                variable.assign(max(float(output.max()), 0.0))
             elif kind.startswith(("kernel_min", "kernel_max")):
-                # Symmetric, for each output channel or for the whole kernel.
+                # Symmetric, per output channel or for the whole kernel.
                 kernel = np.abs(layer.kernel.numpy())
                 largest = kernel.max(tuple(range(kernel.ndim - 1)) if variable.shape.rank else None)
                 variable.assign(largest if kind.startswith("kernel_max") else -largest)
@@ -129,5 +129,5 @@ def set_ranges(model: keras.Model, source: keras.Model, inputs: Iterable[np.ndar
 
 
 def stripped(model: keras.Model) -> keras.Model:
-    """The trained model without what clustering needs while it trains; its scales stay."""
+    """The trained model without the clustering wrappers; its scales stay."""
     return tfmot.experimental.combine.strip_clustering_cqat(model)

@@ -1,8 +1,8 @@
 """Conversion to LiteRT, in float or quantized after training.
 
-The converter needs a fixed batch size, or the LSTMs do not become one operator each. It is
-run at one size; the file holds a copy of the graph for each size that is wanted, all with
-the same weights and scales, which are stored once.
+The converter only fuses each LSTM into one operator if the batch size is fixed, so it runs at
+one size. The file holds one copy of the graph per batch size. All copies share weights and
+scales, which are stored once.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
     from crnn.models.keras_crnn import keras
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
-"""What a file is converted for by default."""
+"""Batch sizes that a file is converted for by default."""
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "static")
-_CALIBRATION_LINES = 256
-# What the converter is run at. Not one, which is the length of other dimensions too.
+# Batch size that the converter runs at. Not 1: other dimensions have length 1 too.
 _CONVERTED_AT = 2
 
 
-def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs for some of the lines, evenly spread: images (N, 32, 400) and field (N, 50, 2).
+def inputs_of(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs for ``count`` evenly spaced lines: images (N, 32, 400) and field (N, 50, 2).
 
     Raises:
-        RecipeError: no line is to be seen.
+        RecipeError: ``count`` is below 1, or the split is empty.
     """
     count = min(count, len(lines))
     if count < 1:
@@ -43,14 +42,14 @@ def calibration_lines(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]
 def left_by_converter(
     model: "keras.Model", quantization: str = "none", representative: Sequence[np.ndarray] | None = None
 ) -> "schema.ModelT":
-    """The model for one batch size as TensorFlow's converter makes it: images and field in, logits out.
+    """The model for one batch size as TensorFlow's converter writes it: images and field in, logits out.
 
     Args:
-        model: any Keras model with the CRNN's ends; one trained for quantization is converted with its scales.
-        quantization: ``none``; ``float16``, stored so and computed in float32; ``dynamic``,
-            int8 weights with activations quantized in each call.
-        representative: images (N, 32, 400) and field (N, 50, 2); with these and ``dynamic``
-            all of the graph that can be is int8, with activations' scales from them.
+        model: any Keras model with the CRNN's inputs and outputs; fake quantization is converted with its scales.
+        quantization: ``none``; ``float16``: weights stored in float16, computed in float32; ``dynamic``:
+            int8 weights, activations quantized in each call.
+        representative: calibration inputs, images (N, 32, 400) and field (N, 50, 2); with these and
+            ``dynamic`` every operator that can be is int8, with fixed activation scales.
     """
     from crnn.formats import tflite_file
     from crnn.models.keras_crnn import tf
@@ -66,7 +65,7 @@ def left_by_converter(
         # (B, 32, 400) -> (B, 32, 400, 1)
         return {"logits": model([images[..., None], field], training=False)}
 
-    # Of the model the converter needs the variables; saving its layers too would take most of the time.
+    # The converter only needs the model's variables; saving its layers too would take most of the time.
     weights = tf.Module()
     weights.held = list(model.variables)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([logits.get_concrete_function()], weights)
@@ -76,7 +75,7 @@ def left_by_converter(
         converter.target_spec.supported_types = [tf.float16]
     if representative is not None:
         starts = range(0, len(representative[0]) - _CONVERTED_AT + 1, _CONVERTED_AT)
-        # The converter's inputs are in the order of their names.
+        # The converter orders the inputs by name.
         inputs = {"field": representative[1], "images": representative[0]}
         converter.representative_dataset = lambda: (
             [array[start : start + _CONVERTED_AT] for array in inputs.values()] for start in starts
@@ -85,7 +84,7 @@ def left_by_converter(
 
 
 def converted(model: "keras.Model", quantization: str = "none") -> "schema.ModelT":
-    """The model for one batch size, images and field in, log probabilities out; the arguments are as above."""
+    """The model for one batch size: images and field in, log probabilities out; see ``left_by_converter``."""
     from crnn.formats import tflite_graph
 
     result = left_by_converter(model, quantization)
@@ -95,10 +94,10 @@ def converted(model: "keras.Model", quantization: str = "none") -> "schema.Model
 
 
 def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.ndarray) -> "schema.ModelT":
-    """The model for one batch size with convolutions in int8, scales of activations from the lines given.
+    """The model for one batch size with convolutions in int8; the lines given set the activation scales.
 
-    LSTMs read floats, their weights are stored in int8. (The converter's own full-integer
-    quantization loses more than any other way, see ``benchmarks/evidence/conversions.py``.)
+    LSTMs read floats; their weights are stored in int8. The converter's own full-integer
+    quantization costs more CER, see ``crnn/optimize/studies/conversions.py``.
     """
     from crnn.formats import tflite_graph
     from crnn.optimize import keras_qat
@@ -112,7 +111,7 @@ def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.nda
 
 
 def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int]) -> bytes:
-    """The file for several batch sizes, from what ``converted`` gives."""
+    """The content of the file for several batch sizes; ``model`` is what ``converted`` returns."""
     from crnn.formats import tflite_file, tflite_graph
 
     models = {size: deepcopy(model) for size in sizes}
@@ -123,38 +122,46 @@ def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int]) -> bytes:
 
 
 def check_batch_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
-    """The sizes without repetition.
+    """The sizes in ascending order, without duplicates.
 
     Raises:
-        RecipeError: there is none, or one is below 1.
+        RecipeError: no size is given, or one is below 1.
     """
     if not sizes or min(sizes) < 1:
         raise RecipeError(f"batch sizes have to be at least 1: {', '.join(map(str, sizes)) or 'none is given'}")
     return tuple(sorted(set(sizes)))
 
 
-def convert(build: Build) -> dict[str, Any]:
-    """Convert the parent, quantized as the option ``quantization`` says, for each of ``batch_sizes``.
+def convert(
+    build: Build,
+    *,
+    quantization: str = "none",
+    batch_sizes: Sequence[int] = BATCH_SIZES,
+    calibration_lines: int = 256,
+) -> dict[str, Any]:
+    """Convert the parent for each batch size.
 
-    ``calibration_lines`` of the validation split give the scales of ``static``.
+    Args:
+        build: the artifact to build.
+        quantization: one of ``QUANTIZATIONS``.
+        batch_sizes: lines per call that the file supports.
+        calibration_lines: number of validation lines that set the scales of ``static``.
 
     Raises:
-        RecipeError: an unknown quantization or impossible batch size, no line to calibrate
-            with, or the parent reads another alphabet.
+        RecipeError: unknown quantization, batch size below 1, no calibration line, or the
+            parent has another alphabet.
     """
-    quantization = build.options.get("quantization", "none")
     if quantization not in QUANTIZATIONS:
         raise RecipeError(f"no quantization {quantization!r}; there are: {', '.join(QUANTIZATIONS)}")
-    sizes = check_batch_sizes(build.options.get("batch_sizes", BATCH_SIZES))
+    sizes = check_batch_sizes(batch_sizes)
     seen = None
     if quantization == "static":
-        count = build.options.get("calibration_lines", _CALIBRATION_LINES)
-        seen = calibration_lines(build.corpus.validation, count)
+        seen = inputs_of(build.corpus.validation, calibration_lines)
     parent = build.teacher
 
-    from crnn.models import keras_crnn
+    from crnn.formats import keras_file
 
-    model = keras_crnn.load(parent)
+    model = keras_file.load(parent)
     result = statically_quantized(model, *seen) if seen else converted(model, quantization)
     build.target.write_bytes(for_batch_sizes(result, sizes))
     return {"quantization": quantization, "batch_sizes": list(sizes)}

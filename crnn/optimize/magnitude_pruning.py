@@ -1,15 +1,15 @@
-"""Magnitude pruning: the smallest weights become zero, a few more at every step, then the rest is tuned.
+"""Magnitude pruning: the smallest weights become zero, a few more at every step; then the others are tuned.
 
-Zhu and Gupta, 2017, arXiv:1710.01878, by TensorFlow's model optimization toolkit. The
-zeros are stored like other weights: only a compressed or sparse file is smaller, and
-dense kernels are not faster.
+Zhu and Gupta, 2017, arXiv:1710.01878, with TensorFlow's model optimization toolkit (tfmot).
+Zeros are stored like other weights: only a compressed or sparse file is smaller, and dense
+kernels are not faster.
 """
 
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from crnn.optimize.recipe import Build, RecipeError
-from crnn.optimize.tuning import schedule_for, tuned
+from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 from crnn.training.batches import steps_per_epoch
 from crnn.training.loop import Schedule
 
@@ -21,7 +21,7 @@ _TUNING = Schedule(epochs=6, peak_learning_rate=1e-3, warmup_share=0.2)
 
 
 def check_sparsity(initial: float, final: float) -> None:
-    """Refuse what is no sparsity, or would leave a layer nothing.
+    """Refuse sparsities that are out of range or falling.
 
     Raises:
         RecipeError: not ``0 <= initial <= final < 1``.
@@ -31,18 +31,18 @@ def check_sparsity(initial: float, final: float) -> None:
 
 
 def last_pruning_step(share: float, epochs: int, per_epoch: int) -> int:
-    """The step in which the final sparsity is reached.
+    """The training step that reaches the final sparsity.
 
     Args:
-        share: of all training steps, in which pruning goes on.
+        share: of all training steps, during which sparsity rises.
         epochs: of the training.
-        per_epoch: steps of each.
+        per_epoch: steps per epoch.
 
     Raises:
-        RecipeError: no whole epoch is left after it, which the loss of the last zeros needs.
+        RecipeError: no whole epoch is left after it, and the model needs one to recover.
     """
     steps = epochs * per_epoch
-    # Masks are renewed in every so many steps: the last of them has to be one.
+    # Masks are updated once per FREQUENCY_STEPS steps: the last pruning step has to be such a step.
     end = ceil(share * steps / FREQUENCY_STEPS) * FREQUENCY_STEPS
     if not 0 < end <= steps - per_epoch:
         raise RecipeError(
@@ -56,8 +56,8 @@ def wrapped(model: "keras.Model", recurrent: bool, decay: Any) -> "keras.Model":
     """A copy whose layers are pruned while they train.
 
     Args:
-        model: stays as it is.
-        recurrent: whether LSTMs are pruned too, or Conv2D and Dense only.
+        model: not changed.
+        recurrent: whether to prune LSTMs too, or Conv2D and Dense only.
         decay: tfmot's pruning schedule.
     """
     import tensorflow_model_optimization as tfmot
@@ -72,46 +72,57 @@ def wrapped(model: "keras.Model", recurrent: bool, decay: Any) -> "keras.Model":
 
     copy = keras.models.clone_model(model, clone_function=wrap)
     for source, target in zip(model.layers, copy.layers, strict=True):
-        # A wrapper's own weights, masks among them, follow those of its layer.
+        # A wrapper's own weights, such as its masks, come after those of its layer.
         target.set_weights(source.get_weights() + target.get_weights()[len(source.get_weights()) :])
     return copy
 
 
-def prune(build: Build) -> dict[str, Any]:
-    """Prune by magnitude while training on the labels, then train on with what is left.
+def prune(
+    build: Build,
+    *,
+    recurrent: bool,
+    initial_sparsity: float = 0.5,
+    final_sparsity: float = 0.8,
+    pruning_share: float = 1 / 3,
+    **schedule_options: Unpack[ScheduleOptions],
+) -> dict[str, Any]:
+    """Prune by magnitude while training on the labels, then tune the remaining weights.
 
-    The options are ``recurrent``, ``initial_sparsity``, ``final_sparsity`` and
-    ``pruning_share``, the part of all steps in which the sparsity rises.
+    Args:
+        build: the artifact to build.
+        recurrent: whether to prune LSTMs too.
+        initial_sparsity: share of zeros at the first step.
+        final_sparsity: share of zeros from the last pruning step on.
+        pruning_share: share of all steps during which sparsity rises.
+        schedule_options: override the schedule.
 
     Raises:
         RecipeError: sparsities outside [0, 1), no epoch left after the last pruning step,
-            or the parent reads another alphabet.
+            or the parent has another alphabet.
     """
-    initial, final = build.options.get("initial_sparsity", 0.5), build.options.get("final_sparsity", 0.8)
-    recurrent, share = build.options["recurrent"], build.options.get("pruning_share", 1 / 3)
-    check_sparsity(initial, final)
-    schedule = schedule_for(build, _TUNING)
+    check_sparsity(initial_sparsity, final_sparsity)
+    schedule = schedule_for(build, _TUNING, **schedule_options)
     per_epoch = steps_per_epoch(build.corpus.train, schedule.batch_size)
-    end = last_pruning_step(share, schedule.epochs, per_epoch)
+    end = last_pruning_step(pruning_share, schedule.epochs, per_epoch)
     parent = build.teacher
 
     import tensorflow_model_optimization as tfmot
 
-    from crnn.models import keras_crnn
+    from crnn.formats import keras_file
     from crnn.training.keras_learner import bfloat16
     from crnn.training.keras_pruner import KerasPruner
 
-    decay = tfmot.sparsity.keras.PolynomialDecay(initial, final, 0, end, frequency=FREQUENCY_STEPS)
-    learner = KerasPruner(wrapped(keras_crnn.load(parent), recurrent, decay), schedule)
+    decay = tfmot.sparsity.keras.PolynomialDecay(initial_sparsity, final_sparsity, 0, end, frequency=FREQUENCY_STEPS)
+    learner = KerasPruner(wrapped(keras_file.load(parent), recurrent, decay), schedule)
     settings = {
         "recurrent": recurrent,
-        "initial_sparsity": initial,
-        "final_sparsity": final,
+        "initial_sparsity": initial_sparsity,
+        "final_sparsity": final_sparsity,
         "last_pruning_step": end,
     }
 
     def save(model: "keras.Model", path: Any) -> None:
-        keras_crnn.save_compressed(tfmot.sparsity.keras.strip_pruning(model), path)
+        keras_file.save_compressed(tfmot.sparsity.keras.strip_pruning(model), path)
 
     with bfloat16():
         return tuned(build, learner, schedule, save, settings=settings, keep_from=ceil(end / per_epoch))

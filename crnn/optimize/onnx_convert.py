@@ -12,7 +12,7 @@ OPSET = 17
 
 
 def _forget_sources(path: Path) -> None:
-    """Drop the exporter's notes of source lines: they hold paths, so no two checkouts would give the same file."""
+    """Remove the exporter's source locations: they contain paths, so each checkout would give a different file."""
     import onnx
 
     model = onnx.load(path)
@@ -24,10 +24,10 @@ def _forget_sources(path: Path) -> None:
 
 
 def _name_by_position(model: "onnx.ModelProto") -> None:
-    """Equal constants become one; they, nodes and inner values are named in the order of the nodes.
+    """Merge equal constants; name constants, nodes and inner values in the order of the nodes.
 
-    tf2onnx numbers, names and shares in the order of threads and sets: the same graph
-    would be another file each time.
+    tf2onnx numbers, names and merges in the order of threads and sets, so the same graph would
+    give a different file each time.
     """
     graph = model.graph
     names = {value.name: value.name for value in graph.output}
@@ -54,12 +54,14 @@ def _name_by_position(model: "onnx.ModelProto") -> None:
 
 
 def from_torch(build: Build) -> dict[str, Any]:
-    """``torch.onnx.export`` of the traced model (the LSTMs become one node each)."""
+    """Convert with ``torch.onnx.export``; each LSTM becomes one node."""
+    import onnxscript  # noqa: F401 the exporter uses it: its version affects the graph too
     import torch
 
+    from crnn.formats import pt_file
     from crnn.models import torch_crnn
 
-    model = torch_crnn.LogProbabilities(torch_crnn.load(build.source)).eval()
+    model = torch_crnn.LogProbabilities(pt_file.load(build.source)).eval()
     config = model.model.config
     example = (
         torch.zeros(2, config.height, config.width),
@@ -83,13 +85,14 @@ def from_torch(build: Build) -> dict[str, Any]:
 
 
 def from_keras(build: Build) -> dict[str, Any]:
-    """``tf2onnx`` on the served function."""
+    """Convert the serving function with ``tf2onnx``."""
     import onnx
     import tf2onnx
 
+    from crnn.formats import keras_file
     from crnn.models import keras_crnn
 
-    serve = keras_crnn.serving_function(keras_crnn.load(build.source))
+    serve = keras_crnn.serving_function(keras_file.load(build.source))
     proto, _ = tf2onnx.convert.from_function(serve, serve.input_signature, opset=OPSET)
     _name_by_position(proto)
     onnx.save(proto, str(build.target))

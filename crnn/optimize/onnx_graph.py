@@ -6,10 +6,10 @@ from crnn.optimize.recipe import Build
 
 
 def optimize(build: Build) -> dict[str, Any]:
-    """Fuse and drop nodes; the result computes the same function.
+    """Fuse and eliminate nodes; the result computes the same function.
 
     Raises:
-        RuntimeError: onnxsim's own check finds that it does not.
+        RuntimeError: onnxsim's own check finds a difference.
     """
     import onnx
     import onnxoptimizer
@@ -25,7 +25,7 @@ def optimize(build: Build) -> dict[str, Any]:
 
 
 def _one_line(model: Any) -> dict[str, list[int]]:
-    """Input shapes with the open batch set to one."""
+    """Input shapes by name, with the open batch size set to 1."""
     return {
         value.name: [1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])] for value in model.graph.input
     }

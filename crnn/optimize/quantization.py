@@ -1,4 +1,4 @@
-"""Post-training quantization of the PyTorch CRNN, and weights in half precision."""
+"""Post-training quantization of the PyTorch CRNN, and weights in bfloat16."""
 
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -14,65 +14,64 @@ if TYPE_CHECKING:
     from crnn.formats.torch_qdq import Scales
     from crnn.models.torch_crnn import CRNN
 
-_CALIBRATION_LINES = 256
-
 
 def same_weights(build: Build) -> dict[str, Any]:
-    """The parent's file as it is: only how it is executed differs."""
+    """Copy the parent's file: only its execution differs."""
     shutil.copyfile(build.source, build.target)
     return {}
 
 
 def to_bfloat16(build: Build) -> dict[str, Any]:
-    """All weights rounded to bfloat16."""
+    """Round all weights to bfloat16."""
     import torch
 
-    from crnn.models import torch_crnn
+    from crnn.formats import pt_file
 
-    torch_crnn.save(torch_crnn.load(build.source).to(torch.bfloat16), build.target)
+    pt_file.save(pt_file.load(build.source).to(torch.bfloat16), build.target)
     return {}
 
 
 def dynamic_int8(build: Build) -> dict[str, Any]:
-    """LSTMs and classifier to int8, scales of activations at run time."""
-    from crnn.formats import torch_int8
-    from crnn.models import torch_crnn
+    """Quantize LSTMs and classifier to int8, with activation scales computed at run time."""
+    from crnn.formats import pt_file, torch_int8
 
-    torch_int8.save(torch_int8.quantize(torch_crnn.load(build.source)), build.target)
+    torch_int8.save(torch_int8.quantize(pt_file.load(build.source)), build.target)
     return {}
 
 
-def static_int8(build: Build) -> dict[str, Any]:
-    """Convolutions to int8, scales of activations from validation lines (PT2E, torchao's x86 quantizer).
+def static_int8(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
+    """Quantize convolutions to int8, with activation scales from validation lines (PT2E, torchao's x86 quantizer).
 
-    The quantizer has no rule for LSTMs; they and the classifier stay float. The option
-    ``calibration_lines`` says how many lines are seen.
+    The quantizer has no rule for LSTMs; they and the classifier stay float.
+
+    Args:
+        build: the artifact to build.
+        calibration_lines: number of lines that the observers see.
 
     Raises:
-        RecipeError: no line is to be seen, or the parent reads another alphabet.
+        RecipeError: no calibration line, or the parent has another alphabet.
         CorpusError: the corpus has no validation line.
     """
     parent = build.teacher
     lines = build.corpus.validation
-    count = min(build.options.get("calibration_lines", _CALIBRATION_LINES), len(lines))
+    count = min(calibration_lines, len(lines))
     if count < 1:
-        raise RecipeError(f"{build.name}: calibration takes at least one line, not {count}")
+        raise RecipeError(f"{build.name}: calibration needs at least one line, got {count}")
 
-    from crnn.formats import torch_qdq
-    from crnn.models import torch_crnn
+    from crnn.formats import pt_file, torch_qdq
 
     rows = np.linspace(0, len(lines) - 1, count).astype(int)
     images, field = model_inputs(lines.images[rows], lines.kinds[rows])
-    model = torch_crnn.load(parent)
+    model = pt_file.load(parent)
     scales = _calibrated(model, images, field)
     torch_qdq.save(torch_qdq.quantized(model, scales), build.target)
     return {"calibration_lines": count}
 
 
 def _calibrated(model: "CRNN", images: np.ndarray, field: np.ndarray) -> "list[Scales]":
-    """What torchao's observers make of each convolution after seeing the lines.
+    """The scales of each convolution from torchao's observers, after they have seen the lines.
 
-    ``convert_pt2e`` would write the same scales into a graph; it takes a minute to look for
+    ``convert_pt2e`` would write the same scales into a graph. It takes a minute to search for
     patterns of quantization-aware training, and the saved graph would need unpickling.
     """
     import torch
@@ -95,12 +94,12 @@ def _calibrated(model: "CRNN", images: np.ndarray, field: np.ndarray) -> "list[S
 
 
 def _scales_of(weight: "torch.Tensor", seen_images: Any, seen_weight: Any) -> "Scales":
-    """A convolution's quantization by the observers of its inputs and of its weights."""
+    """A convolution's scales from the observers of its inputs and of its weights."""
     from crnn.formats.torch_qdq import INPUT_RANGE, WEIGHT_RANGE, Scales
 
     ranges = (seen_images.quant_min, seen_images.quant_max), (seen_weight.quant_min, seen_weight.quant_max)
     if ranges != (INPUT_RANGE, WEIGHT_RANGE) or seen_weight.ch_axis != 0:
-        raise RecipeError(f"torchao's quantizer observes in an unknown way: {seen_images}, {seen_weight}")
+        raise RecipeError(f"torchao's quantizer uses unsupported ranges or axes: {seen_images}, {seen_weight}")
     scale, zero_point = seen_images.calculate_qparams()
     steps, _ = seen_weight.calculate_qparams()
     levels = (weight / steps[:, None, None, None]).round().clamp(*WEIGHT_RANGE)

@@ -1,7 +1,7 @@
-"""What a recipe is given."""
+"""The interface of recipes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,20 @@ from crnn.corpus import Corpus
 
 
 class RecipeError(ValueError):
-    """Settings or a parent that a recipe cannot work with; raised before any work is done."""
+    """Settings or a parent that a recipe cannot work with; raised before any work starts."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """One artifact in the making.
+    """One artifact to build.
 
     Attributes:
-        name: the variant's.
+        name: of the variant.
         parent: the parent's artifact, None for an original; never written to.
         target: where the artifact goes; its folder exists, the file does not.
         corpus: what to train on or calibrate with.
-        checkpoint: a file that a training may leave for its continuation.
-        options: the recipe's settings, overridden by those of the command line.
-        parent_alphabet: what the parent was trained to read, None for an original.
+        checkpoint: a file from which an interrupted training resumes.
+        parent_alphabet: the alphabet that the parent was trained on, None for an original.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Build:
     target: Path
     corpus: Corpus
     checkpoint: Path
-    options: Mapping[str, Any] = field(default_factory=dict)
     parent_alphabet: str | None = None
 
     @property
@@ -47,18 +45,21 @@ class Build:
 
     @property
     def teacher(self) -> Path:
-        """The parent's artifact, for recipes that train what has to read as it does.
+        """The parent's artifact, for recipes that need the corpus to have the parent's alphabet.
 
         Raises:
-            RecipeError: it was trained to read another alphabet than the corpus has.
+            RecipeError: the parent was trained on another alphabet.
         """
         if self.parent_alphabet is not None and self.parent_alphabet != self.corpus.alphabet:
             raise RecipeError(
                 f"{self.source.name} reads the alphabet {self.parent_alphabet!r}, "
-                f"the corpus {self.corpus.name} is written in {self.corpus.alphabet!r}"
+                f"the corpus {self.corpus.name} has {self.corpus.alphabet!r}: retrain the original on this corpus"
             )
         return self.source
 
 
-Recipe = Callable[[Build], Mapping[str, Any]]
-"""Writes ``build.target``; what it returns is kept in the artifact's record."""
+Recipe = Callable[..., Mapping[str, Any]]
+"""Takes a ``Build``, and options as keyword-only parameters, and writes ``build.target``.
+
+What it returns is added to the artifact's record.
+"""

@@ -1,7 +1,7 @@
-"""Channels and hidden units of a PyTorch CRNN as structured groups: what has to go together when one is removed.
+"""Channels and hidden units of a PyTorch CRNN as groups of weights that have to be removed together.
 
-A group is the outputs of one layer: the channels of a convolution with their BatchNorm,
-or the hidden units of an LSTM, with the columns of whatever reads them.
+A group is the outputs of one layer: the channels of a convolution with their BatchNorm, or
+the hidden units of an LSTM. The columns of the layers that read them belong to it too.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,9 +25,9 @@ class Part(NamedTuple):
 
     Attributes:
         tensor: name in the model's state.
-        dimension: along which the units are counted.
-        blocks: how often they are repeated there, whole blocks one after the other.
-        produces: whether these are the units' own weights, not those that read them.
+        dimension: along which the units lie.
+        blocks: how many blocks of all units lie along it, one after the other.
+        produces: True for the weights that compute the units, False for those that read them.
     """
 
     tensor: str
@@ -41,8 +41,8 @@ class Group(NamedTuple):
 
     Attributes:
         layer: its name in the model.
-        units: how many there are.
-        parts: all tensors that change with them.
+        units: number of units.
+        parts: all tensors that change if one is removed.
         recurrent: whether the layer is an LSTM.
     """
 
@@ -53,7 +53,7 @@ class Group(NamedTuple):
 
 
 def check_known(model: nn.Module) -> None:
-    """Refuse what the groups do not describe.
+    """Refuse models that the groups do not describe.
 
     Raises:
         TypeError: the model has a layer with weights of another kind, or an LSTM
@@ -80,7 +80,7 @@ def groups(model: CRNN) -> list[Group]:
     for index, units in enumerate(model.config.channels):
         block = f"blocks.{index}"
         last = index + 1 == len(model.config.channels)
-        # Behind the last block the channels are the first features of each time step; the field's follow them.
+        # After the last block the channels are the first features of each time step; the field's follow them.
         reader = Part("lstms.0.weight_ih_l0" if last else f"blocks.{index + 1}.conv.weight", 1, produces=False)
         norm = ("weight", "bias", "running_mean", "running_var")
         own = [f"{block}.conv.weight", f"{block}.conv.bias", *(f"{block}.norm.{name}" for name in norm)]
@@ -98,20 +98,20 @@ def groups(model: CRNN) -> list[Group]:
 
 
 def positions(part: Part, kept: Tensor, units: int, size: int) -> Tensor:
-    """Where a part's kept units lie along its dimension, together with what belongs to no unit."""
+    """Indices, int64, that stay along a part's dimension: those of the kept units, and those of no unit."""
     blocks = [kept + block * units for block in range(part.blocks)]
     return torch.cat([*blocks, torch.arange(part.blocks * units, size)])
 
 
 def keep(model: CRNN, kept: Sequence[Sequence[int]]) -> CRNN:
-    """A new model that has only the given units of each group; the old one stays as it is.
+    """A new model with only the given units of each group; the old one is not changed.
 
     Args:
-        model: what is pruned.
+        model: the model to prune.
         kept: for each group, in the order of ``groups``, the units that stay.
 
     Raises:
-        ValueError: a layer would be left with nothing, or a unit is named that is not there.
+        ValueError: a layer would be left with nothing, or a unit does not exist.
     """
     found, state = groups(model), {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for group, units in zip(found, kept, strict=True):
@@ -136,11 +136,11 @@ def unit_slices(model: CRNN, group: Group, produces: bool) -> Iterator[tuple[str
     """The parameters that produce a group's units, or those that read them.
 
     Yields:
-        Name and view (units, anything) of each; an LSTM's four gates stand side by side.
+        Name and view (U, weights per unit) of each; an LSTM's four gates lie side by side.
     """
     parameters = dict(model.named_parameters())
     for part in group.parts:
         if part.produces == produces and part.tensor in parameters:
             units_first = parameters[part.tensor].movedim(part.dimension, 0)[: part.blocks * group.units]
-            # (blocks * U, ...) -> (blocks, U, ...) -> (U, blocks, ...) -> (U, anything)
+            # (blocks * U, ...) -> (blocks, U, ...) -> (U, blocks, ...) -> (U, weights per unit)
             yield part.tensor, units_first.unflatten(0, (part.blocks, group.units)).transpose(0, 1).flatten(1)

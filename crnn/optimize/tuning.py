@@ -1,28 +1,35 @@
-"""What all recipes that train have in common: the schedule for a corpus, the loop, the record."""
+"""What all training recipes share: the schedule for a corpus, the loop, the record."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from crnn.optimize.recipe import Build
 from crnn.training.batches import steps_per_epoch
 from crnn.training.loop import Learner, Schedule, fit
 
-# A corpus of fewer lines than this gets smaller batches, the learning rate scaled by the root of
-# their size, and as many epochs as give a training of 12 epochs this many updates.
+# A corpus with fewer lines gets smaller batches, a learning rate scaled by the square root of their size,
+# and more epochs: a training of 12 epochs makes at least this many updates.
 _SMALL_CORPUS_LINES = 8_000
 _SMALL_BATCH_SIZE = 16
 _LEAST_UPDATES, _WHOLE_TRAINING_EPOCHS = 2_500, 12
 
 
-def schedule_for(build: Build, default: Schedule = Schedule()) -> Schedule:  # noqa: B008 it is frozen
-    """The default schedule, a longer one of smaller batches for a small corpus, and what the options override."""
-    given = {item.name: build.options[item.name] for item in fields(Schedule) if item.name in build.options}
-    schedule = replace(default, **given)
+class ScheduleOptions(TypedDict, total=False):
+    """Options of every recipe that trains; see ``Schedule``."""
+
+    epochs: int
+    batch_size: int
+    patience: int
+    seed: int
+
+
+def schedule_for(build: Build, default: Schedule = Schedule(), **given: Unpack[ScheduleOptions]) -> Schedule:  # noqa: B008 it is frozen
+    """The default schedule, or a longer one with smaller batches for a small corpus; options override both."""
     lines = build.corpus.train
     if len(lines) >= _SMALL_CORPUS_LINES:
-        return schedule
+        return replace(default, **given)
     size = given.get("batch_size", _SMALL_BATCH_SIZE)
     updates = _LEAST_UPDATES * default.epochs / _WHOLE_TRAINING_EPOCHS
     epochs = int(-(-updates // steps_per_epoch(lines, size)))
@@ -32,7 +39,7 @@ def schedule_for(build: Build, default: Schedule = Schedule()) -> Schedule:  # n
         "epochs": max(default.epochs, epochs),
         "patience": max(default.patience, epochs // 3),
     }
-    return replace(default, **smaller | given)
+    return replace(default, **{**smaller, **given})
 
 
 def tuned(
@@ -47,16 +54,16 @@ def tuned(
     """Train the learner on the build's corpus and save it.
 
     Args:
-        build: what is made.
-        learner: what is trained.
-        schedule: how.
-        save: writes the learner's model.
-        batches: what the learner is given in an epoch; augmented lines by default.
-        settings: what the result depends on beside the schedule; kept in the record.
+        build: the artifact to build.
+        learner: the model to train.
+        schedule: of the training.
+        save: writes the learner's model to a path.
+        batches: yields the batches of an epoch; augmented lines by default.
+        settings: what the result depends on besides the schedule; added to the record.
         keep_from: see ``loop.fit``.
 
     Returns:
-        What the artifact's record says of the training.
+        Entries of the artifact's record about the training.
     """
     history = fit(
         learner, build.corpus, schedule, build.checkpoint, batches=batches, settings=settings, keep_from=keep_from

@@ -1,117 +1,80 @@
-"""The table: one row a variant, from the benchmarks of a pytest-benchmark JSON.
+"""The table: one row per variant, from the benchmarks of a pytest-benchmark JSON.
 
-The terminal, ``python -m crnn report`` and the README show the same rows.
+The terminal, ``python -m crnn report`` and the README show the same rows. The columns are
+those of the measurements, see ``crnn/gate/measures.py``.
 """
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crnn.gate.columns import ABSENT
+from crnn.gate.measures import MEASURES
+from crnn.measure.records import Identity, Latency, Measured, Record, RecordError, measured
 from crnn.registry import VARIANTS
 
-HEADINGS = (
-    "variant",
-    "optimization",
-    "runtime",
-    "parameters",
-    "ms per batch",
-    "lines/s",
-    "speed-up",
-    "CTC loss",
-    "CER %",
-    "CER - original's",
-    "saved as",
-)
-_TEXT_COLUMNS = 3
-# Rounding alone makes some weights of quantized rows zero.
-_NOTABLE = 0.9
-_ABSENT = "-"
+_IDENTITY = ("variant", "optimization", "runtime")
+_COLUMNS = tuple((measure.record, column) for measure in MEASURES for column in measure.columns)
+HEADINGS = (*_IDENTITY, *(column.heading for _, column in _COLUMNS))
+
+Row = Mapping[type[Record], Measured]
+"""What was measured of one variant, by measurement."""
 
 
 class ReportError(ValueError):
-    """Benchmarks that hold nothing to report."""
+    """Benchmarks that hold nothing to report, or cannot be read."""
 
 
-def _by_variant(benchmarks: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Everything measured of each variant; of the latencies those of its largest batch size."""
-    measured: dict[str, dict[str, Any]] = defaultdict(dict)
+def _by_variant(benchmarks: Sequence[Mapping[str, Any]]) -> Mapping[str, Row]:
+    """Everything measured of each variant; of the latencies that of the largest batch size."""
+    found: dict[str, dict[type[Record], Measured]] = defaultdict(dict)
     for benchmark in sorted(benchmarks, key=lambda entry: entry["extra_info"].get("batch_size_lines", 0)):
-        info = benchmark["extra_info"]
-        if "variant" in info:
-            measured[info["variant"]] |= info
-    return measured
+        try:
+            entry = measured(benchmark["extra_info"])
+        except RecordError as error:
+            raise ReportError(f"{benchmark.get('fullname', 'a benchmark')}: {error}") from None
+        if entry and entry.identity:
+            found[entry.identity.variant][type(entry.record)] = entry
+    return found
 
 
-def _with_interval(info: Mapping[str, Any], name: str, unit: str, scale: float, form: str) -> str:
-    """A value and its interval, such as ``5.3 [5.1, 5.6]``."""
-    if (value := info.get(f"{name}_{unit}")) is None:
-        return _ABSENT
-    shown = format(value * scale, form)
-    low, high = (info.get(f"{name}_{end}_{unit}") for end in ("low", "high"))
-    if low is None or high is None:
-        return shown
-    return f"{shown} [{low * scale:{form}}, {high * scale:{form}}]"
+def _identity(row: Row) -> Identity:
+    identity = next(iter(row.values())).identity
+    assert identity is not None  # noqa: S101 rows are grouped by it
+    return identity
 
 
-def _speedup(name: str, info: Mapping[str, Any]) -> str:
-    """The ratio with its interval; what brings nothing, or less than nothing, says so."""
-    if info.get("original") == name:
-        return "1 (reference)"
-    verdict = info.get("speedup_verdict", "faster")
-    shown = _with_interval(info, "speedup", "ratio", 1, ".2f")
-    return shown if verdict == "faster" else f"{shown} {verdict}"
-
-
-def _parameters(info: Mapping[str, Any]) -> str:
-    """As many as are stored; beside them how many are not zero, where a notable share is."""
-    if (stored := info.get("parameters_stored_count")) is None:
-        return _ABSENT
-    nonzero = info.get("parameters_nonzero_count", stored)
-    return f"{stored:,}" if nonzero > _NOTABLE * stored else f"{stored:,} ({nonzero:,} not zero)"
-
-
-def _row(name: str, info: Mapping[str, Any]) -> tuple[str, ...]:
-    def shown(key: str, form: str) -> str:
-        return form.format(info[key]) if key in info else _ABSENT
-
-    size = f"{info['file_bytes'] / 1024:,.0f} KB {info['file_format']}" if "file_bytes" in info else _ABSENT
-    return (
-        name,
-        info.get("technique", _ABSENT),
-        info.get("runtime", _ABSENT),
-        _parameters(info),
-        _with_interval(info, "latency_median", "s", 1e3, ".2f"),
-        shown("throughput_lines_per_s", "{:,.0f}"),
-        _speedup(name, info),
-        shown("ctc_loss_nats_per_line", "{:.4f}"),
-        _with_interval(info, "cer", "fraction", 100, ".2f"),
-        _with_interval(info, "cer_difference_to_original", "fraction", 100, "+.2f"),
-        size,
-    )
+def _cells(row: Row) -> tuple[str, ...]:
+    identity = _identity(row)
+    shown = (column.shown(row[record]) if record in row else ABSENT for record, column in _COLUMNS)
+    return (identity.variant, identity.technique, identity.runtime, *shown)
 
 
 def rows(benchmarks: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
     """Cells under ``HEADINGS``, in the registry's order.
 
     Raises:
-        ReportError: no benchmark of this suite is among them.
+        ReportError: no benchmark of this suite is among them, or one cannot be read.
     """
-    measured = _by_variant(benchmarks)
-    if not measured:
+    found = _by_variant(benchmarks)
+    if not found:
         raise ReportError("no results of this suite: nothing to report")
     order = {variant.name: index for index, variant in enumerate(VARIANTS)}
-    names = sorted(measured, key=lambda name: (order.get(name, len(order)), name))
-    return [_row(name, measured[name]) for name in names]
+    names = sorted(found, key=lambda name: (order.get(name, len(order)), name))
+    return [_cells(found[name]) for name in names]
 
 
 def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
     """What the numbers stand for: batch size, device, threads, corpus."""
-    infos = _by_variant(benchmarks).values()
+    found = _by_variant(benchmarks).values()
+    identities = [_identity(row) for row in found]
 
     def values(key: str) -> str:
-        return ", ".join(sorted({str(info[key]) for info in infos if key in info})) or "not measured"
+        found = {getattr(identity, key) for identity in identities} - {None}
+        return ", ".join(sorted(map(str, found))) or "not measured"
 
-    batch = max((info.get("batch_size_lines", 0) for info in infos), default=0)
+    records = [row[Latency].record for row in found if Latency in row]
+    batch = max((record.batch_size_lines for record in records if isinstance(record, Latency)), default=0)
     timed = f"Batch of {batch} lines" if batch else "Latency not measured"
     return (
         f"{timed}; device: {values('device')}; threads: {values('threads_count')}; "
@@ -124,7 +87,7 @@ def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
 def markdown(benchmarks: Sequence[Mapping[str, Any]]) -> str:
     """The table as Markdown, its caption below."""
     cells = rows(benchmarks)
-    alignment = ["---" if column < _TEXT_COLUMNS else "---:" for column in range(len(HEADINGS))]
+    alignment = ["---" if column < len(_IDENTITY) else "---:" for column in range(len(HEADINGS))]
     lines = [f"| {' | '.join(row)} |" for row in (HEADINGS, alignment, *cells)]
     return "\n".join([*lines, "", caption(benchmarks)])
 
@@ -136,7 +99,7 @@ def plain(benchmarks: Sequence[Mapping[str, Any]]) -> str:
 
     def line(row: Sequence[str]) -> str:
         return "  ".join(
-            cell.ljust(width) if column < _TEXT_COLUMNS else cell.rjust(width)
+            cell.ljust(width) if column < len(_IDENTITY) else cell.rjust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
 

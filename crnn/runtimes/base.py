@@ -1,8 +1,8 @@
 """The one interface of every engine, and how an engine is found.
 
 Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``; a name with a
-dot is a module of your own. It imports its framework inside ``load`` only, so naming
-its needs costs nothing.
+dot is a module of your own. It imports its framework inside ``load`` only, so that
+importing the file is cheap.
 """
 
 import ctypes
@@ -31,35 +31,36 @@ def cuda_present() -> bool:
 class Runtime(ABC):
     """An engine with an artifact loaded.
 
-    Calling it is what is timed: layout changes, casts and device copies that a
-    deployment would pay belong inside the call, whatever a deployment does once
-    belongs into ``load``.
+    The call is what is timed. Layout changes, casts and device copies that a deployment
+    pays per call belong in the call; what a deployment does once belongs in ``load``.
+
+    Attributes:
+        requires: modules that have to be installed.
+        distributions: packages whose versions decide how fast the engine is; part of the fingerprint.
+        requires_compiler: whether the engine generates C++ and compiles it when it runs.
+        anchor: module of the fixed workload that it is paired with, see ``crnn/runtimes/anchors``; one on
+            the same framework drifts most alike.
+        threads: how many threads to compute with, set before ``load``; None for the engine's default.
     """
 
-    requires: ClassVar[tuple[str, ...]] = ()
-    """Modules that have to be installed."""
-
+    requires: ClassVar[tuple[str, ...]]
+    distributions: ClassVar[tuple[str, ...]]
     requires_compiler: ClassVar[bool] = False
-    """Whether it generates C++ and compiles it when it runs."""
-
     anchor: ClassVar[str] = "crnn.runtimes.anchors.onnx_anchor"
-    """The fixed workload that drifts as this engine does, see ``crnn/runtimes/anchors``."""
-
     threads: int | None = None
-    """How many threads to compute with; None: as many as the engine takes by default. Set before ``load``."""
 
-    @abstractmethod
-    def load(self, path: Path, device: str, **options: Any) -> None:
-        """Make ready to be called.
+    # An engine's own options are keyword-only parameters of its ``load``; ``check_options`` reads them there.
+    load: Any
+    """Load an artifact: ``load(path, device, *, option=default, ...)``.
 
-        Args:
-            path: the artifact, already verified.
-            device: ``auto`` takes an accelerator where there is one.
-            options: the variant's own, from the registry.
+    ``path`` is the artifact, already verified. ``device`` is one of ``DEVICES``; ``auto`` takes an
+    accelerator where there is one. Raises RuntimeError if the device is not there.
+    """
 
-        Raises:
-            RuntimeError: the device is not there.
-        """
+    @classmethod
+    def unsupported(cls, device: str, **options: Any) -> str | None:
+        """Why this machine's processor cannot run the engine with these options; None if it can."""
+        return None
 
     @abstractmethod
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -74,16 +75,8 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    def parameters(self) -> Iterable[np.ndarray]:
-        """Every stored parameter of the loaded artifact, as its framework counts them."""
-
-    @abstractmethod
-    def multiply_adds(self) -> int:
-        """Multiply-adds of convolutions, LSTMs and linear layers for one line."""
-
-    @abstractmethod
-    def describe(self) -> dict[str, str | int]:
-        """``engine`` (name and version), ``device`` and ``threads`` that this process really uses."""
+    def describe(self) -> dict[str, str]:
+        """``engine`` (name and version) and ``device`` that this process really uses."""
 
 
 def runtime_class(name: str) -> type[Runtime]:
@@ -98,8 +91,13 @@ def runtime_class(name: str) -> type[Runtime]:
     return importlib.import_module(module).Runtime
 
 
+def engine_names() -> tuple[str, ...]:
+    """The names of all engines of this package, sorted."""
+    return tuple(sorted(path.stem.removesuffix("_runtime") for path in Path(__file__).parent.glob("*_runtime.py")))
+
+
 def missing(name: str, modules: Iterable[str] = ()) -> list[str]:
-    """What the engine, and further modules, need and this environment lacks; nothing is imported to tell."""
+    """What the engine and further modules need and this environment lacks; nothing is imported to find out."""
     engine = runtime_class(name)
     lacking = [module for module in (*engine.requires, *modules) if importlib.util.find_spec(module) is None]
     if engine.requires_compiler and not shutil.which(os.environ.get("CXX", "g++")):

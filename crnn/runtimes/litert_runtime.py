@@ -1,8 +1,7 @@
-"""LiteRT: the interpreter with XNNPACK, a model for each batch size that the file was converted for."""
+"""LiteRT: the interpreter with XNNPACK, one model per batch size that the file was converted for."""
 
 import importlib.metadata
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,11 @@ class Runtime(base.Runtime):
     """Runs a ``.tflite`` artifact; CPU only."""
 
     requires = ("ai_edge_litert", "flatbuffers")
+    distributions = ("ai-edge-litert",)
+    anchor = "crnn.runtimes.anchors.litert_anchor"
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
-        """See the base class; an interpreter is made when its batch size is first asked for.
+    def load(self, path: Path, device: str) -> None:
+        """See the base class; no options. An interpreter is made at the first call with its batch size.
 
         Raises:
             RuntimeError: CUDA is asked for.
@@ -39,8 +40,8 @@ class Runtime(base.Runtime):
             try:
                 model = self._file.single(self._model, batch_size)
             except ValueError as error:
-                way_out = f"`python -m crnn build {self._path.stem} --force --batch-sizes ...` converts it anew"
-                raise ValueError(f"{self._path.name}: {error}; {way_out}") from None
+                command = f"`python -m crnn build {self._path.stem} --force --batch-sizes ...` converts it again"
+                raise ValueError(f"{self._path.name}: {error}; {command}") from None
             interpreter = self._interpreter(model_content=self._file.written(model), num_threads=self._threads)
             interpreter.allocate_tensors()
             inputs, output = self._file.ends(self._model, batch_size)
@@ -54,22 +55,13 @@ class Runtime(base.Runtime):
             ValueError: the file was not converted for batches of this size.
         """
         interpreter, images_index, field_index, output = self._for(len(images))
-        # The fused LSTMs go on from the last call's states otherwise.
+        # Fused LSTMs would start from the states that the last call left.
         interpreter.reset_all_variables()
         interpreter.set_tensor(images_index, images)
         interpreter.set_tensor(field_index, field)
         interpreter.invoke()
         return interpreter.get_tensor(output)
 
-    def parameters(self) -> Iterable[np.ndarray]:
-        """Weights and biases; of BatchNorm only scale and shift are left."""
-        return self._file.parameters(self._model)
-
-    def multiply_adds(self) -> int:
+    def describe(self) -> dict[str, str]:
         """See the base class."""
-        return self._file.multiply_adds(self._model)
-
-    def describe(self) -> dict[str, str | int]:
-        """See the base class."""
-        version = importlib.metadata.version("ai-edge-litert")
-        return {"engine": f"LiteRT {version}", "device": "cpu", "threads": self._threads}
+        return {"engine": f"LiteRT {importlib.metadata.version('ai-edge-litert')}", "device": "cpu"}

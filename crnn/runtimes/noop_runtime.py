@@ -1,8 +1,6 @@
-"""A runtime that does nothing: what the harness itself costs is measured with it."""
+"""An engine that does nothing: it measures what the harness itself costs."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -11,35 +9,30 @@ from crnn.runtimes import base
 
 
 class Runtime(base.Runtime):
-    """Returns the same even distribution for every line."""
+    """Returns the same uniform distribution for every line."""
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
-        """Reads nothing.
+    requires = ()
+    distributions = ()
+
+    def load(self, path: Path, device: str, *, classes: int = 46) -> None:
+        """Read nothing.
 
         Args:
             path: not read.
             device: not used.
-            options: ``classes``, the size of the last axis.
+            classes: size of the last axis.
         """
-        self._classes = options.get("classes", 46)
-        self._answers: dict[int, np.ndarray] = {}
+        self._classes = classes
+        self._outputs: dict[int, np.ndarray] = {}
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """One array a batch size, made once."""
+        """One array per batch size, made once."""
         size = len(images)
-        if size not in self._answers:
-            even = np.float32(-np.log(self._classes))
-            self._answers[size] = np.full((size, TIME_STEPS, self._classes), even)
-        return self._answers[size]
+        if size not in self._outputs:
+            uniform = np.float32(-np.log(self._classes))
+            self._outputs[size] = np.full((size, TIME_STEPS, self._classes), uniform)
+        return self._outputs[size]
 
-    def parameters(self) -> Iterable[np.ndarray]:
-        """None."""
-        return ()
-
-    def multiply_adds(self) -> int:
-        """None."""
-        return 0
-
-    def describe(self) -> dict[str, str | int]:
-        """One thread on the CPU."""
-        return {"engine": "no-op", "device": "cpu", "threads": 1}
+    def describe(self) -> dict[str, str]:
+        """See the base class."""
+        return {"engine": "no-op", "device": "cpu"}

@@ -1,9 +1,6 @@
 """ONNX Runtime."""
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,18 +10,20 @@ _PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider",
 
 
 class Runtime(base.Runtime):
-    """Runs a ``.onnx`` artifact with inputs ``images`` and ``field``."""
+    """Runs an ``.onnx`` artifact with inputs ``images`` and ``field``."""
 
     requires = ("onnx", "onnxruntime")
+    distributions = ("onnxruntime", "onnxruntime-gpu")
+    anchor = "crnn.runtimes.anchors.onnx_anchor"
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
-        """See the base class; takes no options."""
+    def load(self, path: Path, device: str) -> None:
+        """See the base class; no options."""
         import onnxruntime
 
         if device == "auto":
             offered = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
             device = "cuda" if offered and base.cuda_present() else "cpu"
-        self._onnxruntime, self._path = onnxruntime, path
+        self._onnxruntime = onnxruntime
         settings = onnxruntime.SessionOptions()
         if self.threads:
             settings.intra_op_num_threads = settings.inter_op_num_threads = self.threads
@@ -38,22 +37,6 @@ class Runtime(base.Runtime):
         """See the base class."""
         return self._session.run(None, {"images": images, "field": field})[0]
 
-    def parameters(self) -> Iterable[np.ndarray]:
-        """The floating-point tensors that the graph stores."""
-        from crnn.formats import macs
-
-        return macs.onnx_parameters(self._path)
-
-    def multiply_adds(self) -> int:
+    def describe(self) -> dict[str, str]:
         """See the base class."""
-        from crnn.formats import macs
-
-        return macs.of_onnx(self._path)
-
-    def describe(self) -> dict[str, str | int]:
-        """See the base class; by default a session takes a thread a core."""
-        return {
-            "engine": f"ONNX Runtime {self._onnxruntime.__version__}",
-            "device": self._provider,
-            "threads": self.threads or os.cpu_count() or 1,
-        }
+        return {"engine": f"ONNX Runtime {self._onnxruntime.__version__}", "device": self._provider}

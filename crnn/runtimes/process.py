@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 class WorkerError(RuntimeError):
-    """A worker that raised, crashed or hung; the message ends with what it said last."""
+    """A worker that raised, crashed or hung; the message ends with its last output."""
 
 
 class WorkerProcess:
@@ -69,13 +69,13 @@ class WorkerProcess:
         """Have the worker run one of its methods.
 
         Raises:
-            WorkerError: it raised, died, or gave no answer in time; the latter two end it.
+            WorkerError: it raised, died, or did not reply in time; the latter two end it.
         """
         self.begin(method, *arguments)
         return self.finish()
 
     def begin(self, method: str, *arguments: Any) -> None:
-        """Send a request without waiting, so that others can start meanwhile; ``finish`` gives its answer.
+        """Send a request without waiting, so that others can start meanwhile; ``finish`` returns the reply.
 
         Raises:
             WorkerError: it is dead.
@@ -83,27 +83,27 @@ class WorkerProcess:
         if self._dead:
             raise WorkerError(f"{self.name}: its worker died earlier: {self._dead}")
         self._asked = method
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # finish tells how it ended
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # finish says how it ended
             self._connection.send((method, arguments))
 
     def finish(self) -> Any:
-        """The answer to what ``begin`` sent; raises what ``ask`` does."""
+        """The reply to what ``begin`` sent; raises what ``ask`` does."""
         method = self._asked
         try:
             if not self._connection.poll(self._limit_s):
                 self._process.kill()
-                self._fail(f"no answer to {method!r} within {self._limit_s:g} s; it was killed")
-            answer = self._connection.recv()
+                self._fail(f"no reply to {method!r} within {self._limit_s:g} s; it was killed")
+            reply = self._connection.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._fail(f"{method!r} ended with {self._exit_in_words()}")
-        if answer[0] == "error":
-            raise WorkerError(f"{self.name}: {answer[1]}\n{answer[2]}")
-        return answer[1]
+        if reply[0] == "error":
+            raise WorkerError(f"{self.name}: {reply[1]}\n{reply[2]}")
+        return reply[1]
 
     def pin(self, core: int) -> None:
         """Run all of its threads, and those to come, on one core; Linux only."""
         for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
-            with contextlib.suppress(ProcessLookupError):  # a thread that has just ended
+            with contextlib.suppress(ProcessLookupError):  # the thread has just ended
                 os.sched_setaffinity(int(thread.name), {core})
 
     def _exit_in_words(self) -> str:

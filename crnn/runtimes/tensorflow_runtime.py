@@ -1,7 +1,6 @@
 """TensorFlow: a Keras model as a ``tf.function``, or called in another way."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +15,31 @@ class Runtime(base.Runtime):
     """Runs a ``.keras`` artifact.
 
     ``function``: as one graph, traced once for any batch size. ``xla``: the same, compiled
-    in the first call at each batch size. ``predict``: ``Model.predict``, which makes a data
-    set of each call's batch. ``eager``: operator by operator.
+    in the first call at each batch size. ``predict``: ``Model.predict``, which builds a data
+    set from each batch. ``eager``: operator by operator.
     """
 
     requires = ("tensorflow", "tf_keras")
+    distributions = ("tensorflow", "tf_keras")
     anchor = "crnn.runtimes.anchors.tensorflow_anchor"
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
+    def load(self, path: Path, device: str, *, mode: str = "function") -> None:
         """See the base class.
 
         Args:
             path: the artifact.
             device: see the base class.
-            options: ``mode``, one of ``MODES``.
+            mode: one of ``MODES``.
 
         Raises:
             RuntimeError: CUDA is asked for and not there.
             ValueError: an unknown mode, or a file that Keras cannot read.
         """
-        mode = options.get("mode", "function")
         if mode not in MODES:
             raise ValueError(f"no mode {mode!r}; there are: {', '.join(MODES)}")
         if device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        from crnn.formats import keras_file
         from crnn.models import keras_crnn
 
         self._tf = keras_crnn.tf
@@ -49,7 +49,7 @@ class Runtime(base.Runtime):
         self._devices = self._tf.config.list_physical_devices("GPU")
         if device == "cuda" and not self._devices:
             raise RuntimeError("--device cuda: TensorFlow finds no CUDA device")
-        self._model = keras_crnn.load(path)
+        self._model = keras_file.load(path)
         self._serve = {
             "function": keras_crnn.serving_function(self._model),
             "xla": keras_crnn.serving_function(self._model, jit_compile=True),
@@ -70,18 +70,7 @@ class Runtime(base.Runtime):
         """See the base class; ``numpy()`` waits for the device."""
         return self._serve(images, field).numpy()
 
-    def parameters(self) -> Iterable[np.ndarray]:
-        """All weights, BatchNorm statistics among them, as Keras counts."""
-        return iter(self._model.get_weights())
-
-    def multiply_adds(self) -> int:
+    def describe(self) -> dict[str, str]:
         """See the base class."""
-        from crnn.formats import macs
-
-        return macs.of_keras(self._model)
-
-    def describe(self) -> dict[str, str | int]:
-        """See the base class; TensorFlow says 0 for as many threads as cores."""
-        threads = self._tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
         device = self._devices[0].name if self._devices else "cpu"
-        return {"engine": f"TensorFlow {self._tf.__version__}", "device": device, "threads": threads}
+        return {"engine": f"TensorFlow {self._tf.__version__}", "device": device}

@@ -1,12 +1,13 @@
 """The process that runs one variant, and times it.
 
 Started fresh for each variant, it loads only that variant's framework, keeps the
-lines, times itself around the call and hands back seconds. Nothing else in the
-suite reads a clock to measure a variant.
+lines, times its own calls and returns seconds. Nothing else in the suite reads a clock
+to measure a variant.
 
     python -m crnn.runtimes.worker DESCRIPTOR    # started by process.py, not by hand
 """
 
+import hashlib
 import resource
 import signal
 import sys
@@ -19,29 +20,34 @@ from typing import Any
 import numpy as np
 
 from crnn.corpus.lines import model_inputs
+from crnn.formats.counts import Counts, count
+from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
+from crnn.runtimes.threads import computing_threads, cpu_ns_by_thread
 
-# Thread pools spin for a while after a call. A process counts as idle once it has used less
+# Thread pools spin for a while after a call. A process counts as idle once it has consumed less
 # than this share of a core over one window.
 _IDLE_SHARE, _IDLE_WINDOW_S, _IDLE_LIMIT_S = 0.1, 0.004, 1.0
+# For so long calls are made to see which threads compute.
+_OBSERVED_S = 0.05
 
 
 def timed_call(runtime: Runtime, images: np.ndarray, field: np.ndarray) -> tuple[float, np.ndarray]:
-    """Seconds of one synchronised call, and what it answered. The one function that times any runtime."""
+    """Seconds of one synchronised call, and its output. The one function that times any runtime."""
     start = time.perf_counter_ns()
     log_probs = runtime(images, field)
     seconds = (time.perf_counter_ns() - start) * 1e-9
     if type(log_probs) is not np.ndarray or log_probs.dtype != np.float32:
-        # A framework's own array may be a promise: work that goes on after the clock was read.
-        raise TypeError(f"the runtime answered {type(log_probs).__name__}, expected a float32 numpy array")
-    # As it is now: an array that a thread of the runtime goes on filling would look right later.
+        # A framework's own array may be a promise: work that continues after the clock was read.
+        raise TypeError(f"the runtime returned {type(log_probs).__name__}, expected a float32 numpy array")
+    # Copied now: an array that a thread of the runtime is still filling would look right later.
     return seconds, log_probs.copy()
 
 
 def peak_memory_bytes() -> int:
     """Largest resident set of this process so far.
 
-    Linux' own mark is reset by ``exec``; ``getrusage`` would carry over the parent's.
+    Linux resets its own mark at ``exec``; ``getrusage`` would carry over the parent's.
     """
     try:
         status = Path("/proc/self/status").read_text("ascii")
@@ -52,21 +58,55 @@ def peak_memory_bytes() -> int:
 
 
 class Worker:
-    """What the parent process may ask for; each method is one request."""
+    """What the parent process may request; each method is one request."""
 
     _runtime: Runtime
     _images: np.ndarray
     _kinds: np.ndarray
+    _path: Path
 
     def load(
-        self, runtime: str, path: str, device: str, options: dict[str, Any], threads: int | None = None
+        self,
+        runtime: str,
+        path: str,
+        device: str,
+        options: dict[str, Any],
+        threads: int | None = None,
+        sha256: str | None = None,
     ) -> dict[str, Any]:
-        """Load the artifact; its seconds, imports included, and what runs it."""
+        """Load the artifact.
+
+        Args:
+            runtime: the engine's name.
+            path: the artifact; empty for an anchor.
+            device: ``auto``, ``cpu`` or ``cuda``.
+            options: the engine's own.
+            threads: to compute with, None for the engine's default.
+            sha256: of the artifact; None where nothing is to be checked.
+
+        Returns:
+            ``load_s``, seconds with imports included, and the engine's description.
+
+        Raises:
+            OptionError: the engine has no such option.
+            ValueError: the artifact is not the one that was verified.
+        """
+        self._path = Path(path)
+        engine = runtime_class(runtime)
+        check_options(engine.load, options, f"engine {runtime}")
+        self._check(sha256)
         start = time.perf_counter()
-        self._runtime = runtime_class(runtime)()
+        self._runtime = engine()
         self._runtime.threads = threads
-        self._runtime.load(Path(path), device, **options)
-        return {"load_s": time.perf_counter() - start} | self._runtime.describe()
+        self._runtime.load(self._path, device, **options)
+        load_s = time.perf_counter() - start
+        # Once more: other environments may replace a file in a shared cache at any time.
+        self._check(sha256)
+        return {"load_s": load_s} | self._runtime.describe()
+
+    def _check(self, sha256: str | None) -> None:
+        if sha256 and (actual := hashlib.sha256(self._path.read_bytes()).hexdigest()) != sha256:
+            raise ValueError(f"{self._path} was replaced during the run: SHA-256 {actual}, verified {sha256}")
 
     def keep(self, images: np.ndarray, kinds: np.ndarray) -> None:
         """Keep lines: images uint8 (N, 32, 400), kinds uint8 (N,)."""
@@ -77,26 +117,43 @@ class Worker:
         rows = np.arange(start, start + size) % len(self._images)
         return model_inputs(self._images[rows], self._kinds[rows])
 
-    def judge(self, batch_size: int) -> tuple[np.ndarray, list[float]]:
-        """Log probabilities (N, 50, C) of all lines, and the seconds of each batch; the first call comes first.
+    def outputs(self, batch_size: int) -> tuple[np.ndarray, list[float], int | None]:
+        """Read all lines.
 
-        The last batch is filled up with the first lines: some engines are made for one batch size.
+        The last batch is filled up with the first lines: some engines are built for one batch size.
+
+        Returns:
+            Log probabilities (N, 50, C); seconds of each batch, the first call first; how many
+            threads computed after the first call, None where the system does not tell.
         """
-        answers, seconds = [], []
+        outputs, seconds, before = [], [], cpu_ns_by_thread()
         for start in range(0, len(self._images), batch_size):
             second, log_probs = timed_call(self._runtime, *self._batch(start, batch_size))
             seconds.append(second)
-            answers.append(log_probs)
-        return np.concatenate(answers)[: len(self._images)], seconds
+            outputs.append(log_probs)
+            if start == 0 and len(self._images) > batch_size:
+                # The first call may compile or trace on threads that never compute again.
+                before = cpu_ns_by_thread()
+        threads = computing_threads(before, cpu_ns_by_thread())
+        return np.concatenate(outputs)[: len(self._images)], seconds, threads
+
+    def threads(self, batch_size: int) -> int | None:
+        """How many threads compute during calls of this batch size; None where the system does not tell."""
+        batch = self._batch(0, batch_size)
+        timed_call(self._runtime, *batch)
+        before, start = cpu_ns_by_thread(), time.perf_counter()
+        while time.perf_counter() - start < _OBSERVED_S:
+            timed_call(self._runtime, *batch)
+        return computing_threads(before, cpu_ns_by_thread())
 
     def time(self, batch_size: int, start: int, calls: int) -> tuple[list[float], list[np.ndarray]]:
-        """Seconds and answers of consecutive calls on successive batches from line ``start`` on."""
+        """Seconds and outputs of consecutive calls on successive batches from line ``start`` on."""
         batches = [self._batch(start + index * batch_size, batch_size) for index in range(calls)]
-        seconds, answers = zip(*(timed_call(self._runtime, *batch) for batch in batches), strict=True)
-        return list(seconds), list(answers)
+        seconds, outputs = zip(*(timed_call(self._runtime, *batch) for batch in batches), strict=True)
+        return list(seconds), list(outputs)
 
     def settle(self) -> float:
-        """Wait until this process is idle, for a second at most; how long it took."""
+        """Wait until this process is idle, for a second at most; returns how long it took."""
         start = time.perf_counter()
         while time.perf_counter() - start < _IDLE_LIMIT_S:
             used, at = time.process_time(), time.perf_counter()
@@ -105,17 +162,9 @@ class Worker:
                 break
         return time.perf_counter() - start
 
-    def footprint(self) -> dict[str, int]:
-        """Parameters, multiply-adds of a line."""
-        stored = nonzero = 0
-        for array in self._runtime.parameters():
-            stored += array.size
-            nonzero += int(np.count_nonzero(array))
-        return {
-            "parameters_stored": stored,
-            "parameters_nonzero": nonzero,
-            "multiply_adds_per_line": self._runtime.multiply_adds(),
-        }
+    def count(self, format_name: str) -> Counts:
+        """Parameters and MACs of the artifact, counted on the file; here, since this imports its framework."""
+        return count(self._path, format_name)
 
     def peak_memory(self) -> int:
         """Bytes, see ``peak_memory_bytes``."""
@@ -123,19 +172,19 @@ class Worker:
 
 
 def serve(connection: Connection) -> None:
-    """Answer requests until the parent is gone. A failure is answered with its traceback."""
+    """Serve requests until the parent is gone. A failure is returned with its traceback."""
     worker = Worker()
     while True:
         try:
             method, arguments = connection.recv()
         except EOFError:
             return
-        answer: tuple[Any, ...]
+        reply: tuple[Any, ...]
         try:
-            answer = ("answer", getattr(worker, method)(*arguments))
+            reply = ("answer", getattr(worker, method)(*arguments))
         except Exception as error:  # noqa: BLE001 whatever a framework raises, the parent raises again
-            answer = ("error", f"{type(error).__name__}: {error}", traceback.format_exc())
-        connection.send(answer)
+            reply = ("error", f"{type(error).__name__}: {error}", traceback.format_exc())
+        connection.send(reply)
 
 
 if __name__ == "__main__":

@@ -11,17 +11,17 @@ from crnn.runtimes import noop_runtime
 
 
 class Runtime(noop_runtime.Runtime):
-    """Answers like the engine that does nothing until the fault strikes."""
+    """Behaves like the engine that does nothing until the fault strikes."""
 
-    def load(self, path, device, **options):
-        super().load(path, device, **options)
-        self._fault, self._calls, self._last = options.get("fault"), 0, None
+    def load(self, path, device, *, fault=None):
+        super().load(path, device)
+        self._fault, self._calls, self._last = fault, 0, None
         if self._fault == "raises in load":
             raise RuntimeError("no kernel for this graph")
 
     def __call__(self, images, field):
         self._calls += 1
-        answers = super().__call__(images, field).copy()
+        outputs = super().__call__(images, field).copy()
         match self._fault:
             case "crashes" | "is killed for memory" as fault:
                 os.kill(os.getpid(), signal.SIGSEGV if fault == "crashes" else signal.SIGKILL)
@@ -30,27 +30,27 @@ class Runtime(noop_runtime.Runtime):
                 os._exit(7)
             case "hangs":
                 time.sleep(600)
-            case "answers NaN":
-                answers[0, 0, 0] = np.nan
-            case "answers logits":
-                answers += 5
-            case "answers another shape":
-                return answers[:, :-1]
+            case "returns NaN":
+                outputs[0, 0, 0] = np.nan
+            case "returns logits":
+                outputs += 5
+            case "returns another shape":
+                return outputs[:, :-1]
             case "strays from its parent":
-                answers[:, :, :2] += np.log([[[1.0002, 0.9998]]])
-            case "answers otherwise when timed" | "skips work when timed" if self._calls > 1:
-                answers[:, :, :2] += np.log([[[1.5, 0.5]]])
+                outputs[:, :, :2] += np.log([[[1.0002, 0.9998]]])
+            case "differs when timed" | "skips work when timed" if self._calls > 1:
+                outputs[:, :, :2] += np.log([[[1.5, 0.5]]])
             case "reads what is not there":
-                answers[:, ::2, :2] += np.log([[[0.5, 1.5]]])
-            case "caches its last answer":
+                outputs[:, ::2, :2] += np.log([[[0.5, 1.5]]])
+            case "caches its last output":
                 if self._last is None or len(self._last) != len(images):
-                    # An answer that depends on the image: (B,) -> (B, 50, C)
-                    ink = images.mean((1, 2))[:, None, None] * np.linspace(0, 1, answers.shape[-1])
-                    ink = np.broadcast_to(ink, answers.shape)
+                    # An output that depends on the image: (B,) -> (B, 50, C)
+                    ink = images.mean((1, 2))[:, None, None] * np.linspace(0, 1, outputs.shape[-1])
+                    ink = np.broadcast_to(ink, outputs.shape)
                     self._last = (ink - np.log(np.exp(ink).sum(-1, keepdims=True))).astype(np.float32)
                 return self._last
             case "returns before the work is done":
-                promised = np.zeros_like(answers)
-                threading.Timer(0.05, lambda: np.copyto(promised, answers)).start()
+                promised = np.zeros_like(outputs)
+                threading.Timer(0.05, lambda: np.copyto(promised, outputs)).start()
                 return promised
-        return answers
+        return outputs

@@ -14,7 +14,7 @@ from crnn.registry.variant import Thresholds, Variant
 
 LINES = 40
 _open_corpus = corpus.open_corpus
-_FREE = Thresholds(max_cer=1.0, parameters=0, max_bytes=100)
+_FREE = Thresholds(parameters=0, macs=0, max_bytes=100, max_peak_memory_bytes=10**9, max_cer=1.0)
 
 
 def write_nothing(build):
@@ -28,10 +28,12 @@ def _noop(name, thresholds=_FREE, **options):
         name,
         "none",
         "crnn.tests.broken_variants:write_nothing",
+        framework="none",
         runtime="crnn.tests.broken_runtime",
         suffix=".bin",
         thresholds=thresholds,
         runtime_options=options,
+        counted_by="crnn.tests.nothing_file",
     )
 
 
@@ -45,12 +47,12 @@ registry.VARIANTS = (
             "is killed for memory",
             "exits",
             "hangs",
-            "answers NaN",
-            "answers logits",
-            "answers another shape",
-            "answers otherwise when timed",
+            "returns NaN",
+            "returns logits",
+            "returns another shape",
+            "differs when timed",
             "skips work when timed",
-            "caches its last answer",
+            "caches its last output",
             "returns before the work is done",
         )
     ),
@@ -59,11 +61,12 @@ registry.VARIANTS = (
         _noop("strays", replace(_FREE, max_log_prob_difference=1e-4), fault="strays from its parent"), parent="sound"
     ),
     replace(_noop("reads-worse", replace(_FREE, max_cer=99.0), fault="reads what is not there"), parent="sound"),
-    _noop("misses-its-threshold", Thresholds(max_cer=0.5, parameters=1, max_bytes=1)),
+    _noop("misses-its-threshold", replace(_FREE, max_cer=0.5, parameters=1)),
     Variant(
         "lacks-its-framework",
         "none",
         "crnn.tests.broken_variants:write_nothing",
+        framework="none",
         runtime="crnn.tests.absent_runtime",
         suffix=".bin",
         thresholds=_FREE,

@@ -6,19 +6,21 @@ import json
 import numpy as np
 
 from crnn.measure.fingerprint import fingerprint
-from crnn.measure.packing import pack
+from crnn.measure.records import Accuracy, Footprint, Identity, Latency, RelativeLatency
 
 LINES, CHARACTERS = 400, 12
-IDENTITY = {
-    "variant": "torch-original",
-    "runtime": "PyTorch 2.13.0",
-    "device": "cpu",
-    "threads_count": 2,
-    "corpus": "field",
-    "corpus_sha256": "c0",
-    "lines_count": LINES,
-    "artifact_sha256": "a0" * 32,
-}
+IDENTITY = Identity(
+    variant="torch-original",
+    technique="original",
+    runtime="PyTorch 2.13.0",
+    device="cpu",
+    threads_count=2,
+    original="torch-original",
+    artifact_sha256="a0" * 32,
+    corpus="field",
+    corpus_sha256="c0",
+    lines_count=LINES,
+).to_json()
 ACCURACY, FOOTPRINT, LATENCY, GATE = (
     f"benchmarks/test_{file}.py::test_{name}]"
     for file, name in (
@@ -33,34 +35,63 @@ EDITS = np.where(np.arange(LINES) % 20 == 0, 1, 0).astype(np.uint16)
 
 def accuracy(edits=EDITS, losses=None):
     """What ``test_accuracy`` keeps."""
-    return IDENTITY | {
-        "cer_fraction": float(edits.sum() / (CHARACTERS * LINES)),
-        "ctc_loss_nats_per_line": 0.3,
-        "line_edits": pack(edits),
-        "line_characters": pack(np.full(LINES, CHARACTERS, np.uint16)),
-        "line_losses_nats": pack(np.full(LINES, 0.3, np.float32) if losses is None else losses),
-    }
+    cer = float(edits.sum() / (CHARACTERS * LINES))
+    record = Accuracy(
+        cer_fraction=cer,
+        cer_low_fraction=cer,
+        cer_high_fraction=cer,
+        ctc_loss_nats_per_line=0.3,
+        exact_lines_fraction=0.9,
+        edits_count=int(edits.sum()),
+        characters_count=CHARACTERS * LINES,
+        unseen_labels_count=0,
+        line_edits=edits,
+        line_characters=np.full(LINES, CHARACTERS, np.uint16),
+        line_losses_nats=np.full(LINES, 0.3, np.float32) if losses is None else losses,
+    )
+    return IDENTITY | record.to_json()
 
 
-FOOTPRINT_INFO = IDENTITY | {
-    "parameters_stored_count": 1_492_398,
-    "parameters_nonzero_count": 1_492_398,
-    "multiply_adds_per_line_count": 233_753_600,
-    "file_bytes": 6_000_000,
-    "compressed_bytes": 5_500_000,
-    "peak_memory_bytes": 800_000_000,
-}
-LATENCY_INFO = IDENTITY | {"batch_size_lines": 1, "latency_median_s": 0.010}
-GATE_INFO = IDENTITY | {
-    "anchor": "torch_anchor",
-    "anchor_sha256": "aa",
-    "gate_batch_size_lines": 1,
-    "gate_threads_count": 1,
-    "gate_pinned": True,
-    "gate_plan": "Plan(...)",
-    "gate_ratios": [1.01, 1.0, 0.99, 1.0, 1.005, 0.995, 1.0, 1.0],
-    "gate_family_count": 6,
-}
+FOOTPRINT_INFO = (
+    IDENTITY
+    | Footprint(
+        parameters_stored_count=1_492_398,
+        parameters_nonzero_count=1_492_398,
+        multiply_adds_per_line_count=233_753_600,
+        file_bytes=6_000_000,
+        compressed_bytes=5_500_000,
+        file_format=".pt",
+        peak_memory_bytes=800_000_000,
+        load_s=1.0,
+        first_call_of_process_s=1.0,
+    ).to_json()
+)
+LATENCY_INFO = (
+    IDENTITY
+    | Latency(
+        batch_size_lines=1,
+        latency_median_s=0.010,
+        throughput_lines_per_s=100.0,
+        first_call_s=0.1,
+        warmup_calls_count=3,
+        timed_calls_count=12,
+        calls_per_block_count=1,
+        timed_answers_log_prob_difference_nats=0.0,
+    ).to_json()
+)
+GATE_INFO = (
+    IDENTITY
+    | RelativeLatency(
+        anchor="torch_anchor",
+        anchor_sha256="aa",
+        gate_batch_size_lines=1,
+        gate_threads_count=1,
+        gate_pinned=True,
+        gate_plan="Plan(...)",
+        gate_ratios=[1.01, 1.0, 0.99, 1.0, 1.005, 0.995, 1.0, 1.0],
+        gate_family_count=6,
+    ).to_json()
+)
 
 
 def run(**changed):

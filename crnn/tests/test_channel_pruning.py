@@ -9,8 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crnn.formats import macs
-from crnn.models import torch_crnn
 from crnn.models.config import CRNNConfig
 from crnn.models.torch_crnn import CRNN
 from crnn.optimize import channel_pruning, iterative_pruning
@@ -183,18 +181,18 @@ class TestSelect:
     def test_reaches_the_target_with_whole_blocks(self, reduction, seed):
         """What stays costs no more than the target, in blocks of eight units."""
         rng = np.random.default_rng(seed)
-        target = macs.of_config(self.CONFIG) / reduction
+        target = macs_of_config(self.CONFIG) / reduction
         kept = select(self.CONFIG, [rng.random(units) for units in self.COUNTS], target)
         counts = tuple(map(len, kept))
         smaller = replace(self.CONFIG, channels=counts[:5], lstm_units=counts[5:])
 
-        assert macs.of_config(smaller) <= target
+        assert macs_of_config(smaller) <= target
         assert {count % BLOCK for count in counts} == {0}
 
     def test_least_important_go_first(self):
         """Of a layer, those with the highest scores stay."""
         scores = [np.arange(units, dtype=float) for units in self.COUNTS]
-        kept = select(self.CONFIG, scores, macs.of_config(self.CONFIG) / 2)
+        kept = select(self.CONFIG, scores, macs_of_config(self.CONFIG) / 2)
 
         assert all(
             units == list(range(total - len(units), total)) for units, total in zip(kept, self.COUNTS, strict=True)
@@ -204,7 +202,7 @@ class TestSelect:
         """A layer whose units all matter a thousand times as much stays whole."""
         scores = [np.full(units, 1000.0 if layer == 1 else 1.0) for layer, units in enumerate(self.COUNTS)]
 
-        assert len(select(self.CONFIG, scores, macs.of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
+        assert len(select(self.CONFIG, scores, macs_of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
 
 
 class TestBadSettings:
@@ -240,7 +238,7 @@ class TestIterativeRecipe:
         """A build from a small parent, in two steps."""
         tmp_path.mkdir(exist_ok=True)
         parent = tmp_path / "parent.pt"
-        torch_crnn.save(torch_model(self.CONFIG), parent)
+        pt_file.save(torch_model(self.CONFIG), parent)
         settings = {"epochs": 1, "batch_size": 4, "reduction": 1.5, "steps": 2}
         return Build(name, parent, tmp_path / f"{name}.pt", corpus(), tmp_path / f"{name}.npz", settings, ALPHABET)
 
@@ -249,9 +247,9 @@ class TestIterativeRecipe:
         build = self.build(tmp_path, "pruned")
         before = build.source.read_bytes()
         notes = iterative_pruning.prune(build)
-        config = torch_crnn.load(build.target).config
+        config = pt_file.load(build.target).config
 
-        assert notes["multiply_adds_per_line"] == macs.of_config(config) <= macs.of_config(self.CONFIG) / 1.5
+        assert notes["multiply_adds_per_line"] == macs_of_config(config) <= macs_of_config(self.CONFIG) / 1.5
         assert build.source.read_bytes() == before
         assert {path.suffix for path in tmp_path.iterdir()} == {".pt", ".npz"}
         assert len(list(tmp_path.iterdir())) == len(["parent", "pruned", "checkpoint", "soft targets"])
@@ -272,7 +270,7 @@ class TestIterativeRecipe:
         monkeypatch.setattr(iterative_pruning, "fit", lambda *_, **__: tuned_again.append(1))
         iterative_pruning.prune(resumed)
 
-        expected, weights = (torch_crnn.read(build.target)["weights"] for build in (whole, resumed))
+        expected, weights = (pt_file.read(build.target)["weights"] for build in (whole, resumed))
         assert tuned_again == []
         assert all(torch.equal(tensor, weights[name]) for name, tensor in expected.items())
 
@@ -282,10 +280,10 @@ class TestFixedShareRecipe:
     def test_removes_the_share(self, recurrent, units, tmp_path):
         """Half of each layer's units go, those of the LSTMs only where asked for."""
         parent = tmp_path / "parent.pt"
-        torch_crnn.save(torch_model(replace(SMALL, classes=4, lstm_units=(10, 10))), parent)
+        pt_file.save(torch_model(replace(SMALL, classes=4, lstm_units=(10, 10))), parent)
         settings = {"epochs": 1, "batch_size": 4, "fraction": 0.5, "recurrent": recurrent}
         build = Build("p", parent, tmp_path / "p.pt", corpus(), tmp_path / "p.npz", settings, ALPHABET)
         channel_pruning.prune(build)
-        config = torch_crnn.load(build.target).config
+        config = pt_file.load(build.target).config
 
         assert (config.channels, config.lstm_units) == ((2, 2, 3, 3, 4), units)

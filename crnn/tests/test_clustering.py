@@ -132,7 +132,7 @@ class TestArtifact:
     def built(self, tmp_path, **options):
         """The recipe on a tiny parent."""
         parent = tmp_path / "parent.pt"
-        torch_crnn.save(tiny(), parent)
+        pt_file.save(tiny(), parent)
         settings = {"epochs": 1, "batch_size": 4, "clusters": CLUSTERS} | options
         build = Build("tiny", parent, tmp_path / "tiny.pt", corpus(), tmp_path / "tiny.npz", settings, ALPHABET)
         return build, cluster(build)
@@ -140,23 +140,23 @@ class TestArtifact:
     def test_file_gives_the_trained_weights(self, tmp_path):
         """What is loaded from codebooks and indices answers as what was saved; the parent's file stays the same."""
         model = TorchClusterer(tiny(), SCHEDULE, CLUSTERS).model
-        torch_crnn.save_clustered(model, tmp_path / "model.pt")
+        pt_file.save_clustered(model, tmp_path / "model.pt")
         batch = inputs()
-        loaded = torch_crnn.load(tmp_path / "model.pt")
+        loaded = pt_file.load(tmp_path / "model.pt")
 
         assert np.array_equal(torch_answers(loaded, batch), torch_answers(model.eval(), batch))
 
     def test_file_is_smaller(self, tmp_path):
         """At full size, 16 clusters take an eighth of the bytes of floats, and a little for names and biases."""
         learner = TorchClusterer(torch_model(torch_crnn.CRNNConfig()), SCHEDULE, 16)
-        torch_crnn.save_clustered(learner.model, tmp_path / "model.pt")
+        pt_file.save_clustered(learner.model, tmp_path / "model.pt")
 
         assert (tmp_path / "model.pt").stat().st_size < 1_492_398 * 4 / 8 + 60_000
 
     def test_recipe(self, tmp_path):
         """The recipe's artifact has few values a tensor; its record tells the sizes of the same weights as floats."""
         build, notes = self.built(tmp_path)
-        model = torch_crnn.load(build.target)
+        model = pt_file.load(build.target)
 
         assert all(len(model.get_parameter(name).unique()) <= CLUSTERS for name in clustered_names(model))
         assert notes["dense_bytes"] > notes["dense_compressed_bytes"] > 0

@@ -177,7 +177,7 @@ class TestLoss:
 def build_of(tmp_path, alphabet=ALPHABET, **options):
     """A build from a tiny original."""
     parent = tmp_path / "parent.pt"
-    torch_crnn.save(torch_model(TINY), parent)
+    pt_file.save(torch_model(TINY), parent)
     settings = {"epochs": 1, "batch_size": 4} | options
     return Build("tiny", parent, tmp_path / "tiny.pt", corpus(), tmp_path / "tiny.npz", settings, alphabet)
 
@@ -188,7 +188,7 @@ class TestRecipe:
         build = build_of(tmp_path)
         before = build.source.read_bytes()
         notes = distill(build)
-        config = torch_crnn.load(build.target).config
+        config = pt_file.load(build.target).config
 
         assert (config.channels, config.lstm_units) == (STUDENT_CHANNELS, STUDENT_LSTM_UNITS)
         assert notes["weighting"] == {"labels": 1.0, "soft": 1.0, "temperature": 2.0}

@@ -45,6 +45,7 @@ FRAMEWORKS = {
 FRAMEWORK_FOLDERS = ("crnn/runtimes/", "crnn/formats/", "crnn/models/", "crnn/training/", "crnn/optimize/")
 MOST_LINES, MOST_LOOSE_MODULES = 300, 3
 _RECIPES = ("crnn.optimize.quantization", "crnn.formats.pt_file", "crnn.formats.torch_int8")
+_MEASURING = ("crnn.measure.session", "crnn.measure.process_pairs", "fixtures.variants", "fixtures.gate")
 SOURCES = [
     path.relative_to(ROOT).as_posix()
     for folder in ("crnn", "fixtures", "benchmarks")
@@ -128,6 +129,13 @@ def test_one_place_reads_the_clock():
     assert [file for file in FILES if "perf_counter" in (ROOT / file).read_text("utf-8")] == ["crnn/runtimes/worker.py"]
 
 
+def test_what_measures_needs_no_pytest():
+    """Everything below the fixtures can be used without pytest; only the command line knows where it saves runs."""
+    users = [file for file in FILES if {"pytest", "pytest_benchmark"} & {name.split(".")[0] for name in imports(file)}]
+
+    assert [file for file in users if not file.startswith(("fixtures/", "benchmarks/"))] == ["crnn/__main__.py"]
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if file.startswith("crnn/runtimes/")])
 def test_engines_import_their_framework_in_load(file):
     """Importing an engine's file imports no framework."""
@@ -136,8 +144,20 @@ def test_engines_import_their_framework_in_load(file):
 
 def test_torch_rows_need_torch_alone():
     """Where only PyTorch, numpy, Pillow and pytest are installed, measuring and building PyTorch's rows imports."""
-    blocked = ("tensorflow", "tf_keras", "onnx", "onnxruntime", "torchao", "tqdm", "faker", "h5py", "rapidfuzz")
-    modules = ("crnn.__main__", "fixtures.variants", "crnn.measure.accuracy", "crnn.runtimes.torch_runtime", *_RECIPES)
+    blocked = (
+        "tensorflow",
+        "tf_keras",
+        "onnx",
+        "onnxruntime",
+        "torchao",
+        "tqdm",
+        "faker",
+        "h5py",
+        "rapidfuzz",
+        "scipy",
+        "matplotlib",
+    )
+    modules = ("crnn.__main__", "crnn.runtimes.torch_runtime", *_MEASURING, *_RECIPES)
     blocking = f"import sys; sys.modules.update(dict.fromkeys({blocked!r})); import " + ", ".join(modules)
 
     done = subprocess.run([sys.executable, "-c", blocking], cwd=ROOT, capture_output=True, text=True, check=False)

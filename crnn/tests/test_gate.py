@@ -4,14 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.gate import sequential
 from crnn.gate.intervals import ratio_interval
-from crnn.gate.limits import DEFAULTS, Limit, LimitError, limits_of, parse
+from crnn.gate.limits import Limit, LimitError
+from crnn.gate.measures import MEASURES, limits_of, parse
 from crnn.gate.sequential import BETTER, SAME, UNCLEAR, WORSE, Pairs, Reference, decide, measure
-from crnn.gate.verdicts import MEASURES
 
 RATIOS = st.lists(st.floats(0.9, 1.1), min_size=3, max_size=8)
 
@@ -19,8 +19,8 @@ RATIOS = st.lists(st.floats(0.9, 1.1), min_size=3, max_size=8)
 class TestLimits:
     def test_parses_fractions_and_units(self):
         """Limits may be fractions of a percent, percentage points, or off."""
-        assert parse("latency=2.5%, cer=0.1pp,memory=off") == {
-            "latency": Limit(2.5, "%"),
+        assert parse("relative_latency=2.5%, cer=0.1pp,memory=off") == {
+            "relative_latency": Limit(2.5, "%"),
             "cer": Limit(0.1, "pp"),
             "memory": Limit(None),
         }
@@ -28,12 +28,13 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("speed=5%", "no measurement 'speed'; there are: latency"),
-            ("latency=fast", "expected a number"),
+            ("speed=5%", "no measurement 'speed'; there are: parameters"),
+            ("latency=fast", "expected a number followed by % or pp, such as 2.5%, or off; found 'fast'"),
             ("latency", "expected a number"),
             ("latency=-5%", "expected a number"),
-            ("latency=0%", "above zero"),
-            ("latency=0.1pp", "percentage points are for cer"),
+            ("relative_latency=0%", "needs a limit above 0 %"),
+            ("relative_latency=3", "a limit for relative_latency is in %"),
+            ("latency=0.1pp", "a limit for latency is in % or its own unit"),
         ],
     )
     def test_refuses_what_it_cannot_read(self, text, message):
@@ -45,11 +46,7 @@ class TestLimits:
         """Each limit comes from the most particular place that names it."""
         limits = limits_of({"latency": "8%", "bytes": "2%"}, {"bytes": Limit(3, "%")})
 
-        assert (limits["latency"], limits["bytes"], limits["cer"]) == (
-            Limit(8, "%"),
-            Limit(3, "%"),
-            DEFAULTS["cer"],
-        )
+        assert (limits["latency"], limits["bytes"], limits["cer"]) == (Limit(8, "%"), Limit(3, "%"), Limit(0.1, "pp"))
 
     @pytest.mark.parametrize(
         ("limit", "before", "allowed"),
@@ -59,12 +56,16 @@ class TestLimits:
         """A limit becomes a change of the value."""
         assert limit.allowed(before) == pytest.approx(allowed)
 
-    def test_every_measure_has_a_default(self):
-        """Nothing is measured that no limit judges."""
-        assert {measure.name for measure in MEASURES} == set(DEFAULTS)
+    def test_names_are_told_apart(self):
+        """Each measurement has a name of its own, and a limit that its own parser takes."""
+        names = [measure.name for measure in MEASURES]
+
+        assert len(set(names)) == len(names)
+        assert [measure.limit.unit in measure.units for measure in MEASURES] == [True] * len(names)
 
 
 class TestIntervals:
+    @settings(deadline=None)  # the first example imports scipy
     @given(RATIOS, RATIOS, st.floats(0.5, 2))
     def test_scaling_both_sides_changes_nothing(self, after, before, factor):
         """A machine that is slower by a factor today gives the same answer."""
@@ -72,6 +73,7 @@ class TestIntervals:
 
         assert scaled == pytest.approx(ratio_interval(after, before, 0.005))
 
+    @settings(deadline=None)
     @given(RATIOS, RATIOS)
     def test_holds_the_ratio_of_the_medians(self, after, before):
         """The interval lies around the ratio of the medians (of logarithms)."""
@@ -164,6 +166,16 @@ class TestSequential:
         pairs = measure(itertools.cycle([1.06, 1.061, 1.059]).__next__, [newest, pinned], 6)
 
         assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (newest, pinned)] == [SAME, WORSE]
+
+    def test_a_slowdown_against_one_baseline_does_not_leave_the_other_without_a_verdict(self):
+        """The screen goes on until each baseline has one, although the first pairs are slower than the pinned one."""
+        spread = Reference((0.97, 1.09, 1.0, 1.06, 1.03, 1.0, 1.07, 1.02), 0.05)
+        pinned = Reference(tuple(ratio / 1.05 for ratio in self.BASELINE), 0.05)
+        pairs = measure(itertools.cycle([1.02, 1.021, 1.019]).__next__, [spread, pinned], 6)
+        early = [reference.word(pairs.screen[:3], sequential.SCREEN_TAIL) for reference in (spread, pinned)]
+
+        assert early == [UNCLEAR, WORSE]
+        assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (spread, pinned)] == [SAME, WORSE]
 
     def test_a_creep_of_one_percent_a_commit_is_red_by_the_sixth(self):
         """Each commit passes against the one before it; against the pinned baseline the sum shows."""

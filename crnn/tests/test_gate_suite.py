@@ -20,10 +20,14 @@ VARIANTS = tuple(
         name,
         "none",
         "crnn.tests.steady_runtime:write_nothing",
+        framework="none",
         runtime="crnn.tests.steady_runtime",
         suffix=".bin",
-        thresholds=Thresholds(max_cer=9.0, parameters=0, max_bytes=100),
+        thresholds=Thresholds(
+            parameters=0, macs=0, max_bytes=100, max_peak_memory_bytes=10**9, max_cer=9.0, max_cer_difference=9.0
+        ),
         runtime_options={"name": name},
+        counted_by="crnn.tests.nothing_file",
     )
     for name in ("steady", "slowed")
 )
@@ -112,20 +116,20 @@ class TestCompare:
         }
 
         assert list(failed) == ["test_process_pairs[slowed]"]
-        for part in ("is slower against the baseline", " -> ", "allowed 5 %", "again in"):
+        for part in ("relative_latency regressed, ", " -> ", "limit 5 %", "confirmed by", "against baseline"):
             assert part in failed["test_process_pairs[slowed]"]
 
     def test_the_report_is_written(self, slower):
         """The Markdown has the verdict on top."""
-        assert "| slower | latency | test_process_pairs[slowed] |" in (slower[2] / "report.md").read_text()
+        assert "| slower | relative_latency | test_process_pairs[slowed] |" in (slower[2] / "report.md").read_text()
 
     def test_the_run_is_saved_with_its_verdicts(self, slower):
         """What got slower was measured soundly: it is in the JSON, which says that it failed."""
         content = json.loads((slower[2] / "run.json").read_text())
         verdicts = {b["fullname"]: b["extra_info"].get("gate_verdicts") for b in content["benchmarks"]}
 
-        assert verdicts[f"{GATE}[slowed]"] == {"latency, baseline": "slower"}
-        assert verdicts[f"{GATE}[steady]"] == {"latency, baseline": "same"}
+        assert verdicts[f"{GATE}[slowed]"] == {"relative_latency, baseline": "slower"}
+        assert verdicts[f"{GATE}[steady]"] == {"relative_latency, baseline": "same"}
         assert content["crnn"]["failed"] == [f"{GATE}[slowed]"]
 
     def test_a_removed_variant_is_missing(self, pytest_in, repository, baseline, tmp_path):
@@ -151,11 +155,11 @@ class TestCompare:
         ("arguments", "status", "message"),
         [
             (["--benchmark-compare=0999"], INCOMPARABLE_STATUS, "cannot compare: no saved run matches '0999'"),
-            (["--benchmark-compare=pytest.ini"], INCOMPARABLE_STATUS, "pytest.ini is cut off or no JSON"),
-            (["--gate=latency=3%"], pytest.ExitCode.USAGE_ERROR, "need --benchmark-compare or --against"),
+            (["--benchmark-compare=pytest.ini"], INCOMPARABLE_STATUS, "pytest.ini is truncated or not JSON"),
+            (["--gate=relative_latency=3%"], pytest.ExitCode.USAGE_ERROR, "need --benchmark-compare or --against"),
             (["--gate=speed=3%", "--benchmark-compare"], pytest.ExitCode.USAGE_ERROR, "no measurement 'speed'"),
             (["--against=nowhere"], INCOMPARABLE_STATUS, "no commit 'nowhere'"),
-            (["--against=HEAD", "--benchmark-compare"], pytest.ExitCode.USAGE_ERROR, "one baseline at a time"),
+            (["--against=HEAD", "--benchmark-compare"], pytest.ExitCode.USAGE_ERROR, "use one baseline at a time"),
         ],
         ids=["no such run", "no JSON", "no baseline", "no such limit", "no such commit", "two baselines"],
     )
@@ -199,6 +203,6 @@ class TestAgainst:
         trees = subprocess.run(["git", "worktree", "list"], cwd=repository, capture_output=True, text=True, check=True)
 
         assert status == REGRESSED_STATUS, output
-        assert "latency of benchmarks/test_gate.py::test_process_pairs[steady] is slower against HEAD (" in output
-        assert "variant slowed is missing against HEAD (" in output
+        assert "benchmarks/test_gate.py::test_process_pairs[steady]: relative_latency regressed" in output
+        assert "variant slowed: missing (against HEAD (" in output
         assert len(trees.stdout.splitlines()) == 1

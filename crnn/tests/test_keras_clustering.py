@@ -29,7 +29,7 @@ def build_of(tmp_path, alphabet=ALPHABET, **options):
     model, parent = keras_crnn.build(TINY), tmp_path / "parent.keras"
     halves = [w * (np.arange(w.size).reshape(w.shape) % 2 if w.ndim > 1 else 1) for w in model.get_weights()]
     model.set_weights(halves)
-    keras_crnn.save(model, parent)
+    keras_file.save(model, parent)
     given = {"clusters": CLUSTERS, "batch_size": 4, "epochs": 2} | options
     return Build("tiny", parent, tmp_path / "tiny.keras", corpus(), tmp_path / "tiny.npz", given, alphabet)
 
@@ -39,7 +39,7 @@ def clustered(request, tmp_path_factory):
     """A clustered tiny model, its parent, and the build that made it."""
     build = build_of(tmp_path_factory.mktemp("clustered"), keep_zeros=request.param)
     cluster(build)
-    return keras_crnn.load(build.target), keras_crnn.load(build.parent), build
+    return keras_file.load(build.target), keras_file.load(build.parent), build
 
 
 class TestClustering:
@@ -95,15 +95,15 @@ class TestBadInput:
 )
 def test_shipped(name, clusters):
     """No tensor of the shipped rows has more values than its row says."""
-    model = keras_crnn.load(SHIPPED / f"{name}.keras")
+    model = keras_file.load(SHIPPED / f"{name}.keras")
 
     assert max(len(np.unique(weights)) for weights in matrices(model).values()) <= clusters
 
 
 def test_shipped_zeros_stay():
     """Clustering kept the zeros of the pruned row, and with them its sparsity."""
-    pruned = matrices(keras_crnn.load(SHIPPED / "tf-magnitude-pruned-full.keras"))
-    both = matrices(keras_crnn.load(SHIPPED / "tf-magnitude-pruned-clustered.keras"))
+    pruned = matrices(keras_file.load(SHIPPED / "tf-magnitude-pruned-full.keras"))
+    both = matrices(keras_file.load(SHIPPED / "tf-magnitude-pruned-clustered.keras"))
 
     assert all((both[name][weights == 0] == 0).all() for name, weights in pruned.items())
 
@@ -113,5 +113,5 @@ class TestRounding:
         """Weights are rounded as float16 would round them, also where float16 has no such small numbers."""
         weights = np.random.default_rng(1).normal(0, 1, 1000).astype(np.float32)
 
-        assert np.array_equal(keras_crnn.rounded(weights), weights.astype(np.float16).astype(np.float32))
-        assert np.array_equal(keras_crnn.rounded(weights * np.float32(2**-40)), keras_crnn.rounded(weights) * 2**-40)
+        assert np.array_equal(keras_file.rounded(weights), weights.astype(np.float16).astype(np.float32))
+        assert np.array_equal(keras_file.rounded(weights * np.float32(2**-40)), keras_file.rounded(weights) * 2**-40)

@@ -7,20 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crnn.measure.accuracy import evaluate
 from crnn.measure.latency import (
     Plan,
     Side,
     Speedup,
+    TimedDifference,
     median_interval,
     percentile,
     run_pairs,
     speedup,
     supported_percentiles,
-    timed_differently,
+    timed_difference,
     warm_up,
 )
 
+from crnn.tests.test_evaluate import lines_of
+
 PLAN = Plan(warmup_s=0.1, pairs=6)
+
+
+def normalized(log_probs):
+    """Summing to one in each time step, float32."""
+    return (log_probs - np.log(np.exp(log_probs).sum(-1, keepdims=True))).astype(np.float32)
 
 
 class PretendedWorker:
@@ -172,19 +181,41 @@ class TestIntervals:
         assert Speedup(1.0, interval, 6).verdict == verdict
 
 
-class TestAnswers:
-    def side(self, answers):
-        """A side that timed these."""
-        return Side(None, 2, answers=answers)
+class TestOutputs:
+    """Log probabilities of four lines, T = 50, of an alphabet of three characters."""
 
-    def test_same_answers(self):
-        """Answers equal to what was judged, lines wrapping around, differ by nothing."""
-        judged = np.arange(3.0)[:, None, None] * np.ones((3, 50, 4))
+    @pytest.fixture
+    def evaluation(self):
+        """Of four lines, each decoded to another text: one character in all time steps."""
+        log_probs = np.full((4, 50, 5), -9.0)
+        log_probs[np.arange(4), :, np.arange(1, 5)] = 0
+        return evaluate(normalized(log_probs), lines_of(["а", "б", "в", "г"]), "абвг")
 
-        assert timed_differently(self.side({0: judged[[0, 1]], 2: judged[[2, 0]]}), judged) == 0
+    def difference(self, evaluation, outputs, rows=np.arange(4)):
+        """Of a side that timed these."""
+        return timed_difference([Side(None, 2, outputs=outputs)], evaluation, "абвг", rows)
 
-    def test_cached_answers(self):
-        """The first batch's answer given for every batch is found out."""
-        judged = np.arange(4.0)[:, None, None] * np.ones((4, 50, 4))
+    def test_same_outputs(self, evaluation):
+        """Outputs equal to the evaluated ones, lines wrapping around, differ by nothing."""
+        log_probs = evaluation.log_probs
 
-        assert timed_differently(self.side({0: judged[:2], 2: judged[:2]}), judged) == 2
+        assert self.difference(evaluation, {0: log_probs[[0, 1]], 3: log_probs[[3, 0]]}) == TimedDifference(0, 0)
+
+    def test_rounding_changes_no_text(self, evaluation):
+        """A small difference is shown, and reads the same."""
+        found = self.difference(evaluation, {0: evaluation.log_probs[:2] - 0.25})
+
+        assert found == TimedDifference(pytest.approx(0.25), 0)
+
+    def test_cached_outputs(self, evaluation):
+        """The first batch's outputs returned for every batch are found, and the lines counted that read otherwise."""
+        log_probs = evaluation.log_probs
+        found = self.difference(evaluation, {0: log_probs[:2], 2: log_probs[:2], 4: log_probs[:2], 6: log_probs[:2]})
+
+        assert (found.log_prob > 5, found.lines) == (True, 2)
+
+    def test_workers_that_keep_some_lines(self, evaluation):
+        """Lines are counted by their place among those that were evaluated."""
+        log_probs = evaluation.log_probs
+
+        assert self.difference(evaluation, {0: log_probs[[3, 1]]}, np.array([3, 1])) == TimedDifference(0, 0)

@@ -34,7 +34,7 @@ def model():
 def file(request, model, tmp_path_factory):
     """The small model converted in one of the ways, and the difference to Keras that it may have."""
     folder = tmp_path_factory.mktemp("litert")
-    keras_crnn.save(model, folder / "parent.keras")
+    keras_file.save(model, folder / "parent.keras")
     options = {"quantization": request.param, "batch_sizes": SIZES[::-1]}
     build = Build("x", folder / "parent.keras", folder / "x.tflite", corpus(), folder / "x.npz", options, ALPHABET)
     convert(build)
@@ -75,13 +75,11 @@ class TestAnswers:
 class TestContent:
     def test_counts(self, file, model):
         """All weights of the layers and two numbers a BatchNorm channel; multiply-adds as Keras'."""
-        from crnn.formats import macs
-
         runtime = loaded(file[0])
         statistics = 2 * sum(SMALL.channels)
 
         assert sum(array.size for array in runtime.parameters()) == model.count_params() - statistics
-        assert runtime.multiply_adds() == macs.of_keras(model)
+        assert runtime.multiply_adds() == keras_file.macs_of_model(model)
         assert type(runtime.multiply_adds()) is int  # numpy's would be lost in a JSON
 
     def test_sizes_share_weights(self, file):

@@ -19,7 +19,7 @@ def build_of(tmp_path, **options):
     """A build from a tiny model."""
     parent = tmp_path / "parent.keras"
     keras_crnn.keras.utils.set_random_seed(1)
-    keras_crnn.save(keras_crnn.build(TINY), parent)
+    keras_file.save(keras_crnn.build(TINY), parent)
     given = {"recurrent": True, "batch_size": 4, "epochs": EPOCHS, "patience": EPOCHS} | options
     return Build("tiny", parent, tmp_path / "tiny.keras", corpus(), tmp_path / "tiny.npz", given, ALPHABET)
 
@@ -75,7 +75,7 @@ def pruned(request, tmp_path_factory):
     """A pruned tiny model, its record, and the build that made it."""
     build = build_of(tmp_path_factory.mktemp("pruned"), recurrent=request.param)
     notes = prune(build)
-    return keras_crnn.load(build.target), notes, build
+    return keras_file.load(build.target), notes, build
 
 
 class TestPruning:
@@ -90,7 +90,7 @@ class TestPruning:
     def test_wrappers_are_gone(self, pruned):
         """The artifact is an ordinary model of the parent's layers and size."""
         model, _, build = pruned
-        parent = keras_crnn.load(build.parent)
+        parent = keras_file.load(build.parent)
 
         assert [layer.name for layer in model.layers] == [layer.name for layer in parent.layers]
         assert model.count_params() == parent.count_params()
@@ -104,14 +104,14 @@ class TestPruning:
     def test_the_rest_was_trained(self, pruned):
         """It is not the parent with zeros in it: what is left has moved."""
         model, _, build = pruned
-        before, after = keras_crnn.load(build.parent).get_weights(), model.get_weights()
+        before, after = keras_file.load(build.parent).get_weights(), model.get_weights()
 
         assert any(np.any((a != 0) & (np.abs(a - b) > 1e-3)) for a, b in zip(after, before, strict=True))
 
     def test_the_parent_is_untouched(self, pruned):
         """The parent still answers, and has no zeros."""
         _, _, build = pruned
-        parent = keras_crnn.load(build.parent)
+        parent = keras_file.load(build.parent)
 
         assert np.isfinite(keras_answers(parent, inputs())).all()
         assert max(sparsity(parent).values()) == 0.0
@@ -120,7 +120,7 @@ class TestPruning:
 @pytest.mark.parametrize(("name", "recurrent"), [("full", True), ("partial", False)])
 def test_shipped(name, recurrent):
     """Each tensor of the shipped rows has four zeros in five, to the weight, or none."""
-    model = keras_crnn.load(SHIPPED / f"tf-magnitude-pruned-{name}.keras")
+    model = keras_file.load(SHIPPED / f"tf-magnitude-pruned-{name}.keras")
 
     for tensor, share in sparsity(model).items():
         count = model.get_layer(tensor.split()[0]).get_weights()[int(tensor.split()[1])].size

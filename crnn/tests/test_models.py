@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn.corpus.lines import model_inputs
-from crnn.formats import macs
 from crnn.models.config import CRNNConfig
 
 SMALL = CRNNConfig(classes=7, channels=(4, 4, 6, 6, 8), lstm_units=(5, 6))
@@ -123,28 +122,24 @@ class TestTwins:
 class TestFiles:
     def test_torch_file_is_the_model(self, tmp_path):
         """What was saved answers as the model did."""
-        from crnn.models import torch_crnn
-
         model, batch = torch_model(SMALL), inputs()
-        torch_crnn.save(model, tmp_path / "model.pt")
+        pt_file.save(model, tmp_path / "model.pt")
 
-        assert np.array_equal(torch_answers(torch_crnn.load(tmp_path / "model.pt"), batch), torch_answers(model, batch))
+        assert np.array_equal(torch_answers(pt_file.load(tmp_path / "model.pt"), batch), torch_answers(model, batch))
 
     def test_keras_file_is_the_model(self, tmp_path):
         """What was saved answers as the model did."""
-        from crnn.models import keras_crnn, port
+        from crnn.models import port
 
         model, batch = port.to_keras(torch_model(SMALL)), inputs()
-        keras_crnn.save(model, tmp_path / "model.keras")
+        keras_file.save(model, tmp_path / "model.keras")
 
-        loaded = keras_crnn.load(tmp_path / "model.keras")
+        loaded = keras_file.load(tmp_path / "model.keras")
         assert np.array_equal(keras_answers(loaded, batch), keras_answers(model, batch))
 
     def test_pickled_code_is_not_executed(self, tmp_path):
         """A .pt file that would run code is refused, and the code does not run."""
         import torch
-
-        from crnn.models import torch_crnn
 
         class Trap:
             def __reduce__(self):
@@ -153,12 +148,11 @@ class TestFiles:
         torch.save({"config": Trap()}, tmp_path / "trap.pt")
 
         with pytest.raises(pickle.UnpicklingError):
-            torch_crnn.load(tmp_path / "trap.pt")
+            pt_file.load(tmp_path / "trap.pt")
         assert not (tmp_path / "sprung").exists()
 
     def test_keras_lambda_is_refused(self, tmp_path):
         """A .keras file with a Lambda layer carries code and is not loaded."""
-        from crnn.models import keras_crnn
         from crnn.models.keras_crnn import keras
 
         keras.Sequential([keras.layers.Lambda(lambda x: x, input_shape=(1,))]).save(
@@ -166,7 +160,7 @@ class TestFiles:
         )
 
         with pytest.raises(ValueError, match=r"[Ll]ambda"):
-            keras_crnn.load(tmp_path / "lambda.keras")
+            keras_file.load(tmp_path / "lambda.keras")
 
 
 class TestCost:
@@ -176,10 +170,10 @@ class TestCost:
         lstms = 50 * 4 * 256 * (258 + 256 + 256 + 256)
         by_hand = convolutions + lstms + 50 * 256 * 46
 
-        assert (by_hand, macs.of_config(CRNNConfig())) == (233_753_600, 233_753_600)
+        assert (by_hand, macs_of_config(CRNNConfig())) == (233_753_600, 233_753_600)
 
     def test_frameworks_count_alike(self):
         """Keras and PyTorch give the same count."""
         from crnn.models import keras_crnn
 
-        assert macs.of_keras(keras_crnn.build(SMALL)) == macs.of_config(SMALL)
+        assert keras_file.macs_of_model(keras_crnn.build(SMALL)) == macs_of_config(SMALL)

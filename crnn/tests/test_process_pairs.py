@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.corpus.lines import TIME_STEPS, Lines
+from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
 from crnn.measure import process_pairs
 from crnn.measure.accuracy import check_log_probs
-from crnn.measure.process_pairs import Meter, Workload, can_pin, gate_core, measure, settings
+from crnn.measure.process_pairs import Meter, can_pin, gate_core, measure
+from crnn.measure.session import Runner, Session
+from crnn.measure.workload import Workload, start
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes import anchors
-from crnn.runtimes.base import runtime_class
+from crnn.runtimes.anchors import Anchor
+from crnn.runtimes.base import engine_names, runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
 
 ANCHORS = sorted(path.stem for path in Path(anchors.__file__).parent.glob("*_anchor.py"))
@@ -24,6 +27,11 @@ def lines():
     """Three lines."""
     images = np.random.default_rng(1).integers(0, 256, (3, 32, 400), np.uint8)
     return Lines(images, ("1", "2", "3"), np.zeros(3, np.uint8), ("", "", ""), np.zeros(3, bool))
+
+
+def relabelled(lines):
+    """The lines with labels of the alphabet."""
+    return Lines(lines.images, ("а", "б", "в"), lines.kinds, lines.typefaces, lines.seen)
 
 
 class TestAnchors:
@@ -45,11 +53,18 @@ class TestAnchors:
 
         assert ours <= {"crnn.runtimes.anchors", "crnn.runtimes.base"}
 
-    def test_every_engine_has_one(self):
-        """Each engine of the registry names an anchor that exists."""
-        engines = ("onnx", "tensorflow", "torch")
+    @pytest.mark.parametrize("engine", engine_names())
+    def test_every_engine_has_one(self, engine):
+        """Each engine names an anchor that exists, on its own framework where there is one."""
+        anchor = runtime_class(engine).anchor
 
-        assert [runtime_class(runtime_class(engine).anchor).__module__.split(".")[-1] for engine in engines] == ANCHORS
+        assert issubclass(runtime_class(anchor), Anchor)
+        assert f"{engine}_anchor" not in ANCHORS or anchor == f"crnn.runtimes.anchors.{engine}_anchor"
+
+    @pytest.mark.parametrize("name", ANCHORS)
+    def test_each_is_some_engine_s(self, name):
+        """No anchor is left over."""
+        assert f"crnn.runtimes.anchors.{name}" in {runtime_class(engine).anchor for engine in engine_names()}
 
 
 class TestMeasure:
@@ -61,12 +76,12 @@ class TestMeasure:
         assert measure((slow, steady), lines, 1).ratio == pytest.approx(1.2, rel=0.02)
         assert measure((steady, slow), lines, 1, order=1).ratio == pytest.approx(1 / 1.2, rel=0.02)
 
-    def test_more_threads_than_asked_for_are_refused(self, lines, monkeypatch):
-        """An engine that takes no notice of the thread count cannot be compared."""
-        monkeypatch.setattr(process_pairs, "THREADS", 2)
+    def test_more_threads_than_asked_for_are_refused(self, lines):
+        """An engine that ignores the thread count is found by the threads that compute, not by what it says."""
+        greedy = Workload("greedy", "crnn.tests.greedy_runtime")
 
-        with pytest.raises(WorkerError, match="steady: computes with 1 threads, asked for 2"):
-            measure((Workload("steady", STEADY), Workload("steady", STEADY)), lines, 1)
+        with pytest.raises(WorkerError, match="greedy: 3 threads compute, 1 was asked for"):
+            measure((greedy, Workload("steady", STEADY)), lines, 1)
 
     def test_a_failure_names_the_workload(self, lines):
         """Whose worker it was stands in the message."""
@@ -92,21 +107,27 @@ class TestMeasure:
 class TestMeter:
     @pytest.fixture
     def meter(self, lines, tmp_path):
-        """Of a variant that takes a millisecond."""
-        limits = Thresholds(max_cer=1, parameters=0, max_bytes=1)
-        variant = Variant("steady", "none", "none:none", runtime=STEADY, suffix=".bin", thresholds=limits)
-        return Meter(variant, tmp_path / "none", lines, 1, "cpu", 60)
+        """Of a variant that takes a millisecond, and is as good as its evaluation says."""
+        limits = Thresholds(parameters=0, macs=0, max_bytes=1, max_peak_memory_bytes=1)
+        variant = Variant("steady", "none", "none:none", "none", STEADY, ".bin", limits)
+        artifact = tmp_path / "none"
+        artifact.touch()
+        corpus = Corpus("tiny", "".join(map(chr, range(0x430, 0x430 + 45))), "", relabelled(lines), lambda: None)
+        run = start(Workload.of(variant, artifact), corpus)
+        session = Session(corpus, device="cpu", limit_s=60)
+        yield Meter(session, Runner(variant, artifact, run, None), 1)
+        run.worker.stop()
 
-    def test_hands_back_what_timed_calls_answered(self, meter, lines):
-        """Answers of timed calls are compared with those that were judged."""
-        assert meter.next_ratio() == pytest.approx(1, rel=0.02)
-        judged = np.full((len(lines), TIME_STEPS, 46), np.float32(-np.log(46)))
+    def test_compares_timed_outputs_with_the_evaluated_ones(self, meter):
+        """The outputs of timed calls are those that were evaluated, and the record says so."""
+        assert meter.next_ratio() == pytest.approx(1, rel=0.05)
+        record = meter.record([1.0])
 
-        assert meter.timed_differently(judged) == 0
-        assert meter.timed_differently(judged + np.float32(0.5)) == 0.5
+        assert (record.gate_answers_log_prob_difference_nats, record.gate_lines_read_differently_count) == (0, 0)
+        assert (record.anchor, record.gate_threads_count, record.gate_ratios) == (STEADY, 1, [1.0])
 
     def test_settings_tell_anchors_apart(self, meter):
         """Ratios to different anchors are not comparable."""
-        other = settings(Workload("anchor", "crnn.runtimes.noop_runtime"), 1)
+        other = Meter(meter._session, meter._runner, 1, Workload("anchor", "crnn.runtimes.noop_runtime"))
 
-        assert settings(meter.reference, 1)["anchor_sha256"] != other["anchor_sha256"]
+        assert meter.record([]).anchor_sha256 != other.record([]).anchor_sha256

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from crnn.corpus import Corpus, CorpusError
 from crnn.formats import pt_file, torch_int8, torch_qdq
-from crnn.models import torch_crnn
 from crnn.models.config import CRNNConfig
 from crnn.optimize.quantization import dynamic_int8, same_weights, static_int8, to_bfloat16
 from crnn.optimize.recipe import Build, RecipeError
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 def build_of(tmp_path, model, data=None):
     """A build from a model."""
     parent = tmp_path / "parent.pt"
-    torch_crnn.save(model, parent)
+    pt_file.save(model, parent)
     return Build("tiny", parent, tmp_path / "tiny.pt", data or corpus(), tmp_path / "tiny.npz", {}, ALPHABET)
 
 
@@ -79,7 +78,7 @@ class TestDynamic:
         """LSTM matrices and the classifier's are stored as int8, convolutions as floats."""
         build = build_of(tmp_path, torch_model(TINY))
         dynamic_int8(build)
-        content = torch_crnn.read(build.target)
+        content = pt_file.read(build.target)
 
         lstms = {f"lstms.{i}.weight_{kind}_l0" for i in (0, 1) for kind in ("ih", "hh")}
         assert content["int8"].keys() == lstms | {"classifier.weight"}
@@ -91,7 +90,7 @@ class TestStatic:
         """All five convolutions' weights are stored as int8, each within half a step of the float."""
         build = build_of(tmp_path, torch_model(TINY))
         static_int8(build)
-        original, quantized = torch_crnn.load(build.source), pt_file.load(build.target)
+        original, quantized = pt_file.load(build.source), pt_file.load(build.target)
 
         for before, after in zip(original.blocks, quantized.blocks, strict=True):
             steps = after.conv.weight_scale[:, None, None, None]
@@ -144,7 +143,7 @@ class TestBfloat16:
         """Every weight is stored as the nearest bfloat16."""
         build = build_of(tmp_path, torch_model(TINY))
         to_bfloat16(build)
-        before, after = torch_crnn.read(build.source)["weights"], torch_crnn.read(build.target)["weights"]
+        before, after = pt_file.read(build.source)["weights"], pt_file.read(build.target)["weights"]
 
         floats = [name for name, tensor in before.items() if tensor.is_floating_point()]
         assert all(torch.equal(after[name], before[name].bfloat16()) for name in floats)

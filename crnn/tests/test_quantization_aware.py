@@ -21,7 +21,7 @@ def build_of(tmp_path, alphabet=ALPHABET, **options):
     model, parent = keras_crnn.build(TINY), tmp_path / "parent.keras"
     coarse = [np.round(w * 4) / 4 if w.ndim > 1 else w + 0.1 for w in model.get_weights()]
     model.set_weights(coarse)
-    keras_crnn.save(model, parent)
+    keras_file.save(model, parent)
     given = {"batch_size": 4, "epochs": 1, "batch_sizes": [3]} | options
     return Build("tiny", parent, tmp_path / "tiny.tflite", corpus(), tmp_path / "tiny.npz", given, alphabet)
 
@@ -62,14 +62,14 @@ class TestFile:
         answers = runtime(*inputs(count=3))
 
         assert np.exp(answers).sum(-1) == pytest.approx(np.ones((3, 50)), abs=1e-5)
-        assert np.abs(answers - keras_answers(keras_crnn.load(trained[1].parent), inputs(count=3))).max() < 1.0
+        assert np.abs(answers - keras_answers(keras_file.load(trained[1].parent), inputs(count=3))).max() < 1.0
 
     def test_zeros_are_kept_where_it_was_asked_for(self, trained):
         """With ``preserve`` a convolution's zeros are zeros of the file."""
         model, build = trained
         if not build.options["preserve"]:
             return
-        parent = keras_crnn.load(build.parent)
+        parent = keras_file.load(build.parent)
         banks = [layer.get_weights()[0] for layer in parent.layers if layer.name.startswith("conv")]
         stored = [array for array in tflite_file.parameters(model) if array.ndim == 4]
 

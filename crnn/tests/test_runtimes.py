@@ -1,16 +1,21 @@
 """Engines, and the processes that run them."""
 
+import importlib.util
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from crnn.artifacts import sha256_of
 from crnn.corpus.lines import model_inputs
+from crnn.formats.counts import count, macs_of_config
 from crnn.optimize import onnx_convert, onnx_graph
 from crnn.optimize.recipe import Build
+from crnn.registry.options import OptionError
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
+from crnn.runtimes.threads import computing_threads
 from crnn.runtimes.worker import Worker, peak_memory_bytes, timed_call
 from crnn.tests.test_models import SMALL, torch_answers, torch_model
 
@@ -27,31 +32,43 @@ def lines():
 
 @pytest.fixture(scope="module")
 def expected(lines):
-    """What the small model answers, by PyTorch."""
+    """The small model's outputs, by PyTorch."""
     return torch_answers(torch_model(SMALL), model_inputs(*lines))
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The small model as every artifact of the registry's recipes, by name."""
-    from crnn.models import keras_crnn, port, torch_crnn
+    from crnn.formats import keras_file, pt_file
+    from crnn.models import port
 
     folder = tmp_path_factory.mktemp("artifacts")
     model = torch_model(SMALL)
-    torch_crnn.save(model, folder / "torch.pt")
-    keras_crnn.save(port.to_keras(model), folder / "tensorflow.keras")
+    pt_file.save(model, folder / "torch.pt")
+    keras_file.save(port.to_keras(model), folder / "tensorflow.keras")
 
     def build(recipe, parent, target):
         recipe(Build(target, folder / parent, folder / target, None, folder / "none"))
 
     build(onnx_convert.from_torch, "torch.pt", "torch2onnx.onnx")
     build(onnx_convert.from_keras, "tensorflow.keras", "tf2onnx.onnx")
-    build(onnx_graph.optimize, "torch2onnx.onnx", "torch2onnx-optimized.onnx")
-    build(onnx_graph.optimize, "tf2onnx.onnx", "tf2onnx-optimized.onnx")
+    if importlib.util.find_spec("onnxoptimizer"):
+        build(onnx_graph.optimize, "torch2onnx.onnx", "torch2onnx-optimized.onnx")
+        build(onnx_graph.optimize, "tf2onnx.onnx", "tf2onnx-optimized.onnx")
     return {path.stem: path for path in folder.iterdir()}
 
 
-NAMES = ["torch", "tensorflow", "torch2onnx", "tf2onnx", "torch2onnx-optimized", "tf2onnx-optimized"]
+no_optimizer = pytest.mark.skipif(
+    not importlib.util.find_spec("onnxoptimizer"), reason="onnxoptimizer has no wheel for this machine"
+)
+NAMES = [
+    "torch",
+    "tensorflow",
+    "torch2onnx",
+    "tf2onnx",
+    pytest.param("torch2onnx-optimized", marks=no_optimizer),
+    pytest.param("tf2onnx-optimized", marks=no_optimizer),
+]
 
 
 @pytest.fixture
@@ -77,25 +94,24 @@ class TestEngines:
         assert (answers.shape, answers.dtype) == ((size, 50, SMALL.classes), np.float32)
         assert np.abs(answers - expected[:size]).max() < 1e-4
 
-    def test_counts_alike(self, name, load):
-        """Multiply-adds are those of the model whatever the format."""
-        from crnn.formats import macs
+    def test_counts_on_the_artifact(self, name, made):
+        """MACs are those of the model whatever the format.
 
-        assert load(name).multiply_adds() == macs.of_config(SMALL)
-
-    def test_counts_parameters_on_the_artifact(self, name, load):
-        """PyTorch leaves out BatchNorm's statistics, Keras one bias of each LSTM, ONNX neither."""
+        PyTorch's parameters leave out BatchNorm's statistics, Keras' one bias of each LSTM, ONNX neither.
+        """
         parameters = sum(p.numel() for p in torch_model(SMALL).parameters())
         statistics, second_biases = 2 * sum(SMALL.channels), 4 * sum(SMALL.lstm_units)
         expected = {"torch": parameters, "tensorflow": parameters + statistics - second_biases}
+        counts = count(made[name], made[name].suffix.removeprefix("."))
 
-        assert sum(p.size for p in load(name).parameters()) == expected.get(name, parameters + statistics)
+        assert counts.parameters_stored == expected.get(name, parameters + statistics)
+        assert counts.macs_per_line == macs_of_config(SMALL)
 
     def test_says_what_it_runs_on(self, name, load):
-        """Engine with version, device, threads."""
+        """Engine with version, and device."""
         said = load(name).describe()
 
-        assert (said["device"] in ("cpu", "CPUExecutionProvider"), said["threads"] >= 1) == (True, True)
+        assert said["device"] in ("cpu", "CPUExecutionProvider")
         assert said["engine"].split()[-1][0].isdigit()
 
 
@@ -135,25 +151,42 @@ class TestWorker:
 
         assert np.array_equal(images, model_inputs(*lines)[0][[6, 7, 0, 1]])
 
-    def test_judges_every_line_once(self, lines, load, expected, made):
-        """All lines are answered in order, the last batch as small as it is."""
+    @pytest.fixture
+    def worker(self, lines, made):
+        """A worker in this process that runs the small model in PyTorch."""
         worker = Worker()
         worker.load("torch", str(made["torch"]), "cpu", {})
         worker.keep(*lines)
-        answers, seconds = worker.judge(3)
+        return worker
 
-        assert len(seconds) == 3
-        assert np.abs(answers - expected).max() < 1e-5
+    def test_reads_every_line_once(self, worker, expected):
+        """Outputs come in the order of the lines; the last batch is filled up and cut."""
+        outputs, seconds, threads = worker.outputs(3)
 
-    def test_timed_answers_are_the_judged(self, lines, expected, made):
-        """Timed calls answer what was judged."""
-        worker = Worker()
-        worker.load("torch", str(made["torch"]), "cpu", {})
-        worker.keep(*lines)
-        seconds, answers = worker.time(2, 4, 2)
+        assert (len(seconds), threads >= 1) == (3, True)
+        assert np.abs(outputs - expected).max() < 1e-5
+
+    def test_timed_outputs_are_those_of_the_split(self, worker, expected):
+        """Timed calls return what was evaluated."""
+        seconds, outputs = worker.time(2, 4, 2)
 
         assert len(seconds) == 2
-        assert np.abs(np.concatenate(answers) - expected[4:]).max() < 1e-5
+        assert np.abs(np.concatenate(outputs) - expected[4:]).max() < 1e-5
+
+    def test_an_artifact_that_was_replaced_is_refused(self, made, tmp_path):
+        """The worker loads the bytes that were verified: another environment may replace a file in a shared cache."""
+        artifact = tmp_path / "model.pt"
+        artifact.write_bytes(made["torch"].read_bytes())
+        verified = sha256_of(artifact)
+        artifact.write_bytes(artifact.read_bytes() + b" ")
+
+        with pytest.raises(ValueError, match=r"model\.pt was replaced during the run"):
+            Worker().load("torch", str(artifact), "cpu", {}, None, verified)
+
+    def test_an_unknown_option_is_refused_before_loading(self, tmp_path):
+        """The artifact is not even looked for."""
+        with pytest.raises(OptionError, match="engine torch has no option 'chanels_last'"):
+            Worker().load("torch", str(tmp_path / "none"), "cpu", {"chanels_last": True})
 
     def test_peak_memory_is_the_process_own(self):
         """A worker's mark is not its parent's, however large that one is."""
@@ -162,6 +195,31 @@ class TestWorker:
             peak = worker.ask("peak_memory")
 
         assert 10_000_000 < peak < ballast.nbytes < peak_memory_bytes()
+
+
+class TestThreads:
+    @pytest.mark.parametrize("engine", ["torch", "onnx", "litert", "tensorflow"])
+    @pytest.mark.parametrize("asked", [1, 2])
+    def test_counts_the_threads_that_compute(self, engine, asked, lines):
+        """As many as were asked for, from the CPU time that they consumed, not from what the engine says."""
+        with WorkerProcess(engine) as worker:
+            worker.ask("load", runtime_class(engine).anchor, "", "cpu", {}, asked)
+            worker.ask("keep", *lines)
+
+            assert worker.ask("threads", 8) == asked
+
+    def test_more_than_asked_for_are_found(self, lines):
+        """An engine that takes three threads, whatever it is asked for, is found out."""
+        with WorkerProcess("greedy") as worker:
+            worker.ask("load", "crnn.tests.greedy_runtime", "", "cpu", {}, 1)
+            worker.ask("keep", *lines)
+
+            assert worker.ask("threads", 8) == 3
+
+    def test_idle_threads_do_not_count(self):
+        """One that consumes a tenth of the busiest thread's time computes; one that consumes less does not."""
+        assert computing_threads({1: 0, 2: 5}, {1: 1000, 2: 105, 3: 99, 4: 0}) == 2
+        assert computing_threads(None, {1: 1}) is None
 
 
 class TestWorkerProcess:
@@ -192,9 +250,9 @@ class TestWorkerProcess:
         with WorkerProcess("noop") as worker:
             worker.ask("load", "crnn.tests.broken_runtime", "", "cpu", {"fault": "crashes"})
             worker.ask("keep", np.zeros((1, 32, 400), np.uint8), np.zeros(1, np.uint8))
-            with pytest.raises(WorkerError, match="the worker died: 'judge' ended with SIGSEGV"):
-                worker.ask("judge", 1)
-            with pytest.raises(WorkerError, match="died earlier: 'judge' ended with SIGSEGV"):
+            with pytest.raises(WorkerError, match="the worker died: 'outputs' ended with SIGSEGV"):
+                worker.ask("outputs", 1)
+            with pytest.raises(WorkerError, match="died earlier: 'outputs' ended with SIGSEGV"):
                 worker.ask("peak_memory")
 
     def test_ends_with_its_parent(self):

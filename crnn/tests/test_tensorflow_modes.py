@@ -14,7 +14,7 @@ def artifact(tmp_path_factory):
     """A small model's file, and the model."""
     keras_crnn.keras.utils.set_random_seed(1)
     model, path = keras_crnn.build(SMALL), tmp_path_factory.mktemp("modes") / "model.keras"
-    keras_crnn.save(model, path)
+    keras_file.save(model, path)
     return path, model
 
 

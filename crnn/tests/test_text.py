@@ -9,13 +9,15 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from crnn.corpus.labels import FIELD_ALPHABET
+from crnn.corpus.lines import DIGITS, LETTERS, TIME_STEPS
+from crnn.corpus.synthetic import field_test_split
 from crnn.text import BLANK, best_path, character_error_rate, decode, edits, encode, time_steps_needed
 
 field_texts = st.text(FIELD_ALPHABET, max_size=30)
 
 
 def collapse(path):
-    """The slow reference: collapse repeats, then drop blanks, symbol by symbol."""
+    """Slow reference: collapse repeats, then drop blanks, symbol by symbol."""
     collapsed = []
     for symbol in path:
         if not collapsed or collapsed[-1] != symbol:
@@ -24,7 +26,7 @@ def collapse(path):
 
 
 def log_probs_of(paths, classes):
-    """Log probabilities whose best path is the given one."""
+    """Return log probabilities with the given best paths."""
     return np.log(np.eye(classes)[np.array(paths)] * 0.9 + 0.1 / classes)
 
 
@@ -33,9 +35,20 @@ class TestLabels:
         """Space, hyphen, full stop, ten digits and А-Я without Ё."""
         assert (len(FIELD_ALPHABET), len(set(FIELD_ALPHABET)), "Ё" in FIELD_ALPHABET) == (45, 45, False)
 
+    def test_labels_of_the_field_corpus(self):
+        """They use all 45 characters, have at most 30 and fit in 50 time steps; the kind matches the text."""
+        lines = field_test_split()
+        pairs = list(zip(lines.labels, lines.kinds, strict=True))
+
+        assert set("".join(lines.labels)) == set(FIELD_ALPHABET)
+        assert max(map(len, lines.labels)) <= 30
+        assert max(map(time_steps_needed, lines.labels)) <= TIME_STEPS
+        assert not [label for label, kind in pairs if kind == DIGITS and any(c.isalpha() for c in label)]
+        assert not [label for label, kind in pairs if kind == LETTERS and any(c.isdigit() for c in label)]
+
     @given(st.lists(field_texts, max_size=5))
     def test_round_trip(self, labels):
-        """Decoding what was encoded gives the labels as they were written."""
+        """Encoding and decoding returns the labels as written."""
         classes, lengths = encode(labels, FIELD_ALPHABET)
 
         actual = [decode(row[:length], FIELD_ALPHABET) for row, length in zip(classes, lengths, strict=True)]
@@ -59,19 +72,19 @@ class TestLabels:
 class TestBestPath:
     @pytest.mark.parametrize("length", range(1, 7))
     def test_agrees_with_slow_reference_on_all_short_paths(self, length):
-        """Every path of up to six steps over blank and two characters decodes as the reference says."""
+        """Every path of up to six steps over blank and two characters decodes as by the reference."""
         paths = list(itertools.product(range(3), repeat=length))
 
         expected = [decode(collapse(path), "аб") for path in paths]
         assert best_path(log_probs_of(paths, 3), "аб") == expected
 
-    def test_repeats_parted_by_blank_stay(self):
+    def test_repeats_with_a_blank_between_are_kept(self):
         """The text 11 is two characters."""
         assert best_path(log_probs_of([[1, 0, 1, 1]], 3), "1Я") == ["11"]
 
     @given(field_texts.filter(lambda text: 0 < time_steps_needed(text) <= 50))
     def test_reads_any_label_that_fits(self, label):
-        """The path that spells a label, a blank between equals, reads as that label."""
+        """The path of a label, with a blank between equal neighbours, decodes to that label."""
         [classes], [length] = encode([label], FIELD_ALPHABET)
         path = [
             step
@@ -97,26 +110,26 @@ class TestCharacterErrorRate:
         ],
     )
     def test_edits(self, reference, text, expected):
-        """Insertions, deletions and substitutions cost one each."""
+        """Insertions, deletions and substitutions cost 1 each."""
         assert edits([reference], [text]).tolist() == [expected]
 
     @given(st.text("аб", max_size=8), st.text("аб", max_size=8))
     def test_edits_are_those_of_rapidfuzz(self, one, other):
-        """The distance is that of an independent library."""
+        """The distance equals that of an independent library."""
         assert edits([one], [other]).tolist() == [Levenshtein.distance(one, other)]
 
     def test_sums_before_it_divides(self):
-        """CER is edits over characters of the whole split, not a mean of lines."""
+        """CER is edits over characters of the whole split, not a mean over lines."""
         assert character_error_rate(["1", "123456789"], ["2", "123456789"]) == 0.1
 
     def test_needs_characters(self):
-        """Without a reference character there is no rate."""
+        """Without a reference character there is no CER."""
         with pytest.raises(ValueError, match="at least one"):
             character_error_rate([""], ["1"])
 
     @given(st.text("01-", max_size=12), st.text("01-", max_size=12))
     def test_is_symmetric_and_bounded(self, one, other):
-        """Edits are symmetric, zero only for equal texts, at least the difference of lengths, at most the longer."""
+        """Edits are symmetric, zero for equal texts only, and between the difference and the larger of the lengths."""
         there, back = edits([one], [other])[0], edits([other], [one])[0]
 
         assert there == back
@@ -125,5 +138,5 @@ class TestCharacterErrorRate:
 
     @given(*[st.text("01-", max_size=8)] * 3)
     def test_obeys_the_triangle_inequality(self, one, two, three):
-        """A detour over a third text is never shorter."""
+        """The way through a third text is never shorter."""
         assert edits([one], [three])[0] <= edits([one], [two])[0] + edits([two], [three])[0]

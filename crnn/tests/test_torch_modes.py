@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from crnn.formats import pt_file, torch_qdq
-from crnn.models import torch_crnn
 from crnn.runtimes import base
 from crnn.runtimes.process import WorkerProcess
 from crnn.runtimes.torch_compiled_runtime import Runtime as CompiledRuntime
@@ -19,7 +18,7 @@ COUNT = 5
 def artifact(tmp_path_factory):
     """The small model's file."""
     path = tmp_path_factory.mktemp("modes") / "model.pt"
-    torch_crnn.save(torch_model(SMALL), path)
+    pt_file.save(torch_model(SMALL), path)
     return path
 
 

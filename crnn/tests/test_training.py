@@ -1,4 +1,4 @@
-"""The training loop, on both learners, with a tiny model on a few lines."""
+"""The training loop and both learners, with a tiny model on a few lines."""
 
 import errno
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ ALPHABET = "абв"
 
 
 def lines(count, seed):
-    """Random pictures with random labels."""
+    """Draw random pictures with random labels."""
     rng = np.random.default_rng(seed)
     labels = tuple("".join(rng.choice(list(ALPHABET), 3)) for _ in range(count))
     images = rng.integers(0, 256, (count, 32, 400), np.uint8)
@@ -28,12 +28,12 @@ def lines(count, seed):
 
 
 def corpus(seed=1):
-    """Twelve lines to train, six to validate, four to test."""
+    """Make a corpus of 12 lines to train, 6 to validate and 4 to test."""
     return Corpus("tiny", ALPHABET, f"sha-{seed}", lines(4, seed), lambda: (lines(12, seed + 1), lines(6, seed + 2)))
 
 
 def learner(framework, schedule):
-    """A fresh learner."""
+    """Make a new learner."""
     if framework == "torch":
         from crnn.training.torch_learner import TorchLearner
 
@@ -44,7 +44,7 @@ def learner(framework, schedule):
 
 
 def weights(learner):
-    """The model's weights in one vector."""
+    """Join the model's weights in one vector."""
     return np.concatenate([v.ravel() for k, v in sorted(learner.state().items()) if k.startswith("weights/")])
 
 
@@ -53,7 +53,7 @@ class Interrupted(Exception):
 
 
 class StubLearner:
-    """Reads every line as nothing or rightly, as told per epoch; its weight is the number of updates."""
+    """Outputs a character in the given epochs and nothing in the others; its weight is the number of updates."""
 
     def __init__(self, right_in_epochs):
         self.model, self.updates, self.validations = None, 0, 0
@@ -64,9 +64,9 @@ class StubLearner:
         return 1.0
 
     def log_probs(self, images, field):
-        answers = np.full((len(images), 50, 4), -20.0)
-        answers[..., 0 if self.updates // 3 not in self._right else 1] = 0.0
-        return answers
+        log_probs = np.full((len(images), 50, 4), -20.0)
+        log_probs[..., 0 if self.updates // 3 not in self._right else 1] = 0.0
+        return log_probs
 
     def state(self):
         return {"weights/updates": np.array(self.updates), "optimizer/none": np.array(0)}
@@ -99,19 +99,18 @@ class TestSchedule:
             (8_000, {}, (12, 64, 2e-3)),
             (1_600, {}, (25, 16, 1e-3)),
             (1_600, {"epochs": 3, "batch_size": 32}, (3, 32, 1e-3)),
-            (1_600, {"name": "torch-original"}, (25, 16, 1e-3)),
         ],
     )
-    def test_small_corpora_are_learned_in_small_batches(self, count, options, expected):
-        """Fewer than 8,000 lines: batches of 16, 2,500 updates; what is asked for wins."""
-        schedule = schedule_for(SimpleNamespace(corpus=SimpleNamespace(train=range(count)), options=options))
+    def test_small_corpora_get_small_batches(self, count, options, expected):
+        """Fewer than 8,000 lines: batches of 16, 2,500 updates; options override both."""
+        schedule = schedule_for(SimpleNamespace(corpus=SimpleNamespace(train=range(count))), **options)
 
         assert (schedule.epochs, schedule.batch_size, schedule.peak_learning_rate) == expected
 
 
 class TestEarlyStopping:
     def test_counts_from_the_best(self):
-        """It stops when the best value is ``patience`` epochs old, whatever lies between."""
+        """It stops when the best value is ``patience`` epochs old, whatever came between."""
         stopping, exhausted = EarlyStopping(2), []
         for value in (0.5, 0.3, 0.4, 0.35):
             stopping.improved(value)
@@ -120,7 +119,7 @@ class TestEarlyStopping:
         assert (exhausted, stopping.best, stopping.best_epoch) == ([False, False, False, True], 0.3, 1)
 
     def test_best_weights_come_back(self, tmp_path):
-        """After stopping, the learner has the weights of its best epoch."""
+        """After training, the learner has the weights of its best epoch."""
         learner = StubLearner(right_in_epochs={2})
         history = fit(
             learner, corpus(), Schedule(epochs=9, patience=3, batch_size=4), tmp_path / "c.npz", lambda _: None
@@ -131,7 +130,7 @@ class TestEarlyStopping:
 
 class TestBatches:
     def test_epoch_covers_the_split_once(self):
-        """Each line comes once an epoch, in another order each epoch."""
+        """Each line occurs once per epoch, in a different order each epoch."""
         split = lines(12, 1)
         first, second = ([tuple(b.classes.ravel()) for b in training_batches(split, ALPHABET, 4, 1, e)] for e in (0, 1))
 
@@ -140,13 +139,13 @@ class TestBatches:
         assert first != second
 
     def test_small_corpus_fills_a_batch(self):
-        """A split smaller than a batch wraps around, so that steps keep one shape."""
+        """A split smaller than a batch wraps around, so all steps have the same shape."""
         [batch] = training_batches(lines(3, 1), ALPHABET, 8, 1, 0)
 
         assert (batch.images.shape, batch.field.shape) == ((8, 32, 400), (8, 50, 2))
 
-    def test_augmentation_is_the_seed(self):
-        """The same generator state moves and lights alike; another does not."""
+    def test_augmentation_depends_on_the_seed(self):
+        """Equal seeds give equal images; another seed gives others."""
         images = lines(4, 1).images
         one, same, other = (augment(np.random.default_rng(seed), images) for seed in (5, 5, 6))
 
@@ -155,8 +154,8 @@ class TestBatches:
 
 @pytest.mark.parametrize("framework", ["torch", "keras"])
 class TestLearners:
-    def test_resumed_is_uninterrupted(self, framework, tmp_path):
-        """Interrupted after an epoch and resumed, it comes to the weights of another run from that seed."""
+    def test_resumed_equals_uninterrupted(self, framework, tmp_path):
+        """A run that is interrupted after an epoch and resumed ends with the weights of an uninterrupted one."""
         schedule, results = Schedule(epochs=3, batch_size=4), []
         for interrupt_after in (99, 1):
             trained, said = learner(framework, schedule), []
@@ -185,7 +184,7 @@ class TestLearners:
         assert losses[-1] < losses[0] / 2
 
     def test_validates_in_evaluation_mode(self, framework):
-        """An answer does not depend on the other lines of its batch."""
+        """A line's output does not depend on the other lines of its batch."""
         learned = learner(framework, Schedule())
         learned.step(next(training_batches(lines(12, 1), ALPHABET, 4, 1, 0)), 0.01)
         split = lines(6, 3)
@@ -194,7 +193,7 @@ class TestLearners:
 
 
 def test_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
-    """When the disk fills up in the middle of a checkpoint, the one before stays and no half file is left."""
+    """If the disk fills up while a checkpoint is written, the previous one stays and no partial file is left."""
     checkpoint, schedule, save, saved = tmp_path / "checkpoint.npz", Schedule(epochs=3, batch_size=4), np.savez, []
 
     def fill_up(file, **arrays):
@@ -213,7 +212,7 @@ def test_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 
 def test_checkpoint_of_another_corpus_is_refused(tmp_path):
-    """A checkpoint is taken up only by the run that wrote it."""
+    """Only a run with the same settings resumes from a checkpoint."""
     checkpoint, schedule = tmp_path / "checkpoint.npz", Schedule(epochs=2, batch_size=4)
 
     def interrupt(_):
@@ -222,6 +221,6 @@ def test_checkpoint_of_another_corpus_is_refused(tmp_path):
     with pytest.raises(Interrupted):
         fit(StubLearner(set()), corpus(1), schedule, checkpoint, interrupt)
 
-    with pytest.raises(CheckpointError, match="another run"):
+    with pytest.raises(CheckpointError, match=r"belongs to a run with other settings .*; delete it to restart"):
         fit(StubLearner(set()), corpus(2), schedule, checkpoint, interrupt)
     assert checkpoint.exists()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crnn.gate import summary
-from crnn.gate.limits import parse
+from crnn.gate.measures import parse
 from crnn.gate.runs import RunError, compare_runs, read
 from crnn.gate.verdicts import (
     INCOMPARABLE_STATUS,
@@ -67,13 +67,25 @@ class TestWorse:
     @pytest.mark.parametrize(
         ("after", "measure", "message"),
         [
-            (run(gate=GATE_INFO | {"gate_ratios": [1.1, 1.11, 1.1, 1.105]}), "latency", "is slower against"),
-            (run(latency=LATENCY_INFO | {"latency_median_s": 0.025}), "deployed", "10 ms -> 25 ms; +150.0 %"),
-            (run(accuracy=accuracy(EDITS + (np.arange(LINES) % 10 == 3).astype(np.uint16))), "cer", "is worse against"),
-            (run(accuracy=accuracy(losses=np.full(LINES, 0.4, np.float32))), "loss", "0.3 nats -> 0.4 nats"),
-            (run(footprint=FOOTPRINT_INFO | {"parameters_stored_count": 1_492_399}), "parameters", "allowed 0 %"),
-            (run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000}), "bytes", "is larger against"),
-            (run(footprint=FOOTPRINT_INFO | {"peak_memory_bytes": 900_000_000}), "memory", "+12.5 %, allowed 10 %"),
+            (
+                run(gate=GATE_INFO | {"gate_ratios": [1.1, 1.11, 1.1, 1.105]}),
+                "relative_latency",
+                "relative_latency regressed, 1 -> 1.103 x anchor (+10.2 %",
+            ),
+            (
+                run(latency=LATENCY_INFO | {"latency_median_s": 0.025}),
+                "latency",
+                "latency regressed, 10 -> 25 ms (+150.0 %, limit 100 %)",
+            ),
+            (run(accuracy=accuracy(EDITS + (np.arange(LINES) % 10 == 3).astype(np.uint16))), "cer", "cer regressed"),
+            (run(accuracy=accuracy(losses=np.full(LINES, 0.4, np.float32))), "loss", "0.3 -> 0.4 nats"),
+            (run(footprint=FOOTPRINT_INFO | {"parameters_stored_count": 1_492_399}), "parameters", "limit 0 %"),
+            (
+                run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000}),
+                "bytes",
+                "6,000,000 -> 6,100,000 bytes (+1.7 %, limit 1 %)",
+            ),
+            (run(footprint=FOOTPRINT_INFO | {"peak_memory_bytes": 900_000_000}), "memory", "+12.5 %, limit 10 %"),
         ],
         ids=lambda value: value if isinstance(value, str) and " " not in value else "",
     )
@@ -115,7 +127,7 @@ class TestBetter:
     @pytest.mark.parametrize(
         ("after", "measure", "word"),
         [
-            (run(gate=GATE_INFO | {"gate_ratios": [0.9, 0.91, 0.9, 0.905]}), "latency", "faster"),
+            (run(gate=GATE_INFO | {"gate_ratios": [0.9, 0.91, 0.9, 0.905]}), "relative_latency", "faster"),
             (run(accuracy=accuracy(EDITS * 0)), "cer", "better"),
             (run(footprint=FOOTPRINT_INFO | {"file_bytes": 5_000_000}), "bytes", "smaller"),
         ],
@@ -134,7 +146,7 @@ class TestUnclear:
         """A run that could not have seen the limit does not pass."""
         verdicts, code = compare(run(gate=GATE_INFO | {"gate_ratios": [0.9, 1.1, 0.95, 1.08]}))
 
-        assert (verdicts["latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
+        assert (verdicts["relative_latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
 
     def test_an_unconfirmed_slowdown_is_none(self, compare):
         """The second, independent set decides."""
@@ -149,8 +161,8 @@ class TestNoFalseGreen:
     @pytest.mark.parametrize(
         ("after", "message"),
         [
-            (run(gate=None), "process_pairs[torch-original] is missing"),
-            (run(accuracy=None, footprint=None, latency=None), "test_footprint[torch-original] is missing"),
+            (run(gate=None), "process_pairs[torch-original]: missing"),
+            (run(accuracy=None, footprint=None, latency=None), "test_footprint[torch-original]: missing"),
             (on({"cpu": "another"}), "unlike machines: cpu ("),
             (on({"settings": {"OMP_NUM_THREADS": "7"}}), "settings.OMP_NUM_THREADS (None, 7)"),
             (on({"versions": {"torch": "9"}}), "versions.torch ("),
@@ -158,14 +170,14 @@ class TestNoFalseGreen:
             (run(gate=GATE_INFO | {"anchor_sha256": "bb"}), "differs in anchor_sha256 (aa, bb)"),
             (run(footprint=FOOTPRINT_INFO | {"artifact_sha256": "b0" * 32}), "artifact_sha256 differs"),
             (run(accuracy=accuracy() | {"corpus_sha256": "c1"}), "differs in corpus_sha256 (c0, c1)"),
-            (run(footprint=FOOTPRINT_INFO | {"file_bytes": float("nan")}), "file_bytes is nan, no number"),
+            (run(footprint=FOOTPRINT_INFO | {"file_bytes": float("nan")}), "file_bytes is nan, not a finite number"),
             (run(accuracy=accuracy(losses=np.full(LINES, np.nan, np.float32))), "values that are not finite"),
             (run(accuracy=accuracy() | {"lines_count": 0}), "differs in lines_count (400, 0)"),
             (run(accuracy=accuracy() | {"line_edits": pack(EDITS[:0])}), "line_edits has 0 lines"),
             (run(accuracy=accuracy() | {"line_edits": "uint16:!"}), "an array that cannot be read"),
             (run(gate=GATE_INFO | {"gate_ratios": []}), "too few"),
             (run(gate=GATE_INFO | {"gate_ratios": [1.0, float("nan")]}), "not all are positive numbers"),
-            (run(footprint={"variant": "torch-original", "corpus_sha256": "c0"}), "differs in lines_count"),
+            (run(footprint={"variant": "torch-original", "corpus_sha256": "c0"}), "the run holds no measurement"),
         ],
         ids=[
             "missing test",
@@ -203,20 +215,23 @@ class TestNoFalseGreen:
         assert {test: verdict.word for test, verdict in verdicts.items()} == {ACCURACY: "missing", renamed: "new"}
         assert code == INCOMPARABLE_STATUS
 
-    def test_a_baseline_without_line_errors_cannot_judge_cer(self, compare):
+    def test_a_baseline_without_line_errors_has_no_cer_to_compare(self, compare):
         """A baseline from before the gate is named as such, not passed over."""
         old = accuracy()
         del old["line_edits"]
         verdicts, code = compare(run(), before=run(accuracy=old))
 
-        assert (verdicts["cer"].reason, code) == ("the baseline has no line_edits", INCOMPARABLE_STATUS)
+        assert (verdicts["cer"].reason, code) == (
+            "the baseline is damaged or too old: no line_edits",
+            INCOMPARABLE_STATUS,
+        )
 
     @pytest.mark.parametrize(
         ("text", "message"),
         [
             (None, "cannot be read: No such file"),
             ("", "is empty"),
-            (json.dumps(run())[:2000], "is cut off or no JSON"),
+            (json.dumps(run())[:2000], "is truncated or not JSON"),
             ("[]", "is not a pytest-benchmark JSON"),
             ('{"benchmarks": []}', "holds no measurement of this suite"),
         ],
@@ -237,14 +252,14 @@ class TestMachines:
         """Another machine is refused for times and memory, and for nothing else."""
         verdicts, _ = compare(on({"cpu": "another"}))
 
-        assert set(verdicts) == {"latency", "deployed", "memory"}
+        assert set(verdicts) == {"relative_latency", "latency", "memory"}
         assert ["--against REF" in hint for hint in summary.hints(list(verdicts.values()))] == [True]
 
     UNLIKE = (
         *({name: "another"} for name in ("cpu", "architecture", "system", "governor", "accelerator", "python")),
         *({"cores": count} for count in (1, 64)),
         *({"suite": version} for version in ("0.0.1", "9.0")),
-        *({"versions": {name: "9.9"}} for name in ("torch", "tensorflow", "tf_keras", "onnxruntime", "numpy")),
+        *({"versions": {name: "9.9"}} for name in ("torch", "tensorflow", "ai-edge-litert", "torchao", "numpy")),
         *({"settings": {name: "3"}} for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "GLIBC_TUNABLES")),
         {"versions": {}},
         {"accelerator": "Model: Tesla T4; driver 1"},
@@ -252,7 +267,7 @@ class TestMachines:
 
     def test_twenty_unlike_machines_are_refused(self, compare):
         """Whatever differs is named, and latency is not compared."""
-        named = [compare(on(machine))[0]["latency"].reason for machine in self.UNLIKE]
+        named = [compare(on(machine))[0]["relative_latency"].reason for machine in self.UNLIKE]
 
         assert len(named) == 20
         assert [next(iter(machine)) in reason for machine, reason in zip(self.UNLIKE, named, strict=True)] == [

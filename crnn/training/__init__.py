@@ -1,1 +1,1 @@
-"""One training loop, two learners (PyTorch and Keras) with the same stages and names."""
+"""One training loop, and learners in PyTorch and Keras with the same interface."""

@@ -1,4 +1,4 @@
-"""Training batches in numpy, the same for both frameworks."""
+"""Training batches in numpy, for both frameworks."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,13 +12,13 @@ _SHIFT_ROWS, _SHIFT_COLUMNS = 2, 6
 
 
 class Batch(NamedTuple):
-    """What a learner takes per step.
+    """One step's input to a learner.
 
     Attributes:
         images: float32 (B, 32, 400) in [0, 1].
         field: float32 (B, 50, 2).
         classes: int32 (B, longest label), padded with the blank.
-        lengths: int32 (B,).
+        lengths: int32 (B,), characters per label.
     """
 
     images: np.ndarray
@@ -28,7 +28,15 @@ class Batch(NamedTuple):
 
 
 def augment(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
-    """Move each image by a few pixels, edges repeated, and vary its light; uint8 (B, 32, 400)."""
+    """Shift each image by a few pixels, repeating its edges, and vary contrast and brightness.
+
+    Args:
+        rng: source of all variation.
+        images: uint8 (B, 32, 400).
+
+    Returns:
+        uint8 (B, 32, 400).
+    """
     count = len(images)
     down = rng.integers(-_SHIFT_ROWS, _SHIFT_ROWS + 1, count)
     right = rng.integers(-_SHIFT_COLUMNS, _SHIFT_COLUMNS + 1, count)
@@ -41,11 +49,14 @@ def augment(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
 
 
 def training_batches(lines: Lines, alphabet: str, batch_size: int, seed: int, epoch: int) -> Iterator[Batch]:
-    """One epoch, shuffled and augmented by seed and epoch alone, so that a resumed run sees the same."""
+    """Yield one epoch's batches, shuffled and augmented.
+
+    They depend on seed and epoch only, so a resumed run gets the same batches.
+    """
     rng = np.random.default_rng([seed, epoch])
     classes, lengths = encode(lines.labels, alphabet)
     order = rng.permutation(len(lines))
-    # Every batch has the same size, so compiled steps keep one shape; a small corpus wraps around.
+    # All batches have the same size, so a compiled step sees one shape; a small split wraps around.
     for start in range(0, max(len(order) - batch_size + 1, 1), batch_size):
         rows = np.take(order, range(start, start + batch_size), mode="wrap")
         inputs = model_inputs(augment(rng, lines.images[rows]), lines.kinds[rows])
@@ -53,5 +64,5 @@ def training_batches(lines: Lines, alphabet: str, batch_size: int, seed: int, ep
 
 
 def steps_per_epoch(lines: Lines, batch_size: int) -> int:
-    """How many batches ``training_batches`` yields."""
+    """Count the batches that ``training_batches`` yields."""
     return max(len(lines) // batch_size, 1)

@@ -1,4 +1,4 @@
-"""Training the Keras CRNN; its twin is ``torch_learner.py``."""
+"""Train the Keras CRNN; the PyTorch counterpart is ``torch_learner.py``."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +15,9 @@ from crnn.training.loop import Schedule, State
 
 @contextmanager
 def bfloat16() -> Iterator[None]:
-    """The counterpart of the PyTorch learner's autocast: a step takes a bit more than half the time.
+    """Train in bfloat16, as the PyTorch learner's autocast does; a step takes little more than half the time.
 
-    TensorFlow has it for the whole process; what is converted or measured afterwards must not see it.
+    The option applies to the whole process, so it is reset for conversions and measurements that follow.
     """
     option = "auto_mixed_precision_onednn_bfloat16"
     tf.config.optimizer.set_experimental_options({option: True})
@@ -28,10 +28,10 @@ def bfloat16() -> Iterator[None]:
 
 
 class KerasLearner:
-    """AdamW on the CTC loss, one compiled step."""
+    """Learner with AdamW on the CTC loss and one compiled step."""
 
     def __init__(self, start: CRNNConfig | keras.Model, schedule: Schedule) -> None:
-        """Take a model to go on with, or draw a fresh one from the schedule's seed."""
+        """Continue with a model, or initialize one from the schedule's seed."""
         keras.utils.set_random_seed(schedule.seed)
         tf.config.experimental.enable_op_determinism()
         self.model = start if isinstance(start, keras.Model) else keras_crnn.build(start)
@@ -52,22 +52,22 @@ class KerasLearner:
         return loss
 
     def step(self, batch: Batch, learning_rate: float) -> float:
-        """One update of the weights; returns the batch's mean loss in nats per line."""
+        """Update the weights once; return the batch's mean loss in nats per line."""
         self._optimizer.learning_rate.assign(learning_rate)
         return float(self._update(*map(tf.constant, batch)))
 
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Log probabilities (B, 50, C) in evaluation mode."""
+        """Compute log probabilities float32 (B, 50, C) in evaluation mode."""
         return self._serve(images, field).numpy()
 
     def state(self) -> State:
-        """Weights and optimizer as arrays."""
+        """Return weights and optimizer state as arrays, weights under ``weights/``."""
         weights = {f"weights/{index:03}": value for index, value in enumerate(self.model.get_weights())}
         moments = {f"optimizer/{index:03}": value.numpy() for index, value in enumerate(self._optimizer.variables)}
         return weights | moments
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """The inverse of ``state``; the optimizer's part may be absent."""
+        """Set what ``state`` returned; the optimizer's part may be absent."""
         self.model.set_weights([state[key] for key in sorted(state) if key.startswith("weights/")])
         moments = [state[key] for key in sorted(state) if key.startswith("optimizer/")]
         if moments:

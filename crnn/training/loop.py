@@ -1,6 +1,6 @@
 """The training loop: schedule, validation, early stopping, resuming.
 
-A learner wraps a model of one framework; everything else stands here once.
+A learner wraps a model of one framework; everything else is here, once.
 """
 
 import json
@@ -21,13 +21,20 @@ State = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a model is trained; AdamW under one learning-rate cycle (Smith, 2018, arXiv:1803.09820).
+    """Training settings: AdamW with one learning-rate cycle (Smith, 2018, arXiv:1803.09820).
 
     Attributes:
-        epochs: passes over the training split, at most.
-        patience: epochs without a better validation CER after which training stops.
+        epochs: largest number of passes over the training split.
+        batch_size: lines per step.
         peak_learning_rate: reached after ``warmup_share`` of all steps.
+        warmup_share: share of the steps in which the learning rate rises.
+        weight_decay: AdamW's decoupled weight decay.
         clip_norm: largest global norm of the gradients.
+        patience: training stops after this many epochs without a better validation CER.
+        seed: seed of weights, order and augmentation.
+
+    Raises:
+        ValueError: ``epochs``, ``batch_size`` or ``patience`` is below 1.
     """
 
     epochs: int = 12
@@ -45,7 +52,7 @@ class Schedule:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
 
     def learning_rate(self, step: int, steps: int) -> float:
-        """One cycle of two cosines: from 1/25 of the peak up, then down to 1/10,000 of it."""
+        """Compute the rate of a step: a cosine from 1/25 of the peak up to it, then one down to 1/10,000 of it."""
         peak, summit = self.peak_learning_rate, self.warmup_share * steps
         low, share = (
             (peak / 25, 1 - step / summit) if step < summit else (peak / 1e4, (step - summit) / (steps - summit))
@@ -54,30 +61,30 @@ class Schedule:
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that belongs to another run."""
+    """The checkpoint belongs to a run with other settings."""
 
 
 class Learner(Protocol):
-    """A model in training; arrays go in and out, so the loop knows no framework."""
+    """A model in training; its interface is numpy, so the loop imports no framework."""
 
     model: Any
 
     def step(self, batch: Any, learning_rate: float) -> float:
-        """One update of the weights; returns the batch's mean loss in nats per line."""
+        """Update the weights once; return the batch's mean loss in nats per line."""
 
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Log probabilities (B, 50, C) in evaluation mode."""
+        """Compute log probabilities float32 (B, 50, C) in evaluation mode."""
 
     def state(self) -> State:
-        """Weights and optimizer as arrays, weights under ``weights/``."""
+        """Return weights and optimizer state as arrays, weights under ``weights/``."""
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """The inverse of ``state``; the optimizer's part may be absent."""
+        """Set what ``state`` returned; the optimizer's part may be absent."""
 
 
 @dataclass
 class EarlyStopping:
-    """Stops on the best value not improving for ``patience`` epochs."""
+    """Stopping rule: the best value has not improved for ``patience`` epochs."""
 
     patience: int
     best: float = float("inf")
@@ -85,7 +92,7 @@ class EarlyStopping:
     epoch: int = -1
 
     def improved(self, value: float) -> bool:
-        """Take the next epoch's value; whether it is the best so far."""
+        """Record the next epoch's value; return whether it is the best so far."""
         self.epoch += 1
         if value < self.best:
             self.best, self.best_epoch = value, self.epoch
@@ -99,14 +106,19 @@ class EarlyStopping:
 
 @dataclass
 class History:
-    """What training reports: one entry an epoch, and the epoch whose weights were kept."""
+    """Result of training.
+
+    Attributes:
+        epochs: per epoch the mean loss in nats per line, the validation CER and the seconds.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+    """
 
     epochs: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = -1
 
 
 def validation_cer(learner: Learner, lines: Lines, alphabet: str, batch_size: int = 64) -> float:
-    """CER of the learner over a split."""
+    """Compute the learner's CER over a split."""
     texts: list[str] = []
     for start in range(0, len(lines), batch_size):
         rows = slice(start, start + batch_size)
@@ -115,7 +127,7 @@ def validation_cer(learner: Learner, lines: Lines, alphabet: str, batch_size: in
 
 
 def write_arrays(path: Path, arrays: State) -> None:
-    """Write an ``.npz`` file, whole or not at all."""
+    """Write an ``.npz`` file atomically: whole or not at all."""
     temporary = path.with_suffix(".tmp")
     try:
         with temporary.open("wb") as file:
@@ -151,26 +163,27 @@ def fit(
 ) -> History:
     """Train, validating after each epoch, and leave the best weights in the learner.
 
-    After each epoch everything is in ``checkpoint``: a run that finds one of the
-    same schedule, corpus and settings goes on where it stopped, to the same weights.
-    It stays: whoever saves the model removes it afterwards.
+    The state is written to ``checkpoint`` after each epoch. A run that finds a
+    checkpoint with the same schedule, corpus and settings resumes there and ends with
+    the same weights. The checkpoint is not removed; delete it once the model is saved.
 
     Args:
-        learner: what is trained.
-        corpus: its train split is learned, its validation split judges each epoch.
-        schedule: how.
+        learner: the model in training.
+        corpus: its train split is trained on, its validation split decides when to stop.
+        schedule: training settings.
         checkpoint: file for the state after each epoch.
-        say: takes a line an epoch; by default they are printed.
-        batches: what the learner is given in an epoch, as many steps as
-            ``training_batches`` has; by default those.
+        say: receives one message per epoch; by default they are printed.
+        batches: yields the batches of an epoch, as many as ``training_batches`` yields;
+            by default those.
         settings: whatever else the result depends on, as plain JSON values.
-        keep_from: the first epoch, counted from 0, whose weights may be kept: before it
-            the model is not yet what is asked for.
+        keep_from: the first epoch, counted from 0, whose weights may be kept. Earlier
+            ones lack a property that the model must have, such as its final sparsity.
 
     Raises:
         CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
+        OSError: the checkpoint cannot be written; the previous one is kept.
     """
-    from tqdm import tqdm  # measuring, which imports this module's errors, needs no progress bar
+    from tqdm import tqdm  # imported here: measuring imports this module's errors and needs no progress bar
 
     say = say or tqdm.write
     settings = {"schedule": asdict(schedule), "corpus_sha256": corpus.sha256, **(settings or {})}
@@ -179,7 +192,9 @@ def fit(
     if checkpoint.exists():
         state, best, record = _read(checkpoint)
         if record["settings"] != settings:
-            raise CheckpointError(f"{checkpoint} is of another run ({record['settings']}); delete it to start anew")
+            raise CheckpointError(
+                f"{checkpoint} belongs to a run with other settings ({record['settings']}); delete it to restart"
+            )
         learner.restore(state)
         history.epochs = record["epochs"]
         for past in history.epochs[keep_from:]:

@@ -1,4 +1,4 @@
-"""Training a PyTorch CRNN whose weights share few values: the centroids learn, the assignment stays."""
+"""Train a PyTorch CRNN with clustered weights: the centroids are trained, the assignment is fixed."""
 
 from collections.abc import Mapping
 
@@ -13,15 +13,15 @@ from crnn.training.torch_learner import TorchLearner
 
 
 def clustered_names(model: CRNN) -> list[str]:
-    """The tensors that share weights: matrices and filters; biases and BatchNorm are small and stay as they are."""
+    """List the tensors to cluster: matrices and filters. Biases and BatchNorm are small and are left out."""
     return [name for name, parameter in model.named_parameters() if parameter.dim() > 1]
 
 
 class TorchClusterer(TorchLearner):
-    """A centroid's gradient is the sum of the gradients of its weights (Han et al., 2016, section 3.3)."""
+    """Learner of centroids; a centroid's gradient is the sum over its weights (Han et al., 2016, section 3.3)."""
 
     def __init__(self, start: CRNN, schedule: Schedule, clusters: int) -> None:
-        """Cluster each tensor of the model by k-means.
+        """Cluster each tensor of the model by k-means, into ``clusters`` centroids.
 
         Raises:
             ValueError: a tensor has fewer weights than clusters.
@@ -40,12 +40,12 @@ class TorchClusterer(TorchLearner):
             self._centroids[name] = nn.Parameter(torch.from_numpy(centroids))
         self._share()
         others = [parameter for name, parameter in tensors.items() if name not in self._centroids]
-        # Decay would pull centroids, not weights, towards zero.
+        # No weight decay: it would pull centroids, not weights, towards zero.
         self._optimizer = torch.optim.AdamW([*self._centroids.values(), *others], weight_decay=0)
 
     @torch.no_grad()
     def _share(self) -> None:
-        """Give each weight its centroid's value."""
+        """Set each weight to its centroid's value."""
         for name, centroids in self._centroids.items():
             self.model.get_parameter(name).copy_(centroids[self._indices[name]])
 
@@ -60,7 +60,7 @@ class TorchClusterer(TorchLearner):
         self._share()
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """See the base class; centroids and assignment are read off the weights."""
+        """Set what ``state`` returned; the centroids are read from the weights."""
         super().restore(state)
         for name, centroids in self._centroids.items():
             flat, indices = self.model.get_parameter(name).detach().flatten(), self._indices[name].flatten()

@@ -1,4 +1,4 @@
-"""Training a PyTorch CRNN on labels and on a teacher's stored answers."""
+"""Train a PyTorch CRNN on labels and on a teacher's stored outputs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from crnn.corpus.lines import Corpus
-from crnn.models import torch_crnn
+from crnn.formats import pt_file
 from crnn.models.config import CRNNConfig
 from crnn.models.torch_crnn import CRNN
 from crnn.training.loop import Schedule
@@ -16,12 +16,12 @@ from crnn.training.torch_learner import TorchLearner
 
 @dataclass(frozen=True)
 class Weighting:
-    """What the two parts of the loss count.
+    """Weights of the two parts of the loss.
 
     Attributes:
-        labels: of the CTC loss on the labels.
-        soft: of the KL divergence from the teacher's softened distribution.
-        temperature: that both distributions are softened by.
+        labels: weight of the CTC loss on the labels.
+        soft: weight of the KL divergence from the teacher's softened distribution.
+        temperature: divides the logits of both distributions.
     """
 
     labels: float = 1.0
@@ -30,10 +30,15 @@ class Weighting:
 
 
 def softened_divergence(logits: torch.Tensor, teacher_log_probs: torch.Tensor, temperature: float) -> torch.Tensor:
-    """KL(teacher || student) in nats per line, summed over time steps, times the temperature squared.
+    """Compute KL(teacher || student) in nats per line, summed over time steps, times the temperature squared.
 
     The square keeps the size of the gradients independent of the temperature
-    (Hinton et al., 2015, section 2). Both arguments are (B, 50, C).
+    (Hinton et al., 2015, section 2).
+
+    Args:
+        logits: the student's, float32 (B, 50, C).
+        teacher_log_probs: the teacher's, float32 (B, 50, C).
+        temperature: divides the logits of both distributions.
     """
     student = (logits / temperature).log_softmax(-1)
     teacher = (teacher_log_probs / temperature).log_softmax(-1)
@@ -42,21 +47,21 @@ def softened_divergence(logits: torch.Tensor, teacher_log_probs: torch.Tensor, t
 
 
 def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path, views: int) -> SoftTargets:
-    """What a model's file answers for so many views of the training split, computed once and kept in ``folder``."""
-    answer = TorchLearner(torch_crnn.load(teacher), schedule).log_probs
-    return SoftTargets(teacher, answer, corpus, schedule, folder, views)
+    """Create the soft targets of a ``.pt`` file for ``views`` views of the training split, stored in ``folder``."""
+    log_probs = TorchLearner(pt_file.load(teacher), schedule).log_probs
+    return SoftTargets(teacher, log_probs, corpus, schedule, folder, views)
 
 
 class TorchDistiller(TorchLearner):
-    """Its batches are ``SoftBatch``."""
+    """Learner on the CTC loss and the divergence from the teacher; its batches are ``SoftBatch``."""
 
     def __init__(self, start: CRNNConfig | CRNN, schedule: Schedule, weighting: Weighting) -> None:
-        """As ``TorchLearner``, with the weights of the loss."""
+        """Continue with a model, or initialize one from the schedule's seed."""
         super().__init__(start, schedule)
         self._weighting = weighting
 
     def loss(self, batch: SoftBatch) -> torch.Tensor:
-        """The loss of one batch in nats per line, for gradients without an update."""
+        """Compute one batch's loss in nats per line, without an update."""
         return self._batch_loss(self._logits(batch.images, batch.field), batch)
 
     def _batch_loss(self, logits: torch.Tensor, batch: SoftBatch) -> torch.Tensor:  # type: ignore[override]

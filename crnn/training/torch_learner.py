@@ -1,4 +1,4 @@
-"""Training the PyTorch CRNN; its twin is ``keras_learner.py``."""
+"""Train the PyTorch CRNN; the Keras counterpart is ``keras_learner.py``."""
 
 from collections.abc import Mapping
 
@@ -14,29 +14,31 @@ from crnn.training.loop import Schedule, State
 
 
 class TorchLearner:
-    """AdamW on the CTC loss, convolutions and LSTMs in bfloat16 autocast, channels last."""
+    """Learner with AdamW on the CTC loss; convolutions and LSTMs in bfloat16 autocast, channels last."""
 
     def __init__(self, start: CRNNConfig | CRNN, schedule: Schedule) -> None:
-        """Take a model to go on with, or draw a fresh one from the schedule's seed."""
+        """Continue with a model, or initialize one from the schedule's seed."""
         torch.manual_seed(schedule.seed)
         torch.use_deterministic_algorithms(True)
-        # Uninitialized memory is never read here; filling it would double the time of a step.
+        # Filling uninitialized memory, which is never read here, would double the time of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False
         model = start if isinstance(start, CRNN) else CRNN(start)
         self.model = model.to(memory_format=torch.channels_last)
         self._loss = nn.CTCLoss(BLANK, reduction="none", zero_infinity=True)
+        # Without kernels of its own bfloat16 takes ten times as long as float32, and the LSTM fails.
+        self._bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self._clip_norm = schedule.clip_norm
         self._optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=schedule.weight_decay)
 
     def _logits(self, images: np.ndarray, field: np.ndarray) -> torch.Tensor:
         # (B, 32, 400) -> (B, 1, 32, 400)
         pixels = torch.from_numpy(images).unsqueeze(1).to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             logits = self.model(pixels, torch.from_numpy(field))
         return logits.float()
 
     def _batch_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """What an update lowers, in nats per line; logits are float32 (B, 50, C)."""
+        """Compute a batch's mean loss in nats per line from logits float32 (B, 50, C)."""
         steps = torch.full((len(logits),), logits.shape[1])
         return self._loss(
             logits.log_softmax(-1).transpose(0, 1),  # (B, T, C) -> (T, B, C)
@@ -46,7 +48,7 @@ class TorchLearner:
         ).mean()
 
     def step(self, batch: Batch, learning_rate: float) -> float:
-        """One update of the weights; returns the batch's mean loss in nats per line."""
+        """Update the weights once; return the batch's mean loss in nats per line."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
@@ -57,19 +59,19 @@ class TorchLearner:
         return loss.item()
 
     def _update(self) -> None:
-        """Change the weights by their gradients."""
+        """Clip the gradients and update the weights."""
         for group in self._optimizer.param_groups:
             nn.utils.clip_grad_norm_(group["params"], self._clip_norm)
         self._optimizer.step()
 
     @torch.inference_mode()
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Log probabilities (B, 50, C) in evaluation mode."""
+        """Compute log probabilities float32 (B, 50, C) in evaluation mode."""
         self.model.eval()
         return self._logits(images, field).log_softmax(-1).numpy()
 
     def state(self) -> State:
-        """Weights and optimizer as arrays."""
+        """Return weights and optimizer state as arrays, weights under ``weights/``."""
         weights = {f"weights/{name}": tensor.numpy().copy() for name, tensor in self.model.state_dict().items()}
         moments = {
             f"optimizer/{index}/{name}": tensor.numpy().copy()
@@ -79,7 +81,7 @@ class TorchLearner:
         return weights | moments
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """The inverse of ``state``; the optimizer's part may be absent."""
+        """Set what ``state`` returned; the optimizer's part may be absent."""
         tensors = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
         weights = {key.removeprefix("weights/"): tensors[key] for key in tensors if key.startswith("weights/")}
         self.model.load_state_dict(weights)

@@ -1,6 +1,5 @@
-"""The anchor of ONNX Runtime, and of engines that have none of their own."""
+"""The anchor of ONNX Runtime."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +68,7 @@ class Runtime(Anchor):
 
     requires = ("onnx", "onnxruntime")
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
+    def load(self, path: Path, device: str) -> None:
         """See the base class; reads no file."""
         import onnxruntime
 
@@ -86,10 +85,6 @@ class Runtime(Anchor):
         """See the base class."""
         return self._session.run(None, {"images": images, "field": field})[0]
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, str]:
         """See the base class."""
-        return {
-            "engine": f"ONNX Runtime {self._version}",
-            "device": self._session.get_providers()[0],
-            "threads": self.threads or os.cpu_count() or 1,
-        }
+        return {"engine": f"ONNX Runtime {self._version}", "device": self._session.get_providers()[0]}

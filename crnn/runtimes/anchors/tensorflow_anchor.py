@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ class Runtime(Anchor):
 
     requires = ("tensorflow", "tf_keras")
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
+    def load(self, path: Path, device: str) -> None:
         """See the base class; reads no file."""
         if device == "cpu":
             os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -53,7 +52,6 @@ class Runtime(Anchor):
         """See the base class."""
         return self._serve(images, field).numpy()
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, str]:
         """See the base class."""
-        threads = self._tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
-        return {"engine": f"TensorFlow {self._tf.__version__}", "device": "default", "threads": threads}
+        return {"engine": f"TensorFlow {self._tf.__version__}", "device": "default"}

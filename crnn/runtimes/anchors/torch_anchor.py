@@ -1,7 +1,6 @@
 """The anchor of PyTorch."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ class Runtime(Anchor):
 
     requires = ("torch",)
 
-    def load(self, path: Path, device: str, **options: Any) -> None:
+    def load(self, path: Path, device: str) -> None:
         """See the base class; reads no file."""
         import torch
         from torch import nn
@@ -46,11 +45,6 @@ class Runtime(Anchor):
             steps = self._second(self._first(steps)[0])[0]
             return torch.log_softmax(self._classifier(steps), dim=-1).cpu().numpy()
 
-    def describe(self) -> dict[str, str | int]:
+    def describe(self) -> dict[str, str]:
         """See the base class."""
-        torch = self._torch
-        return {
-            "engine": f"PyTorch {torch.__version__}",
-            "device": str(self._device),
-            "threads": torch.get_num_threads(),
-        }
+        return {"engine": f"PyTorch {self._torch.__version__}", "device": str(self._device)}

@@ -1,0 +1,75 @@
+"""Parameters and MACs of a file, and MACs of the layers that all formats share.
+
+Convolutions, LSTM gates and linear layers count; element-wise work does not.
+"""
+
+import importlib
+import importlib.util
+import itertools
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import numpy as np
+
+from crnn.models.config import CRNNConfig
+
+
+class Counts(NamedTuple):
+    """Parameters and MACs of a file.
+
+    Attributes:
+        parameters_stored: parameters that the file stores, as its framework counts.
+        parameters_nonzero: those that are not zero.
+        macs_per_line: multiply-accumulate operations for one line.
+    """
+
+    parameters_stored: int
+    parameters_nonzero: int
+    macs_per_line: int
+
+
+def format_module(name: str) -> ModuleType:
+    """The module of a format: ``crnn/formats/NAME_file.py``, or a module of your own if the name has a dot.
+
+    Args:
+        name: such as ``onnx``, the file's suffix without the dot.
+
+    Raises:
+        LookupError: there is no such module.
+    """
+    module = name if "." in name else f"crnn.formats.{name}_file"
+    if importlib.util.find_spec(module) is None:
+        raise LookupError(f"no format {name!r}: there is no module {module}")
+    return importlib.import_module(module)
+
+
+def count(path: Path, format_name: str) -> Counts:
+    """Count the parameters and MACs of a file; this imports the format's framework.
+
+    Raises:
+        LookupError: there is no such format.
+    """
+    module = format_module(format_name)
+    stored = nonzero = 0
+    for array in module.parameters(path):
+        stored += array.size
+        nonzero += int(np.count_nonzero(array))
+    return Counts(stored, nonzero, module.macs(path))
+
+
+def lstm_macs(steps: int, inputs: int, units: int) -> int:
+    """MACs of one LSTM layer for one line: four gates, each fed by the input and by the hidden state."""
+    return steps * 4 * units * (inputs + units)
+
+
+def macs_of_config(config: CRNNConfig) -> int:
+    """MACs of a CRNN for one line, from its config."""
+    total, height, width = 0, config.height, config.width
+    for (inputs, outputs), pool in zip(itertools.pairwise((1, *config.channels)), config.pools, strict=True):
+        total += height * width * 9 * inputs * outputs
+        height, width = height // pool[0], width // pool[1]
+    features = (config.channels[-1] + config.field_features, *config.lstm_units)
+    for inputs, units in itertools.pairwise(features):
+        total += lstm_macs(config.time_steps, inputs, units)
+    return total + config.time_steps * features[-1] * config.classes

@@ -1,0 +1,149 @@
+"""How two values of one measurement compare: as numbers, line by line, by process pairs, or as files."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crnn.gate.intervals import ratio_interval
+from crnn.gate.limits import Limit
+from crnn.gate.sequential import BETTER, SAME, SCREEN_TAIL, UNCLEAR, WORSE, Reference, decide
+from crnn.gate.verdicts import INCONCLUSIVE, NOT_COMPARABLE, Verdict
+from crnn.measure.accuracy import paired_difference
+from crnn.measure.records import Accuracy, Latency, Measured, RelativeLatency
+
+if TYPE_CHECKING:
+    from crnn.gate.measures import Measure
+
+# Of the paired bootstrap over lines, at each end.
+LINES_TAIL = 0.005
+
+
+class IncomparableError(Exception):
+    """Two values that cannot be compared; the message says why."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What a comparison is given: a measurement of the baseline and of the run."""
+
+    measure: "Measure"
+    before: Measured
+    after: Measured
+    limit: Limit
+
+    def verdict(self, word: str, before: Any, after: Any, change: str = "", reason: str = "") -> Verdict:
+        """The verdict, with the measurement's own word for worse, better and unclear."""
+        words = {WORSE: self.measure.worse, BETTER: self.measure.better, UNCLEAR: INCONCLUSIVE}
+        return Verdict(
+            "",
+            self.measure.name,
+            words.get(word, word),
+            self.measure.shown(before),
+            self.measure.shown(after),
+            self.measure.unit,
+            change,
+            "" if word == NOT_COMPARABLE else str(self.limit),
+            reason,
+        )
+
+
+Comparison = Callable[[Pair], Verdict]
+
+
+def percent(change: float, low: float | None = None, high: float | None = None) -> str:
+    """A relative change with its interval."""
+    interval = "" if low is None or high is None else f" [{low:+.1%}, {high:+.1%}]"
+    return f"{change:+.1%}{interval}".replace("%", " %")
+
+
+def _number(pair: Pair, side: Measured) -> float:
+    value = pair.measure.value(side)
+    if not isinstance(value, int | float) or not isfinite(value):
+        raise IncomparableError(f"{pair.measure.key} is {value!r}, not a finite number")
+    return value
+
+
+def _scalar(pair: Pair, old: float, new: float, change: float) -> Verdict:
+    allowed = pair.limit.allowed(old)
+    word = WORSE if change > allowed else BETTER if change < -allowed else SAME
+    return pair.verdict(word, old, new, percent(change / old) if old else f"{change:+g}")
+
+
+def scalar(pair: Pair) -> Verdict:
+    """A number that is exact, or of which only a large change counts."""
+    old, new = _number(pair, pair.before), _number(pair, pair.after)
+    return _scalar(pair, old, new, new - old)
+
+
+def deployment_latency(pair: Pair) -> Verdict:
+    """The median; where there is one, by the speed-up over the original: what the machine did that day cancels out."""
+    old, new = _number(pair, pair.before), _number(pair, pair.after)
+    change = new - old
+    before, after = pair.before.record, pair.after.record
+    if isinstance(before, Latency) and isinstance(after, Latency) and before.speedup_ratio and after.speedup_ratio:
+        change = old * (before.speedup_ratio / after.speedup_ratio - 1)
+    return _scalar(pair, old, new, change)
+
+
+def same_file(pair: Pair) -> Verdict:
+    """By the SHA-256 of the artifact."""
+    old, new = pair.measure.value(pair.before), pair.measure.value(pair.after)
+    if old == new:
+        return pair.verdict(SAME, old, new)
+    return pair.verdict(NOT_COMPARABLE, old, new, reason="artifact_sha256 differs: promote a new baseline")
+
+
+def _lines(side: Measured, key: str) -> np.ndarray:
+    values, count = getattr(side.record, key), side.identity and side.identity.lines_count
+    if len(values) != count or not len(values):
+        raise IncomparableError(f"{key} has {len(values)} lines, lines_count says {count}")
+    return values
+
+
+def _paired(pair: Pair, weights: np.ndarray, points: str = "") -> Verdict:
+    """By a paired bootstrap over the same lines."""
+    old, new = _lines(pair.before, pair.measure.key), _lines(pair.after, pair.measure.key)
+    before, after = (float(side.sum() / weights.sum()) for side in (old, new))
+    if not (isfinite(before) and isfinite(after)):
+        raise IncomparableError(f"{pair.measure.key} holds values that are not finite")
+    change, (low, high) = paired_difference(new, old, weights, LINES_TAIL)
+    scale = pair.measure.scale
+    shown = f"{change * scale:+.3f} [{low * scale:+.3f}, {high * scale:+.3f}]{points}"
+    return pair.verdict(decide(change, low, high, pair.limit.allowed(before)), before, after, shown)
+
+
+def edits(pair: Pair) -> Verdict:
+    """CER, from the edits of each line."""
+    return _paired(pair, _lines(pair.after, "line_characters"), " points")
+
+
+def losses(pair: Pair) -> Verdict:
+    """Mean loss, from the loss of each line."""
+    record = pair.after.record
+    count = len(record.line_losses_nats) if isinstance(record, Accuracy) else 0
+    return _paired(pair, np.ones(count), pair.measure.unit)
+
+
+def reference(before: RelativeLatency, limit: Limit) -> Reference:
+    """A baseline's process pairs, to measure against."""
+    return Reference(tuple(before.gate_ratios), limit.allowed(1))
+
+
+def process_pairs(pair: Pair) -> Verdict:
+    """Latency relative to the anchor, by the process pairs of both."""
+    before, after = pair.before.record, pair.after.record
+    if not (isinstance(before, RelativeLatency) and isinstance(after, RelativeLatency)):
+        raise IncomparableError("no process pairs")
+    old, new, confirmation = before.gate_ratios, after.gate_ratios, after.gate_confirmation_ratios
+    try:
+        found = reference(before, pair.limit).verdict(new, confirmation, after.gate_family_count)
+        ratio, low, high = ratio_interval(confirmation or new, old, SCREEN_TAIL)
+    except (ValueError, TypeError) as error:
+        raise IncomparableError(str(error)) from None
+    before_median, after_median = (median(side) if side else None for side in (old, confirmation or new))
+    count = f"{len(new)} process pairs" + (f", confirmed by {len(confirmation)} fresh ones" if confirmation else "")
+    return pair.verdict(found, before_median, after_median, percent(ratio - 1, low - 1, high - 1), count)

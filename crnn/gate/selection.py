@@ -1,0 +1,92 @@
+"""What a session was asked to measure, and what happened to it: missing must not pass for deselected."""
+
+import fnmatch
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from crnn.registry.variant import Variant
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run measures.
+
+    Attributes:
+        patterns: the globs that select variants.
+        variants: in the registry's order.
+        batch_sizes: lines per call, ascending.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        corpus: a user's folder, None for the field corpus.
+        quick: whether to measure less.
+    """
+
+    patterns: tuple[str, ...]
+    variants: tuple[Variant, ...]
+    batch_sizes: tuple[int, ...]
+    device: str
+    corpus: Path | None
+    quick: bool
+
+    def wants(self, name: str) -> bool:
+        """Whether a variant of that name would be measured, even one that the registry no longer has."""
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
+
+    def holds(self, info: Mapping[str, Any]) -> bool:
+        """Whether a benchmark with this ``extra_info`` would be measured.
+
+        Args:
+            info: of a baseline's benchmark.
+        """
+        variant, size = info.get("variant"), info.get("batch_size_lines")
+        wanted = (variant is None or self.wants(variant)) and (size is None or size in self.batch_sizes)
+        return wanted and not (self.quick and "gate_ratios" in info)
+
+
+@dataclass
+class Outcomes:
+    """What happened to the benchmarks of a session.
+
+    Attributes:
+        asked: what the options ask for.
+        named: whether the command line's files and node ids hold a test.
+        deselected: what ``-k`` and ``-m`` left out.
+        passed: full names of the tests that passed.
+        failed: of those that failed.
+        skipped: of those that were skipped.
+        unsupported: variants that this machine's processor cannot run, and why.
+        interrupted: whether the session was.
+    """
+
+    asked: Asked
+    named: Callable[[str], bool]
+    deselected: set[str] = field(default_factory=set)
+    passed: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    skipped: set[str] = field(default_factory=set)
+    unsupported: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def left_out(self) -> int:
+        """How many benchmarks were there and not run."""
+        return len(self.deselected) + len(self.skipped)
+
+    def holds(self, test: str, info: Mapping[str, Any]) -> bool:
+        """Whether this session should have run a benchmark that a baseline has.
+
+        Args:
+            test: its full name.
+            info: the baseline's ``extra_info`` of it.
+        """
+        runs_here = info.get("variant") not in self.unsupported
+        return runs_here and self.named(test) and test not in self.deselected and self.asked.holds(info)
+
+    def why_missing(self, test: str) -> str:
+        """Why there is no result of a test."""
+        if test in self.failed:
+            return "its test failed"
+        if test in self.skipped:
+            return "its test was skipped"
+        return "the suite has no such benchmark: was it renamed or removed?"

@@ -1,0 +1,63 @@
+"""The committed baseline's measurements of each row, for the page's tables of related rows."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from crnn.measure.records import Accuracy, Footprint, Latency
+from crnn.measure.records import measured as read
+from crnn.optimize.studies.common import BATCH_SIZES, HERE, markdown, with_interval
+from crnn.registry import VARIANTS
+from crnn.registry.variant import Variant
+
+BASELINE = HERE.parents[2] / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
+
+
+@dataclass
+class Row:
+    """The measurements of one row."""
+
+    accuracy: Accuracy
+    footprint: Footprint
+    latencies: dict[int, Latency] = field(default_factory=dict)
+
+
+def measured() -> dict[str, Row]:
+    """The committed baseline's measurements, by variant."""
+    records: dict[str, list[object]] = {}
+    for benchmark in json.loads(BASELINE.read_text("utf-8"))["benchmarks"]:
+        entry = read(benchmark["extra_info"])
+        if entry and entry.identity:
+            records.setdefault(entry.identity.variant, []).append(entry.record)
+    rows = {}
+    for variant, found in records.items():
+        [accuracy] = [record for record in found if isinstance(record, Accuracy)]
+        [footprint] = [record for record in found if isinstance(record, Footprint)]
+        latencies = {record.batch_size_lines: record for record in found if isinstance(record, Latency)}
+        rows[variant] = Row(accuracy, footprint, latencies)
+    return rows
+
+
+def cer_difference(row: Row) -> str:
+    """CER difference to the original in points, with its interval; empty for an original."""
+    names = [f"cer_difference_to_original_{part}fraction" for part in ("", "low_", "high_")]
+    ends = [getattr(row.accuracy, name) for name in names]
+    return "" if ends[0] is None else with_interval(ends, "+.2f", 100)
+
+
+def execution_table(chosen: Callable[[Variant], bool]) -> str:
+    """Speed-ups, CER differences and first calls of the chosen rows."""
+    rows, baseline = [], measured()
+    for variant in filter(chosen, VARIANTS):
+        row = baseline[variant.name]
+        latencies = [row.latencies[size] for size in BATCH_SIZES]
+        gains = [
+            with_interval([getattr(latency, f"speedup_{part}ratio") for part in ("", "low_", "high_")], ".2f")
+            for latency in latencies
+        ]
+        verdicts = {latency.speedup_verdict for latency in latencies}
+        verdict = str(verdicts.pop()) if len(verdicts) == 1 else "depends on the batch"
+        first = f"{row.footprint.first_call_of_process_s:.1f}"
+        rows.append((variant.name, *gains, cer_difference(row), first, verdict))
+    speedups = [f"speed-up, batch {size}" for size in BATCH_SIZES]
+    return markdown(("row", *speedups, "CER - original's", "first call, batch 128, s", "verdict"), rows)

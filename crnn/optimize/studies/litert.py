@@ -1,0 +1,8 @@
+"""The LiteRT rows of the committed baseline."""
+
+from crnn.optimize.studies.baseline import execution_table
+
+
+def table() -> str:
+    """Speed-ups, CER differences, first calls."""
+    return execution_table(lambda row: row.runtime == "litert")

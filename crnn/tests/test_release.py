@@ -1,0 +1,29 @@
+"""What has to be true before a baseline is promoted: ``pytest -m release``. A new row does not turn ``pytest`` red."""
+
+import pytest
+
+from crnn.artifacts import SHIPPED, sha256_of
+from crnn.optimize.studies.baseline import measured
+from crnn.optimize.studies.common import BATCH_SIZES, rows_of
+from crnn.registry import VARIANTS, names
+
+pytestmark = pytest.mark.release
+
+
+def test_every_row_is_in_the_committed_baseline():
+    """With accuracy, footprint and three latencies."""
+    baseline = measured()
+
+    assert set(names()) <= baseline.keys()
+    assert [name for name in names() if baseline[name].latencies.keys() != set(BATCH_SIZES)] == []
+
+
+def test_every_trained_row_was_trained_twice():
+    """Each but the originals, and what is shipped now was compared with the second training."""
+    shipped = {
+        variant.name: sha256_of(SHIPPED / f"{variant.name}{variant.suffix}")
+        for variant in VARIANTS
+        if variant.trained and variant.parent
+    }
+
+    assert {row["variant"]: row["shipped_sha256"] for row in rows_of("rebuilds")} == shipped

@@ -1,0 +1,57 @@
+"""The registry's thresholds, held against the committed baseline: each can fail."""
+
+import pytest
+
+from crnn.optimize.studies.baseline import measured
+from crnn.registry import VARIANTS
+from crnn.registry.variant import SLACK, Thresholds
+
+BASELINE = measured()
+ROWS = [row for row in VARIANTS if row.name in BASELINE]
+
+
+def measurements(row):
+    """What the baseline measured for each threshold that has a slack; None where it was not measured."""
+    found = BASELINE[row.name]
+    accuracy, footprint, latencies = found.accuracy, found.footprint, found.latencies.values()
+    read_differently = [latency.timed_lines_read_differently_count for latency in latencies]
+    return {
+        "max_bytes": footprint.file_bytes,
+        "max_peak_memory_bytes": footprint.peak_memory_bytes,
+        "max_nonzero_parameters": footprint.parameters_nonzero_count,
+        "max_cer": accuracy.cer_fraction,
+        "max_cer_difference": accuracy.cer_difference_to_original_fraction,
+        "max_log_prob_difference": accuracy.log_prob_difference_to_parent_nats,
+        "max_timed_difference": max(latency.timed_answers_log_prob_difference_nats for latency in latencies),
+        "max_lines_read_differently": None if None in read_differently else max(read_differently),
+    }
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_no_threshold_is_looser_than_its_slack(row):
+    """Each lies at most its stated slack above the measured value."""
+    found = measurements(row)
+    limits = {name: getattr(row.thresholds, name) for name in SLACK}
+    loose = {
+        name: (limit, found[name])
+        for name, limit in limits.items()
+        if limit is not None and found[name] is not None and not SLACK[name].allows(limit, found[name])
+    }
+
+    assert loose == {}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_counts_are_exact(row):
+    """Parameters and MACs are those that were counted."""
+    footprint = BASELINE[row.name].footprint
+
+    assert row.thresholds.parameters == footprint.parameters_stored_count
+    assert row.thresholds.macs == footprint.multiply_adds_per_line_count
+
+
+def test_every_threshold_has_a_slack_or_is_exact():
+    """A new threshold does not go unwatched."""
+    exact = {"parameters", "macs"}
+
+    assert set(Thresholds.__dataclass_fields__) == set(SLACK) | exact | {"gate"}

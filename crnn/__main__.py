@@ -31,11 +31,11 @@ from crnn.registry.options import OptionError
 from crnn.report import table
 from crnn.training.loop import CheckpointError
 
-# Where pytest-benchmark saves the runs of this kind of machine.
+# pytest-benchmark saves the runs of this kind of machine here.
 _BASELINES = Path(__file__).parents[1] / "fixtures" / "baselines" / get_machine_id()
 
-# Training allocates and frees the same large tensors at every step. By default glibc returns
-# them to the system each time, and faulting them in again takes a third of a step's time.
+# Training allocates and frees the same large tensors at every step. By default glibc returns them
+# to the system each time, and the page faults take a third of a step's time.
 _ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=8589934591"
 
 
@@ -47,9 +47,9 @@ def _positive(text: str) -> int:
 
 
 def _with_settings() -> None:
-    """Restart this command with environment variables that have to be set from the start, unless they are.
+    """Restart this command with environment variables that must be set at the start, unless they already are.
 
-    Converters number what they find in sets: with a fixed hash seed a conversion gives the same file again.
+    Converters number elements of sets: only with a fixed hash seed does a conversion give the same file again.
     """
     settings = {"PYTHONHASHSEED": "0"} | ({"GLIBC_TUNABLES": _ALLOCATOR} if sys.platform == "linux" else {})
     if missing := settings.keys() - os.environ.keys():
@@ -58,7 +58,7 @@ def _with_settings() -> None:
 
 
 def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
-    """The options of the recipe that were typed; the recipe chooses the others."""
+    """The recipe options given on the command line; the recipe has defaults for the others."""
     names = ("epochs", "batch_size", "patience", "seed", "batch_sizes")
     given = {name: getattr(arguments, name, None) for name in names}
     return {name: value for name, value in given.items() if value is not None}
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     corpus = argparse.ArgumentParser(add_help=False)
     corpus.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus of your own; the field corpus by default")
     training = argparse.ArgumentParser(add_help=False, parents=[corpus])
-    training.add_argument("--epochs", type=_positive, help="at most; 12 by default, more for a small corpus")
+    training.add_argument("--epochs", type=_positive, help="maximum number; 12 by default, more for a small corpus")
     training.add_argument("--batch-size", type=_positive, help="lines per update; 64 by default, 16 for a small corpus")
     training.add_argument("--patience", type=_positive, help="epochs without a better validation CER before stopping")
     training.add_argument("--seed", type=_positive, help="of weights and shuffling; 1 by default")
@@ -155,13 +155,13 @@ def _parser() -> argparse.ArgumentParser:
     train.set_defaults(run=_train)
     build = commands.add_parser("build", parents=[training], help="build a variant's artifact, its parents first")
     build.add_argument("name", metavar="NAME")
-    build.add_argument("--force", action="store_true", help="build it again even if it is there")
+    build.add_argument("--force", action="store_true", help="build it again even if a valid one exists")
     build.add_argument(
         "--batch-sizes",
         type=_positive,
         nargs="+",
         metavar="N",
-        help="of a LiteRT file; 1 2 4 ... 128 by default",
+        help="batch sizes of a LiteRT file; 1 2 4 ... 128 by default",
     )
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     table.add_argument("results", type=Path, metavar="RESULTS.json")
     table.set_defaults(run=_report)
     comparison = commands.add_parser(
-        "compare", help="the gate's verdicts on two benchmark JSONs; exit status as with pytest"
+        "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"
     )
     comparison.add_argument("old", type=Path, metavar="OLD.json")
     comparison.add_argument("new", type=Path, metavar="NEW.json")
@@ -179,12 +179,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     comparison.add_argument("--gate-report", type=Path, metavar="FILE", help="write the verdicts as Markdown")
     comparison.set_defaults(run=_compare)
-    baseline = commands.add_parser("baseline", help="the runs that others are compared with")
+    baseline = commands.add_parser("baseline", help="manage the runs that others are compared with")
     actions = baseline.add_subparsers(required=True, metavar="ACTION")
-    promotion = actions.add_parser("promote", help="make a saved run the baseline; prints what changes")
+    promotion = actions.add_parser("promote", help="make a saved run the baseline, and print what changes")
     promotion.add_argument("results", type=Path, metavar="RUN.json")
-    promotion.add_argument("--pin", action="store_true", help="the pinned baseline too, which creep is measured from")
-    promotion.add_argument("--anyway", action="store_true", help="even a run with failures, or a --quick one")
+    promotion.add_argument("--pin", action="store_true", help="also the pinned baseline, which shows creep")
+    promotion.add_argument("--anyway", action="store_true", help="promote even a run with failures or a --quick run")
     promotion.add_argument("--folder", type=Path, default=_BASELINES, metavar="DIR", help=f"{_BASELINES} by default")
     promotion.set_defaults(run=_promote)
     draw = commands.add_parser("draw-corpus", help="draw the shipped test split again")
@@ -193,7 +193,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; a mistake is one line on standard error and exit status 1."""
+    """Run one command; returns the exit status. A user's error is one line on standard error and status 1."""
     parsed = _parser().parse_args(arguments)
     try:
         return parsed.run(parsed) or 0

@@ -1,9 +1,9 @@
-"""Where artifacts lie, how one is built, checked and found.
+"""Artifacts: where they are stored, how they are built, checked and found.
 
-Shipped ones lie in ``fixtures/artifacts``; all others, and all of a user's own corpus, in
-``$CRNN_CACHE`` or the platform's cache folder. The path of a conversion holds a digest of
-what it is made from and by, so environments that share a cache do not replace each
-other's files. Beside each artifact lies a JSON record of how it was made.
+Shipped artifacts are in ``fixtures/artifacts``. All others, and all artifacts for a user's own
+corpus, are in ``$CRNN_CACHE`` or the platform's cache folder. The path of a conversion holds a
+digest of its parent, its recipe and the versions of packages, so environments that share a
+cache do not replace each other's files. A JSON record beside each artifact says how it was made.
 """
 
 import hashlib
@@ -22,16 +22,16 @@ from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
 
 SHIPPED = Path(__file__).parents[1] / "fixtures" / "artifacts"
-# What is checked before an artifact is used.
+# Keys that are checked before an artifact is used.
 _RECORDED = {"sha256", "corpus_sha256", "parent_sha256", "recipe_sha256", "versions"}
 
 
 class ArtifactError(RuntimeError):
-    """An artifact that is missing, corrupt or stale; the message names the file and says what to do."""
+    """Raised for an artifact that is missing, corrupt or stale; the message names the file and the remedy."""
 
 
 def cache_folder() -> Path:
-    """Where artifacts that are built on first use are kept."""
+    """The folder for artifacts that are built on first use."""
     if given := os.environ.get("CRNN_CACHE"):
         return Path(given)
     platforms = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
@@ -39,23 +39,23 @@ def cache_folder() -> Path:
 
 
 def is_shipped(variant: Variant, corpus: Corpus) -> bool:
-    """Whether the repository carries the artifact: what took training, for the field corpus."""
+    """Whether the artifact is in the repository: trained variants, for the field corpus."""
     return variant.trained and corpus.name == "field"
 
 
 def location(variant: Variant, corpus: Corpus) -> Path:
-    """Where the variant's artifact for this corpus lies, whether or not it is there."""
+    """The path of the variant's artifact for this corpus, whether or not it exists."""
     if is_shipped(variant, corpus):
         return SHIPPED / f"{variant.name}{variant.suffix}"
     folder = cache_folder() / "artifacts" / f"{corpus.name}-{corpus.sha256[:12]}"
     if not variant.trained:
-        # What took training stays good in other versions; a conversion is made again.
+        # Trained artifacts stay valid with other package versions; conversions are made again.
         folder /= _digest(variant, corpus)[:12]
     return folder / f"{variant.name}{variant.suffix}"
 
 
 def _digest(variant: Variant, corpus: Corpus) -> str:
-    """Of everything that decides what a conversion's file holds."""
+    """SHA-256 of everything that determines the content of a conversion."""
     parent = registry.get(variant.parent) if variant.parent else None
     if parent is None:
         made_from = None
@@ -68,7 +68,7 @@ def _digest(variant: Variant, corpus: Corpus) -> str:
 
 
 def _recorded_sha256(artifact: Path) -> str | None:
-    """What the record says, unchecked; None where there is none: then the artifact cannot be used anyway."""
+    """The recorded hash, unchecked; None if there is no readable record, because then the artifact is unusable."""
     try:
         return json.loads(record_path(artifact).read_text("utf-8"))["sha256"]
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
@@ -76,7 +76,7 @@ def _recorded_sha256(artifact: Path) -> str | None:
 
 
 def record_path(artifact: Path) -> Path:
-    """The JSON beside an artifact."""
+    """The path of the JSON record beside an artifact."""
     return artifact.with_name(artifact.name + ".json")
 
 
@@ -86,10 +86,10 @@ def sha256_of(path: Path) -> str:
 
 
 def verified_record(artifact: Path) -> dict[str, Any]:
-    """The artifact's record, after its hash was checked.
+    """The artifact's record, after its hash has been checked.
 
     Raises:
-        ArtifactError: a file is missing, or the content is not what was recorded.
+        ArtifactError: a file is missing, or its content differs from the record.
     """
     try:
         record = json.loads(record_path(artifact).read_text("utf-8"))
@@ -99,7 +99,7 @@ def verified_record(artifact: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ArtifactError(f"{record_path(artifact)} is corrupt: {error}") from None
     if not isinstance(record, dict) or not record.keys() >= _RECORDED:
-        raise ArtifactError(f"{record_path(artifact)} is corrupt: it lacks what a record holds")
+        raise ArtifactError(f"{record_path(artifact)} is corrupt: required keys are missing")
     if actual != record["sha256"]:
         raise ArtifactError(f"{artifact} is corrupt: SHA-256 {actual}, recorded {record['sha256']}")
     return record
@@ -111,13 +111,13 @@ def _module(variant: Variant) -> str:
 
 
 def _recipe_sha256(variant: Variant) -> str:
-    """Of the recipe's name, its options in the registry, and the project's modules that it imports."""
+    """SHA-256 of the recipe's name, its options in the registry, and the project's modules that it imports."""
     made_by = [variant.recipe, variant.recipe_options, provenance.sources_sha256(_module(variant))]
     return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
 
 
 def _stale(variant: Variant, corpus: Corpus, artifact: Path) -> str | None:
-    """Why a built artifact cannot be used, or None."""
+    """Why a built artifact cannot be used; None if it can."""
     try:
         record = verified_record(artifact)
     except ArtifactError as error:
@@ -136,7 +136,7 @@ def find(variant: Variant, corpus: Corpus) -> Path:
     """The variant's artifact, verified.
 
     Raises:
-        ArtifactError: it has to be built first, or again.
+        ArtifactError: it has to be built or restored first.
     """
     artifact = location(variant, corpus)
     if variant.parent is not None:
@@ -147,7 +147,7 @@ def find(variant: Variant, corpus: Corpus) -> Path:
 
 
 def remedy(variant: Variant, corpus: Corpus) -> str:
-    """What to type to get the artifact."""
+    """The command that builds or restores the artifact."""
     if is_shipped(variant, corpus):
         return f"`git checkout -- {SHIPPED.parent.name}/{SHIPPED.name}` restores the shipped file"
     suffix = "" if corpus.name == "field" else " --corpus FOLDER"
@@ -155,7 +155,7 @@ def remedy(variant: Variant, corpus: Corpus) -> str:
 
 
 def is_built(variant: Variant, corpus: Corpus) -> bool:
-    """Whether the artifact is there and good."""
+    """Whether the artifact exists and is valid."""
     try:
         find(variant, corpus)
     except ArtifactError:
@@ -164,19 +164,19 @@ def is_built(variant: Variant, corpus: Corpus) -> bool:
 
 
 def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = None, force: bool = False) -> Path:
-    """Build the artifact, parents first, under a lock; a good one that is there is kept.
+    """Build the artifact, its parents first, under a lock; a valid one is kept.
 
     Args:
-        variant: what to build.
-        corpus: what to train on or calibrate with.
+        variant: the variant to build.
+        corpus: the corpus to train on or calibrate with.
         options: override the recipe's options in the registry.
-        force: build this one (not its parents) even if it is there.
+        force: whether to build this one (not its parents) even if a valid one exists.
 
     Returns:
-        The artifact. It and its record appear whole or not at all.
+        The artifact's path. File and record are complete or not there at all.
 
     Raises:
-        OptionError: the recipe has no such option; nothing was built.
+        OptionError: the recipe has no such option; nothing is built.
     """
     from filelock import FileLock
 
@@ -190,7 +190,7 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
     with FileLock(workshop / f"{variant.name}.lock"):
         if not force and _stale(variant, corpus, artifact) is None:
             return artifact
-        # The temporary file keeps the suffix: frameworks choose the format by it.
+        # The temporary file keeps the suffix, because frameworks choose the format by it.
         temporary = artifact.with_name(f".{variant.name}.{os.getpid()}{variant.suffix}")
         temporary_record = record_path(temporary)
         try:
@@ -220,7 +220,7 @@ def build(variant: Variant, corpus: Corpus, options: Mapping[str, Any] | None = 
             temporary_record.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
             temporary.replace(artifact)
             temporary_record.replace(record_path(artifact))
-            # Only now is what was trained safe elsewhere.
+            # Only now is the trained model safely stored.
             work.checkpoint.unlink(missing_ok=True)
         finally:
             temporary.unlink(missing_ok=True)

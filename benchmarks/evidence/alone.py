@@ -1,4 +1,4 @@
-"""Measure each variant's process pairs with nothing else in the session; beside them those of two whole runs.
+"""Measure each variant's process pairs alone in a session, for comparison with those of whole runs.
 
 pytest benchmarks --benchmark-json=suite.json
 pytest benchmarks --benchmark-compare=suite.json --benchmark-json=compared.json
@@ -18,12 +18,12 @@ _ROOT = Path(__file__).parents[2]
 
 
 def _pairs(path: Path) -> dict[str, dict[str, Any]]:
-    """The process pairs of a saved run, by variant."""
+    """The records of the process pairs of a saved run, by variant."""
     return {info["variant"]: info for info in read(path).benchmarks.values() if "gate_ratios" in info}
 
 
 def main() -> None:
-    """Ratios alone and in the suite, and the seconds that the gate took where the run was compared."""
+    """Write the ratios alone and in the suite, and the seconds that the gate took in the compared run."""
     suite, compared = _pairs(Path(sys.argv[1])), _pairs(Path(sys.argv[2]))
     measured = {}
     for name, info in suite.items():

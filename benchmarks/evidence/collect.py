@@ -1,9 +1,9 @@
-"""Measure pairs of fresh processes by the hundred, to learn what the gate's verdicts are worth.
+"""Measure hundreds of process pairs, to learn how often the gate is wrong.
 
     python benchmarks/evidence/collect.py --out pairs.csv --variants ort-torch2onnx-optimized --count 700
 
-Rows are appended as they are measured. A file named ``pause`` beside the output holds it
-between two pairs, while something else has to run.
+Each pair is appended as a row when it is measured. While a file named ``pause`` lies beside the
+output, the script waits between two pairs.
 """
 
 import argparse
@@ -13,16 +13,18 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from crnn import artifacts, registry
+from crnn import registry
 from crnn.corpus import open_corpus
 from crnn.measure import process_pairs
-from crnn.measure.process_pairs import Workload
+from crnn.measure.session import ready_artifact
+from crnn.measure.workload import Workload
 from crnn.runtimes.base import runtime_class
 
 _HEADINGS = ("variant", "planted", "core", "unix_s", "order", "ratio")
-# Half a second of work, half a second of rest, on one core.
+# Half a second of work and half a second of rest, on one core.
 _LOAD = """
 import os, sys, time
 os.sched_setaffinity(0, {int(sys.argv[1])})
@@ -35,23 +37,25 @@ while True:
 
 
 def _workloads(variant: registry.Variant, share: float) -> list[Workload]:
-    """The variant, slowed by a busy wait if asked for, and its anchor."""
-    artifact, runtime, options = str(artifacts.find(variant, open_corpus(None))), variant.runtime, {}
+    """The variant, slowed by a busy wait if ``share`` is above 0, and its anchor."""
+    own = Workload.of(variant, ready_artifact(variant, open_corpus(None)))
     if share:
-        runtime, options = "crnn.tests.slowed_runtime", {"engine": variant.runtime, "share": share}
-    anchor = runtime_class(variant.runtime).anchor
-    return [Workload(variant.name, runtime, artifact, options), Workload("anchor", anchor)]
+        options = {"engine": variant.runtime, "share": share}
+        own = replace(own, runtime="crnn.tests.slowed_runtime", options=options)
+    return [own, Workload("anchor", runtime_class(variant.runtime).anchor)]
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure the pairs that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--variants", required=True, help="parted by commas; measured in turn")
-    parser.add_argument("--shares", default="0", help="planted slowdowns, such as 0.05,0.10; measured in turn")
-    parser.add_argument("--count", type=int, required=True, help="pairs of each")
-    parser.add_argument("--core", type=int, help="instead of the last one")
-    parser.add_argument("--load", action="store_true", help="load the other core half of the time")
+    parser.add_argument("--variants", required=True, help="comma-separated names; measured in turn")
+    parser.add_argument(
+        "--shares", default="0", help="comma-separated planted slowdowns, such as 0.05,0.10; measured in turn"
+    )
+    parser.add_argument("--count", type=int, required=True, help="pairs per variant and slowdown")
+    parser.add_argument("--core", type=int, help="core to measure on; the last one by default")
+    parser.add_argument("--load", action="store_true", help="load another core half of the time")
     arguments = parser.parse_args()
     core = process_pairs.gate_core() if arguments.core is None else arguments.core
     process_pairs.gate_core = lambda: core

@@ -1,4 +1,4 @@
-"""The gate: a run against a baseline, a verdict per measurement.
+"""The gate: compares a run with a baseline and gives a verdict per measurement.
 
-Imports no framework; works on extra_info as pytest-benchmark saves it.
+It imports no framework and works on ``extra_info`` as pytest-benchmark saves it.
 """

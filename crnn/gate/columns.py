@@ -1,4 +1,4 @@
-"""Columns of the table: a heading, and how a cell is made from a measurement's record."""
+"""Columns of the table: a heading, and the function that renders a cell from a measurement's record."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from crnn.measure.records import Footprint, Identity, Latency, Measured
 
 ABSENT = "-"
-# Rounding alone makes some weights of quantized rows zero.
+# In quantized rows rounding alone makes some weights zero.
 _NOTABLE = 0.9
 
 Shown = Callable[[Measured], str]
@@ -20,7 +20,7 @@ class Column(NamedTuple):
 
 
 def number(key: str, form: str, scale: float = 1) -> Shown:
-    """A value of the record in a format."""
+    """A renderer of one value of the record."""
 
     def shown(measured: Measured) -> str:
         value = getattr(measured.record, key)
@@ -30,7 +30,10 @@ def number(key: str, form: str, scale: float = 1) -> Shown:
 
 
 def interval(name: str, unit: str, form: str, scale: float = 1) -> Shown:
-    """A value with its interval, such as ``5.3 [5.1, 5.6]``, from ``name_unit`` and ``name_low_unit``, ``name_high_unit``."""
+    """A renderer of a value with its interval, such as ``5.3 [5.1, 5.6]``.
+
+    The record's fields are ``name_unit``, ``name_low_unit`` and ``name_high_unit``.
+    """
 
     def shown(measured: Measured) -> str:
         value: Any
@@ -50,7 +53,7 @@ def _identity(measured: Measured) -> Identity:
 
 
 def speedup(measured: Measured) -> str:
-    """The ratio with its interval; a row that is not faster than its original says so."""
+    """The speed-up with its interval; the verdict is added if the row is not faster than its original."""
     identity, record = _identity(measured), measured.record
     if not isinstance(record, Latency):
         return ABSENT
@@ -62,7 +65,7 @@ def speedup(measured: Measured) -> str:
 
 
 def parameters(measured: Measured) -> str:
-    """Stored parameters; the count of nonzero ones beside it where a notable share is zero."""
+    """Stored parameters; with the nonzero ones beside them if a notable share is zero."""
     record = measured.record
     if not isinstance(record, Footprint):
         return ABSENT

@@ -1,4 +1,4 @@
-"""The verdicts on one benchmark: the same test in a baseline and in a run."""
+"""Verdicts on one benchmark: the same test in a baseline and in a run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,10 +28,10 @@ def comparable(measure: Measure, before: Measured, after: Measured, unlike: Sequ
     """Why two measurements cannot be compared; empty if they can.
 
     Args:
-        measure: what is compared.
-        before: of the baseline.
-        after: of the run.
-        unlike: fields in which the machines differ.
+        measure: the measurement's declaration.
+        before: the baseline's.
+        after: the run's.
+        unlike: fields in which the machines' fingerprints differ.
     """
     if measure.same_machine and unlike:
         return f"{UNLIKE_MACHINES}: {', '.join(unlike)}"
@@ -66,8 +66,8 @@ def compare(
         before: the baseline's ``extra_info``.
         after: the run's.
         limits: of its variant, see ``limits_of``.
-        unlike: fields in which the machines differ.
-        baseline: what to call the baseline.
+        unlike: fields in which the machines' fingerprints differ.
+        baseline: the baseline's name in the verdicts.
     """
     verdicts = []
     for measure in MEASURES:

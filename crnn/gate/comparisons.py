@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -15,28 +15,59 @@ from crnn.gate.verdicts import INCONCLUSIVE, NOT_COMPARABLE, Verdict
 from crnn.measure.accuracy import paired_difference
 from crnn.measure.records import Accuracy, Latency, Measured, RelativeLatency
 
-if TYPE_CHECKING:
-    from crnn.gate.measures import Measure
-
-# Of the paired bootstrap over lines, at each end.
+# Probability left out at each end of the paired bootstrap over lines.
 LINES_TAIL = 0.005
 
 
 class IncomparableError(Exception):
-    """Two values that cannot be compared; the message says why."""
+    """Raised for two values that cannot be compared; the message says why."""
+
+
+class Declared(Protocol):
+    """The parts of a measurement's declaration that comparisons use, see ``crnn/gate/measures.py``."""
+
+    @property
+    def name(self) -> str:
+        """Name, as in ``--gate``."""
+
+    @property
+    def key(self) -> str:
+        """The compared field."""
+
+    @property
+    def worse(self) -> str:
+        """The verdict if the value rises beyond the limit."""
+
+    @property
+    def better(self) -> str:
+        """The verdict if the value falls beyond the limit."""
+
+    @property
+    def scale(self) -> float:
+        """Factor that converts the value to the shown unit."""
+
+    @property
+    def unit(self) -> str:
+        """The shown unit."""
+
+    def value(self, measured: Measured) -> Any:
+        """The compared value."""
+
+    def shown(self, value: Any) -> str:
+        """A value as text, without its unit."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """What a comparison is given: a measurement of the baseline and of the run."""
+    """The input of a comparison: a measurement in the baseline and in the run."""
 
-    measure: "Measure"
+    measure: Declared
     before: Measured
     after: Measured
     limit: Limit
 
     def verdict(self, word: str, before: Any, after: Any, change: str = "", reason: str = "") -> Verdict:
-        """The verdict, with the measurement's own word for worse, better and unclear."""
+        """The verdict; worse, better and unclear are replaced by the measurement's own words."""
         words = {WORSE: self.measure.worse, BETTER: self.measure.better, UNCLEAR: INCONCLUSIVE}
         return Verdict(
             "",
@@ -74,13 +105,13 @@ def _scalar(pair: Pair, old: float, new: float, change: float) -> Verdict:
 
 
 def scalar(pair: Pair) -> Verdict:
-    """A number that is exact, or of which only a large change counts."""
+    """Compare two numbers that are exact, or of which only a large change counts."""
     old, new = _number(pair, pair.before), _number(pair, pair.after)
     return _scalar(pair, old, new, new - old)
 
 
 def deployment_latency(pair: Pair) -> Verdict:
-    """The median; where there is one, by the speed-up over the original: what the machine did that day cancels out."""
+    """Compare speed-ups over the original, else medians: in a speed-up the state of the machine cancels out."""
     old, new = _number(pair, pair.before), _number(pair, pair.after)
     change = new - old
     before, after = pair.before.record, pair.after.record
@@ -90,7 +121,7 @@ def deployment_latency(pair: Pair) -> Verdict:
 
 
 def same_file(pair: Pair) -> Verdict:
-    """By the SHA-256 of the artifact."""
+    """Compare the SHA-256 of the artifacts."""
     old, new = pair.measure.value(pair.before), pair.measure.value(pair.after)
     if old == new:
         return pair.verdict(SAME, old, new)
@@ -105,7 +136,7 @@ def _lines(side: Measured, key: str) -> np.ndarray:
 
 
 def _paired(pair: Pair, weights: np.ndarray, points: str = "") -> Verdict:
-    """By a paired bootstrap over the same lines."""
+    """Compare with a paired bootstrap over the same lines."""
     old, new = _lines(pair.before, pair.measure.key), _lines(pair.after, pair.measure.key)
     before, after = (float(side.sum() / weights.sum()) for side in (old, new))
     if not (isfinite(before) and isfinite(after)):
@@ -117,24 +148,24 @@ def _paired(pair: Pair, weights: np.ndarray, points: str = "") -> Verdict:
 
 
 def edits(pair: Pair) -> Verdict:
-    """CER, from the edits of each line."""
+    """Compare CERs, from the edits of each line."""
     return _paired(pair, _lines(pair.after, "line_characters"), " points")
 
 
 def losses(pair: Pair) -> Verdict:
-    """Mean loss, from the loss of each line."""
+    """Compare mean CTC losses, from the loss of each line."""
     record = pair.after.record
     count = len(record.line_losses_nats) if isinstance(record, Accuracy) else 0
     return _paired(pair, np.ones(count), pair.measure.unit)
 
 
 def reference(before: RelativeLatency, limit: Limit) -> Reference:
-    """A baseline's process pairs, to measure against."""
+    """A baseline's process pairs, as the sequential plan takes them."""
     return Reference(tuple(before.gate_ratios), limit.allowed(1))
 
 
 def process_pairs(pair: Pair) -> Verdict:
-    """Latency relative to the anchor, by the process pairs of both."""
+    """Compare latencies relative to the anchor, from the process pairs of both sides."""
     before, after = pair.before.record, pair.after.record
     if not (isinstance(before, RelativeLatency) and isinstance(after, RelativeLatency)):
         raise IncomparableError("no process pairs")

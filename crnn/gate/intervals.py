@@ -1,4 +1,4 @@
-"""Is one set of process pairs slower than another? Bootstrap intervals of a ratio of medians over processes.
+"""Bootstrap intervals of the ratio of two medians over process pairs.
 
 A sample is the latency ratio of one pair of fresh processes, see ``crnn/measure/process_pairs.py``.
 """
@@ -14,8 +14,8 @@ _SEED = 2026
 
 @functools.cache
 def _student_over_normal(freedom: int, tail: float) -> float:
-    """How much wider than a normal interval Student's is."""
-    from scipy import stats  # takes long to import, and only a comparison needs it
+    """Student's t quantile divided by the normal quantile."""
+    from scipy import stats  # slow to import, and only comparisons need it
 
     return float(stats.t.ppf(1 - tail, freedom) / stats.norm.ppf(1 - tail))
 
@@ -29,13 +29,13 @@ def _draws(pool: int, count: int, stream: int) -> np.ndarray:
 def ratio_interval(after: Sequence[float], before: Sequence[float], tail: float) -> tuple[float, float, float]:
     """Ratio of the medians after / before, and its interval.
 
-    The deviations of both sides from their medians are pooled, because each side alone is
-    too small to show its spread, and resampled for each side (Davison & Hinkley, 1997,
-    section 4.4). The interval is widened by the ratio of Student's t to the normal quantile.
+    Each side alone is too small to show its spread, so the deviations of both sides from their
+    medians are pooled and resampled for each side (Davison & Hinkley, 1997, section 4.4). The
+    interval is widened by the ratio of Student's t to the normal quantile.
 
     Args:
-        after: ratios of the run's pairs, at least two.
-        before: ratios of the baseline's; empty where ``after`` holds direct ratios to it.
+        after: ratios of the run's pairs; at least two if ``before`` is empty.
+        before: ratios of the baseline's pairs; empty if ``after`` holds direct ratios to the base.
         tail: probability left out at each end.
 
     Returns:

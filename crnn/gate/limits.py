@@ -1,4 +1,4 @@
-"""How much of a change a measurement may show, and how a limit is written."""
+"""Limits: the largest change of a measurement that passes, and how it is written."""
 
 import re
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ class LimitError(ValueError):
 
 @dataclass(frozen=True)
 class Limit:
-    """A change that must not be missed; None as the number switches the comparison off.
+    """The largest change that passes. None as the number switches the comparison off.
 
     Attributes:
         number: in the unit.
-        unit: ``%`` of the value before, ``pp`` (percentage points of a fraction) or the
-            measurement's own unit where empty.
+        unit: ``%`` of the value before, ``pp`` (percentage points of a fraction), or empty for
+            the measurement's own unit.
     """
 
     number: float | None
@@ -28,7 +28,7 @@ class Limit:
         """A limit such as ``2.5%``, ``0.1pp``, ``3`` or ``off``.
 
         Raises:
-            LimitError: it has another form.
+            LimitError: the text has another form.
         """
         if text == "off":
             return cls(None)
@@ -37,7 +37,7 @@ class Limit:
         return cls(float(form["number"]), form["unit"] or "")
 
     def allowed(self, before: float) -> float:
-        """The change in the measurement's own unit, for a value before."""
+        """The limit in the measurement's own unit, given the value before."""
         if self.number is None:
             return float("inf")
         return self.number / 100 * (abs(before) if self.unit == "%" else 1) if self.unit else self.number

@@ -1,4 +1,4 @@
-"""What is measured: one declaration per measurement. Limits, verdicts and the table are derived from it."""
+"""One declaration per measurement. Limits, verdicts and the table are derived from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,7 +10,7 @@ from crnn.gate.comparisons import Comparison
 from crnn.gate.limits import Limit, LimitError
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency, Measured, Record, RelativeLatency, kind_of
 
-# If one of these differs, the two numbers do not answer the same question.
+# Two values can only be compared if these fields are equal.
 _CORPUS = ("corpus_sha256", "lines_count")
 _DEPLOYMENT = (*_CORPUS, "runtime", "device", "threads_count")
 _PAIRS = (
@@ -28,23 +28,23 @@ _PAIRS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """One thing that is measured and compared.
+    """One measurement, and how it is compared.
 
     Attributes:
         name: as in ``--gate``.
-        record: the measurement that it is part of.
-        key: field of the record, or of the identity beside it, that is compared.
-        compare: how two values compare.
-        limit: the default.
-        worse: the word for more of it.
-        better: the word for less of it.
-        agree: fields of record and identity that have to be equal.
-        same_machine: whether machines and environments have to be alike.
-        units: in which a limit may be written.
+        record: the kind of record that holds it.
+        key: the compared field of the record, or of the identity beside it.
+        compare: the function that compares two values.
+        limit: the default limit.
+        worse: the verdict if the value rises beyond the limit.
+        better: the verdict if it falls beyond the limit.
+        agree: fields of record and identity that have to be equal on both sides.
+        same_machine: whether the machines' fingerprints have to be equal.
+        units: the units in which a limit may be written.
         positive: whether the limit has to be above zero.
-        scale: what the value is multiplied with to be shown in the unit.
-        unit: for the reader.
-        columns: of the table.
+        scale: factor that converts the value to the shown unit.
+        unit: the shown unit.
+        columns: its columns of the table.
     """
 
     name: str
@@ -68,16 +68,16 @@ class Measure:
             raise ValueError(f"{self.name}: {self.record.__name__} has no {', '.join(sorted(unknown))}")
 
     def measured_in(self, info: Mapping[str, Any]) -> bool:
-        """Whether a benchmark's ``extra_info`` holds this."""
+        """Whether a benchmark's ``extra_info`` holds this measurement."""
         return kind_of(info) is self.record
 
     def value(self, measured: Measured, key: str | None = None) -> Any:
-        """The compared value, or another field of record or identity."""
+        """The compared value, or another field of the record or the identity."""
         key = key or self.key
         return getattr(measured.record if hasattr(measured.record, key) else measured.identity, key, None)
 
     def shown(self, value: Any) -> str:
-        """A value for the reader, without its unit."""
+        """A value as text, without its unit."""
         if isinstance(value, str):
             return value[:12]
         if value is None:
@@ -97,7 +97,7 @@ MEASURES: tuple[Measure, ...] = (
     Measure(name="nonzero", record=Footprint, key="parameters_nonzero_count", limit=Limit(1, "%")),
     Measure(name="macs", record=Footprint, key="multiply_adds_per_line_count", limit=Limit(0, "%")),
     Measure(
-        # One thread, one core, ratio to the anchor, fresh processes: what is compared from run to run.
+        # Ratio to the anchor on one thread and one core, in fresh processes: stable from run to run.
         name="relative_latency",
         record=RelativeLatency,
         key="gate_ratios",
@@ -112,7 +112,7 @@ MEASURES: tuple[Measure, ...] = (
         unit=" x anchor",
     ),
     Measure(
-        # All cores and default thread pools, one process: it swings, so only a gross change counts.
+        # All cores and default thread pools, one process: it varies widely, so only a gross change counts.
         name="latency",
         record=Latency,
         key="latency_median_s",
@@ -175,7 +175,7 @@ MEASURES: tuple[Measure, ...] = (
         same_machine=True,
         unit=" bytes",
     ),
-    # The file itself: another SHA-256 is another model and needs a baseline of its own.
+    # The file itself: another SHA-256 is another model, which needs a new baseline.
     Measure(
         name="artifact",
         record=Footprint,
@@ -190,7 +190,7 @@ def measure(name: str) -> Measure:
     """The declaration of that name.
 
     Raises:
-        LimitError: there is none; the message lists the names.
+        LimitError: there is no such measurement; the message lists the names.
     """
     for declared in MEASURES:
         if declared.name == name:
@@ -202,7 +202,7 @@ def parse(text: str) -> dict[str, Limit]:
     """Limits such as ``relative_latency=5%,cer=0.1pp,memory=off``.
 
     Raises:
-        LimitError: no such measurement, or a limit of another form than it takes.
+        LimitError: no such measurement, or a limit that it does not accept.
     """
     limits = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -222,7 +222,7 @@ def parse(text: str) -> dict[str, Limit]:
 
 
 def limits_of(own: Mapping[str, str], asked: Mapping[str, Limit]) -> dict[str, Limit]:
-    """The defaults, overridden by a variant's own limits, and those by the command line's.
+    """The defaults, overridden by a variant's own limits, which the command line overrides.
 
     Args:
         own: such as ``{"relative_latency": "8%"}``.

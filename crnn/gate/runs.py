@@ -1,4 +1,4 @@
-"""Saved runs: read one, compare two, make one the baseline."""
+"""Saved runs: read, compare, promote to baseline."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """What the gate needs of a saved run.
+    """A saved run.
 
     Attributes:
         path: where it was read from.
         content: the whole JSON.
-        benchmarks: ``extra_info`` by the benchmark's full name.
+        benchmarks: the ``extra_info`` of each benchmark, by full name.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def fingerprint(self) -> dict[str, Any] | None:
-        """Of the machine it was measured on."""
+        """The fingerprint of the machine that it was measured on; None if none was saved."""
         return self.content.get("machine_info", {}).get("fingerprint")
 
     @property
@@ -50,7 +50,7 @@ def read(path: Path) -> Run:
     """Read a pytest-benchmark JSON of this suite.
 
     Raises:
-        RunError: it is missing, truncated, of another form, or without a measurement of this suite.
+        RunError: the file is missing, truncated, in another format, or without a measurement of this suite.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -85,10 +85,10 @@ def compare_runs(before: Run, after: Run, asked: Mapping[str, Limit], baseline: 
     """The verdicts on two saved runs; nothing is measured.
 
     Args:
-        before: the older.
-        after: the newer.
+        before: the older run.
+        after: the newer run.
         asked: limits that override the defaults and the registry's.
-        baseline: what to call the older one.
+        baseline: the older run's name in the verdicts.
     """
     unlike = unlike_machines(before.fingerprint, after.fingerprint)
     family = max(1, sum("gate_ratios" in info for info in before.benchmarks.values()))
@@ -106,7 +106,7 @@ def compare_runs(before: Run, after: Run, asked: Mapping[str, Limit], baseline: 
 
 
 def faults(run: Run) -> list[str]:
-    """Why a run must not become a baseline."""
+    """Reasons why a run must not become a baseline."""
     session = run.session
     if not session:
         return ["no session record: saved by an older version"]
@@ -126,8 +126,8 @@ def promote(run: Run, folder: Path, names: Sequence[str] = (ROLLING,)) -> list[P
     """Write a run into the folder of baselines, without the raw seconds of its calls.
 
     Args:
-        run: what is promoted; check ``faults`` first.
-        folder: of this kind of machine, in ``fixtures/baselines``.
+        run: the run to promote; check ``faults`` first.
+        folder: the folder of this kind of machine in ``fixtures/baselines``.
         names: ``ROLLING``, ``PINNED`` or both.
 
     Returns:

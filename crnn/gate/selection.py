@@ -1,4 +1,4 @@
-"""What a session was asked to measure, and what happened to it: missing must not pass for deselected."""
+"""The selection of a session and its outcome; they tell missing benchmarks from deselected ones."""
 
 import fnmatch
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from crnn.registry.variant import Variant
 
 @dataclass(frozen=True)
 class Asked:
-    """What a run measures.
+    """The selection of a run.
 
     Attributes:
         patterns: the globs that select variants.
@@ -19,7 +19,7 @@ class Asked:
         batch_sizes: lines per call, ascending.
         device: ``auto``, ``cpu`` or ``cuda``.
         corpus: a user's folder, None for the field corpus.
-        quick: whether to measure less.
+        quick: whether this is a --quick run, without process pairs.
     """
 
     patterns: tuple[str, ...]
@@ -34,10 +34,10 @@ class Asked:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns)
 
     def holds(self, info: Mapping[str, Any]) -> bool:
-        """Whether a benchmark with this ``extra_info`` would be measured.
+        """Whether a baseline's benchmark would be measured.
 
         Args:
-            info: of a baseline's benchmark.
+            info: its ``extra_info``.
         """
         variant, size = info.get("variant"), info.get("batch_size_lines")
         wanted = (variant is None or self.wants(variant)) and (size is None or size in self.batch_sizes)
@@ -49,14 +49,14 @@ class Outcomes:
     """What happened to the benchmarks of a session.
 
     Attributes:
-        asked: what the options ask for.
-        named: whether the command line's files and node ids hold a test.
-        deselected: what ``-k`` and ``-m`` left out.
+        asked: what the options select.
+        named: tells whether the command line's files and node ids include a test.
+        deselected: full names of the tests that ``-k`` and ``-m`` left out.
         passed: full names of the tests that passed.
-        failed: of those that failed.
-        skipped: of those that were skipped.
-        unsupported: variants that this machine's processor cannot run, and why.
-        interrupted: whether the session was.
+        failed: full names of the tests that failed.
+        skipped: full names of the tests that were skipped.
+        unsupported: variants that this machine's processor cannot run, with the reason.
+        interrupted: whether the session was interrupted.
     """
 
     asked: Asked
@@ -70,7 +70,7 @@ class Outcomes:
 
     @property
     def left_out(self) -> int:
-        """How many benchmarks were there and not run."""
+        """Number of collected benchmarks that were not run."""
         return len(self.deselected) + len(self.skipped)
 
     def holds(self, test: str, info: Mapping[str, Any]) -> bool:
@@ -78,13 +78,13 @@ class Outcomes:
 
         Args:
             test: its full name.
-            info: the baseline's ``extra_info`` of it.
+            info: its ``extra_info`` in the baseline.
         """
         runs_here = info.get("variant") not in self.unsupported
         return runs_here and self.named(test) and test not in self.deselected and self.asked.holds(info)
 
     def why_missing(self, test: str) -> str:
-        """Why there is no result of a test."""
+        """Why a test has no result."""
         if test in self.failed:
             return "its test failed"
         if test in self.skipped:

@@ -1,9 +1,9 @@
-"""How many process pairs to measure: until the verdict is clear; a slowdown is measured again.
+"""Sequential measuring: process pairs until the verdict is clear; a slowdown has to be confirmed.
 
 The screen stops at the first look that shows the change to be within the limit, or shows a
-slowdown. A slowdown counts only when fresh processes confirm it, at a level corrected for
-the number of comparisons in the run (Bonferroni): the confirmation alone keeps the
-probability of any false alarm in a run below ``FAMILY``.
+slowdown. A slowdown only counts if fresh processes confirm it, at a level corrected for the
+number of comparisons in the run (Bonferroni). The confirmation alone keeps the probability
+of any false alarm in a run below ``FAMILY``.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,11 +21,11 @@ SAME, WORSE, BETTER, UNCLEAR = "same", "worse", "better", "unclear"
 
 
 def decide(change: float, low: float, high: float, allowed: float) -> str:
-    """The word for an interval of a change for the worse; zero is no change.
+    """The verdict for the interval of a change; positive is worse, zero is no change.
 
-    Exactly one holds: a change larger than allowed is excluded (``same``, or ``better`` for
-    a gain as large as a loss that would count); it is not excluded but no change is
-    (``worse``); neither is excluded (``unclear``: more has to be measured).
+    Exactly one applies. The interval excludes a change larger than allowed: ``same``, or
+    ``better`` for a gain as large as a loss that would count. It includes such a change but
+    excludes zero: ``worse``. It includes both: ``unclear``, more has to be measured.
     """
     if high <= allowed:
         return BETTER if high < 0 and change < -allowed / (1 + allowed) else SAME
@@ -34,28 +34,28 @@ def decide(change: float, low: float, high: float, allowed: float) -> str:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a run is compared with.
+    """A baseline that a run is compared with.
 
     Attributes:
-        ratios: of the baseline's process pairs; empty where the run's ratios are direct ones to it.
-        allowed: slowdown, as a fraction.
+        ratios: of the baseline's process pairs; empty if the run's ratios are direct ratios to the base.
+        allowed: the allowed slowdown, as a fraction.
     """
 
     ratios: tuple[float, ...]
     allowed: float
 
     def word(self, ratios: Sequence[float], tail: float) -> str:
-        """The word for the run's pairs against this baseline."""
+        """The verdict for the run's pairs against this baseline."""
         ratio, low, high = ratio_interval(ratios, self.ratios, tail)
         return decide(ratio - 1, low - 1, high - 1, self.allowed)
 
     def verdict(self, ratios: Sequence[float], confirmation: Sequence[float], family: int) -> str:
-        """The word for screen and confirmation together.
+        """The verdict for screen and confirmation together.
 
         Args:
             ratios: of the screen.
-            confirmation: of the second, independent set; if empty, the screen has to hold at
-                the corrected level by itself.
+            confirmation: of the second, independent set; if empty, the screen has to show the
+                slowdown at the corrected level.
             family: number of comparisons in the run.
         """
         first = self.word(ratios, SCREEN_TAIL)
@@ -67,7 +67,7 @@ class Reference:
 
 @dataclass
 class Pairs:
-    """Ratios in the order they were measured."""
+    """Ratios in the order in which they were measured."""
 
     screen: list[float] = field(default_factory=list)
     confirmation: list[float] = field(default_factory=list)
@@ -77,12 +77,12 @@ class Pairs:
 
 
 def measure(next_ratio: Callable[[], float], references: Sequence[Reference], family: int) -> Pairs:
-    """Measure as many pairs as the verdict needs.
+    """Measure pairs until the verdict is clear or the plan ends.
 
     Args:
         next_ratio: starts a fresh pair of processes and returns its latency ratio.
-        references: the baselines, each of which needs a verdict; if there are none, as many
-            pairs are measured as a baseline has.
+        references: the baselines, each of which needs a verdict; if there are none,
+            ``BASELINE_PAIRS`` pairs are measured.
         family: number of comparisons in the run.
     """
     pairs = Pairs()

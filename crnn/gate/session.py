@@ -1,4 +1,4 @@
-"""The gate of a session: its baselines, and the verdicts so far."""
+"""The gate of one session: its baselines, and the verdicts so far."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ __all__ = ["PINNED", "Gate", "RunError"]
 
 
 class Gate:
-    """The baselines of a session and the verdicts so far; without a baseline everything passes."""
+    """The baselines of a session, and the verdicts so far. Without a baseline everything passes."""
 
     def __init__(
         self,
@@ -33,12 +33,12 @@ class Gate:
         """Compare with saved runs or with a commit.
 
         Args:
-            limits: that override the defaults and the registry's.
-            baseline: the rolling one.
-            pinned: the one that creep is measured from.
-            base: a commit that is measured in this session instead.
+            limits: override the defaults and the registry's.
+            baseline: the rolling baseline.
+            pinned: the pinned baseline, which shows creep.
+            base: a commit to measure in this session instead.
         """
-        # A commit's artifacts may differ: what changes with them is what is asked.
+        # Artifacts may differ between commits: their effect is what is compared.
         self._limits = {"artifact": Limit(None), **limits} if base else dict(limits)
         self._baseline, self._pinned, self.base = baseline, pinned, base
         self.verdicts: list[Verdict] = []
@@ -61,16 +61,16 @@ class Gate:
 
     @property
     def baselines_count(self) -> int:
-        """With how many runs each measurement is compared."""
+        """Number of runs that each measurement is compared with."""
         return 2 if self._pinned else 1
 
     @property
     def title(self) -> str:
-        """What the run is compared with."""
+        """Title of the gate's report: names the baseline."""
         return f"gate: against {self.base.name if self.base else self._baseline and self._baseline.path}"
 
     def _runs(self) -> Iterator[tuple[str, Run]]:
-        """The baselines, by what they are called."""
+        """The baselines, with their names in the verdicts."""
         if self.base and self._baseline is None:
             self._baseline = self.base.measured()
         if self._baseline:
@@ -79,7 +79,7 @@ class Gate:
             yield "pinned baseline", self._pinned
 
     def _before(self, run: Run, test: str, info: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The baseline's side of a benchmark; ratios measured directly against a commit have none."""
+        """The baseline's side of a benchmark; empty ratios if they were measured directly against the base."""
         if self.base and "gate_ratios" in info:
             return {**info, "gate_ratios": []} if self.base.has(info["variant"]) else None
         return run.benchmarks.get(test)
@@ -88,12 +88,12 @@ class Gate:
         return [] if self.base else unlike_machines(run.fingerprint, self._machine)
 
     def references(self, test: str, identity: Identity, planned: RelativeLatency) -> list[Reference]:
-        """What the process pairs of a test are compared with; nothing if they cannot be compared.
+        """The baselines that the process pairs of a test are compared with; empty if they cannot be compared.
 
         Args:
             test: its full name.
             identity: of the variant.
-            planned: the settings of the pairs, still without ratios.
+            planned: the settings of the pairs, without ratios.
         """
         found, relative = [], measure("relative_latency")
         info = identity.to_json() | planned.to_json()
@@ -102,7 +102,7 @@ class Gate:
             try:
                 before = measured(self._before(run, test, info) or {})
             except RecordError:
-                continue  # the verdict names it
+                continue  # the verdict will name the fault
             if before is None or not isinstance(before.record, RelativeLatency):
                 continue
             if not comparable(relative, before, Measured(identity, planned), self._unlike(run)):
@@ -110,7 +110,7 @@ class Gate:
         return found
 
     def evaluate(self, test: str, info: dict[str, Any]) -> list[Verdict]:
-        """The verdicts on a benchmark that passed its own assertions; they are kept.
+        """Compare a benchmark that passed its own assertions, and keep the verdicts.
 
         Args:
             test: its full name.
@@ -121,13 +121,13 @@ class Gate:
             before = self._before(run, test, info)
             if before is None:
                 if self.base and self.base.has(info.get("variant", "")):
-                    continue  # not measured there: accuracy, footprint and process pairs are
+                    continue  # The base measures only accuracy, footprint and process pairs.
                 verdicts = [Verdict(test, "all", NEW, baseline=name)]
             else:
                 limits = limits_for(info, self._limits)
                 verdicts = compare(test, before, info, limits, unlike=self._unlike(run), baseline=name)
             if run is self._pinned:
-                # Whether everything is there is checked against the other baseline.
+                # The rolling baseline already reports these.
                 verdicts = [verdict for verdict in verdicts if verdict.word not in (NEW, NOT_COMPARABLE)]
             found += verdicts
         info["gate_verdicts"] = {f"{v.measure}, {v.baseline}": v.word for v in found}
@@ -135,7 +135,7 @@ class Gate:
         return found
 
     def missing(self, outcomes: Outcomes) -> list[Verdict]:
-        """What the baseline has and this run should have had; the verdicts are kept."""
+        """Find what the baseline has and this run should have measured, and keep the verdicts."""
         found, left_out, self.searched = [], 0, True
         for name, run in self._runs():
             for test, info in run.benchmarks.items() if run is not self._pinned else ():

@@ -1,4 +1,4 @@
-"""Verdicts for the reader: the terminal and the job summary of a CI show the same rows."""
+"""Verdicts as text; the terminal and a CI job summary show the same rows."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ def counts(verdicts: Sequence[Verdict]) -> str:
 
 
 def hints(verdicts: Sequence[Verdict]) -> list[str]:
-    """What to do about gains, new measurements, or another machine."""
+    """What to do about gains, new measurements and unlike machines."""
     found = []
     if any(verdict.word != SAME for verdict in verdicts if not verdict.status):
         found.append("Gains and new measurements pass. To hold them: python -m crnn baseline promote RUN.json")
@@ -37,7 +37,7 @@ def hints(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def plain(verdicts: Sequence[Verdict]) -> list[str]:
-    """Lines for a terminal: everything that is not the same, then the counts."""
+    """Text rows for a terminal: every verdict but same and new, then the counts."""
     shown = [verdict for verdict in verdicts if verdict.word not in (SAME, NEW)]
     rows = [_HEADINGS, *map(_row, shown)] if shown else []
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -46,7 +46,7 @@ def plain(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def markdown(verdicts: Sequence[Verdict], title: str) -> str:
-    """Markdown for a job summary: failures, changes, and everything in a folded section."""
+    """Markdown for a job summary: failures, gains, and all verdicts in a folded section."""
 
     def table(rows: Sequence[Verdict]) -> list[str]:
         cells = [_HEADINGS, ["---"] * len(_HEADINGS), *map(_row, rows)]

@@ -18,15 +18,15 @@ class Verdict:
 
     Attributes:
         test: full name of the benchmark.
-        measure: which of its measurements; ``all`` for the whole benchmark.
+        measure: name of the measurement; ``all`` for the whole benchmark.
         word: ``same``, ``slower`` and so on.
-        before: value for the reader.
-        after: value for the reader.
+        before: the baseline's value, as text.
+        after: the run's value, as text.
         unit: of both.
-        change: for the reader, with its interval.
-        limit: for the reader.
-        reason: why, where the numbers alone do not tell.
-        baseline: what it is compared with.
+        change: with its interval, as text.
+        limit: as text.
+        reason: why, if the numbers alone do not tell.
+        baseline: the name of what the run is compared with.
     """
 
     test: str
@@ -42,7 +42,7 @@ class Verdict:
 
     @property
     def status(self) -> int:
-        """The exit status it asks for; 0 where it passes."""
+        """The exit status of this verdict; 0 if it passes."""
         if self.word in _BAD:
             return REGRESSED_STATUS
         if self.word in _GOOD:
@@ -51,7 +51,7 @@ class Verdict:
 
     @property
     def details(self) -> str:
-        """Change, limit and reason, for the reader."""
+        """Change, limit and reason as text."""
         limit = self.limit and f"limit {self.limit}"
         return "; ".join(filter(None, (", ".join(filter(None, (self.change, limit))), self.reason)))
 
@@ -65,6 +65,6 @@ class Verdict:
 
 
 def status(verdicts: Sequence[Verdict]) -> int:
-    """The exit status of all: a regression outranks a failed comparison, and that an inconclusive one."""
+    """The exit status of all: a regression outranks a failed comparison, which outranks an inconclusive one."""
     found = {verdict.status for verdict in verdicts}
     return next((code for code in (REGRESSED_STATUS, INCOMPARABLE_STATUS, INCONCLUSIVE_STATUS) if code in found), 0)

@@ -1,1 +1,1 @@
-"""Everything that measures, without pytest: accuracy, latency, process pairs, footprint, fingerprint."""
+"""Measuring without pytest: accuracy, latency, process pairs, footprint, fingerprint."""

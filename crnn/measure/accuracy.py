@@ -1,6 +1,6 @@
-"""The one evaluation of every variant: CER, CTC loss, exact lines.
+"""The evaluation of every variant: CER, CTC loss, exact lines.
 
-Numpy only, from log probabilities as a runtime returns them.
+It uses numpy only and starts from log probabilities as a runtime returns them.
 """
 
 import functools
@@ -18,22 +18,22 @@ _SEED = 2026
 
 
 def ctc_losses(log_probs: np.ndarray, classes: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Negative log likelihood of each line by the CTC forward recursion (Graves et al., 2006).
+    """Negative log likelihood of each line, by the CTC forward recursion (Graves et al., 2006).
 
     Args:
-        log_probs: float (N, T, C), normalised over C; no softmax is applied here.
+        log_probs: float (N, T, C), normalized over C; no softmax is applied here.
         classes: int (N, L), padded with the blank.
         lengths: int (N,).
 
     Returns:
-        Nats, float64 (N,); infinite where T steps are too few for the label.
+        Nats, float64 (N,); infinite where the label needs more than T time steps.
     """
     count, steps, _ = log_probs.shape
     # The label with a blank around each character: (N, L) -> (N, 2 L + 1).
     path = np.full((count, 2 * classes.shape[1] + 1), BLANK)
     path[:, 1::2] = classes
     emitted = np.take_along_axis(log_probs.astype(np.float64), path[:, None, :].repeat(steps, 1), 2)  # (N, T, 2 L + 1)
-    # A state may be entered from two back if that skips a blank between unlike characters.
+    # A transition may skip a blank between two different characters.
     skips = np.zeros(path.shape, bool)
     skips[:, 2:] = (path[:, 2:] != BLANK) & (path[:, 2:] != path[:, :-2])
 
@@ -45,7 +45,7 @@ def ctc_losses(log_probs: np.ndarray, classes: np.ndarray, lengths: np.ndarray) 
         entered = np.logaddexp(np.logaddexp(alpha, one_back), np.where(skips, two_back, -np.inf))
         alpha = entered + emitted[:, step]
     rows, last = np.arange(count), 2 * lengths
-    # An empty label ends in its only state, any other in its last character or the blank behind it.
+    # An empty label ends in its only state, any other in its last character or in the blank after it.
     before_last = np.where(lengths > 0, alpha[rows, np.maximum(last - 1, 0)], -np.inf)
     return -np.logaddexp(alpha[rows, last], before_last)
 
@@ -56,10 +56,10 @@ class Evaluation:
 
     Attributes:
         edits: int (N,), Levenshtein distance per line.
-        characters: int (N,), of the reference.
+        characters: int (N,), length of each line's label.
         losses: float (N,), nats per line.
-        log_probs: float32 (N, 50, C), what was evaluated.
-        texts: N decoded texts.
+        log_probs: float32 (N, 50, C), the evaluated outputs.
+        texts: the N decoded texts.
     """
 
     edits: np.ndarray
@@ -84,7 +84,7 @@ class Evaluation:
         return float((self.edits == 0).mean())
 
     def cer_of(self, rows: np.ndarray) -> float | None:
-        """CER over some of the lines, bool (N,); None where there are none."""
+        """CER over the lines selected by bool (N,); None if none is."""
         characters = self.characters[rows].sum()
         return float(self.edits[rows].sum() / characters) if characters else None
 
@@ -103,7 +103,7 @@ def evaluate(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Evaluation:
         alphabet: C - 1 characters.
 
     Raises:
-        ValueError: wrong shape, or not log probabilities: not finite, or not summing to one.
+        ValueError: the shape is wrong, or the outputs are not log probabilities.
     """
     expected = (len(lines), TIME_STEPS, len(alphabet) + 1)
     if log_probs.shape != expected:
@@ -116,7 +116,7 @@ def evaluate(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Evaluation:
 
 
 def check_log_probs(log_probs: np.ndarray) -> None:
-    """Refuse what cannot be a distribution per time step.
+    """Refuse outputs that are not a distribution per time step.
 
     Raises:
         ValueError: a value is not finite, or the probabilities of a step do not sum to one.
@@ -131,12 +131,12 @@ def check_log_probs(log_probs: np.ndarray) -> None:
 
 @functools.cache
 def _resamples(count: int) -> np.ndarray:
-    """How often each of so many lines is drawn in each resample, float32 (resamples, lines)."""
+    """How often each of ``count`` lines is drawn in each resample, float32 (resamples, lines)."""
     return np.random.default_rng(_SEED).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float32)
 
 
 def _resampled(values: np.ndarray) -> np.ndarray:
-    """Sums over each resample; the same resamples for any values of the same length."""
+    """Sums over each resample; values of the same length get the same resamples."""
     return _resamples(len(values)) @ values
 
 
@@ -158,7 +158,7 @@ def paired_difference(
     """
     change = after.astype(float) - before
     if not change.any():
-        return 0.0, (0.0, 0.0)  # as in every resample
+        return 0.0, (0.0, 0.0)  # no resample differs
     differences = _resampled(change) / _resampled(weights)
     return float(change.sum() / weights.sum()), _interval(differences, tail)
 
@@ -166,7 +166,7 @@ def paired_difference(
 def cer_difference(variant: Evaluation, reference: Evaluation) -> tuple[float, tuple[float, float]]:
     """CER of the variant minus that of the reference, with its paired 95 % bootstrap interval.
 
-    Both are resampled over the same lines, so what makes a line hard for both cancels out.
+    Both are resampled over the same lines, so the difficulty of the lines cancels out.
     """
     return paired_difference(variant.edits, reference.edits, variant.characters, _TAIL)
 
@@ -202,7 +202,7 @@ def record(
         corpus: whose test split was read.
         original: the evaluation of the variant's original.
         alone_because: why there is no original to compare with.
-        parent_difference: largest difference in log probability to the parent.
+        parent_difference: largest difference to the parent in log probability.
     """
     from crnn.corpus.synthetic import NAME, unseen_typeface
 

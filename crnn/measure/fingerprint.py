@@ -1,6 +1,7 @@
-"""What latency depends on besides the code. It is saved with a run; latencies of unlike machines are not compared.
+"""The fingerprint of machine and environment: what latency depends on besides the code.
 
-Nothing in it changes by itself: no momentary frequency, no free memory, no host name.
+It is saved with a run. Latencies with different fingerprints are not compared. It holds nothing
+that changes by itself, such as the current frequency or free memory, and no host name.
 """
 
 import importlib.metadata
@@ -13,7 +14,7 @@ from typing import Any
 from crnn import __version__
 from crnn.runtimes.base import engine_names, runtime_class
 
-# Environment variables that thread pools and kernels obey.
+# Environment variables that control thread pools and kernels.
 _SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS",
              "TF_NUM_INTEROP_THREADS", "TF_ENABLE_ONEDNN_OPTS", "KMP_AFFINITY", "GLIBC_TUNABLES")  # fmt: skip
 
@@ -36,7 +37,7 @@ def _accelerator() -> str | None:
 
 
 def distributions() -> tuple[str, ...]:
-    """The packages whose versions decide how fast a variant is: numpy and those of every engine."""
+    """The packages whose versions affect latency: numpy and those of every engine."""
     return tuple(
         sorted({"numpy", *(name for engine in engine_names() for name in runtime_class(engine).distributions)})
     )
@@ -51,14 +52,14 @@ def _version(distribution: str) -> str | None:
 
 def _cpu_model() -> str:
     rows = (_read("/proc/cpuinfo") or "").splitlines()
-    # Family, model and stepping too: virtual machines name a whole generation alike.
+    # The name alone is not enough: virtual machines give a whole generation one name.
     keys = ("model name", "cpu family", "model", "stepping")
     found = {name.strip(): value.strip() for name, _, value in (row.partition(":") for row in rows)}
     return ", ".join(found[key] for key in keys if key in found) or platform.processor()
 
 
 def fingerprint() -> dict[str, Any]:
-    """The fingerprint of this machine and this environment."""
+    """The fingerprint of this machine and environment."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     return {
         "cpu": _cpu_model(),
@@ -75,7 +76,7 @@ def fingerprint() -> dict[str, Any]:
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """The fields that differ, each with both values, such as ``cores (2, 4)``; inner fields by their path."""
+    """The fields that differ, with both values, such as ``cores (2, 4)``; nested fields by their path."""
     found = []
     for name in sorted(one.keys() | other.keys()):
         before, after = one.get(name), other.get(name)

@@ -1,4 +1,4 @@
-"""What an artifact weighs: parameters, MACs, bytes raw and compressed, memory, load time."""
+"""Footprint of an artifact: parameters, MACs, bytes raw and compressed, memory, load time."""
 
 import zlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from crnn.measure.records import Footprint
 
 
 def artifact_bytes(path: Path) -> dict[str, int]:
-    """Size of the file, and of the file deflated at level 9: zeros and shared weights show only there."""
+    """Size of the file, raw and deflated at level 9; zeros and shared weights only show in the latter."""
     content = path.read_bytes()
     return {"file_bytes": len(content), "compressed_bytes": len(zlib.compress(content, 9))}
 
@@ -19,9 +19,9 @@ def record(artifact: Path, counted: Counts, peak_memory_bytes: int, load_s: floa
     Args:
         artifact: the file.
         counted: its parameters and MACs.
-        peak_memory_bytes: of the worker after it has read the test split.
-        load_s: of the artifact, imports included.
-        first_call_s: of the worker's first batch.
+        peak_memory_bytes: peak resident memory of the worker after it has read the test split.
+        load_s: seconds to load the artifact, imports included.
+        first_call_s: seconds of the worker's first batch.
     """
     return Footprint(
         parameters_stored_count=counted.parameters_stored,

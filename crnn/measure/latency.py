@@ -1,9 +1,8 @@
 """Latency of a variant and its speed-up over the original, from paired blocks.
 
-A block is a few consecutive calls in one worker. Blocks of the variant and of the
-original alternate, the order changes from pair to pair, and after each block its worker
-waits until its own threads have stopped spinning. What drifts on the machine drifts for
-both.
+A block is a few consecutive calls in one worker. Blocks of the variant and of the original
+alternate, and their order changes from pair to pair, so drift of the machine affects both.
+After each block its worker waits until its own threads have stopped spinning.
 """
 
 from collections.abc import Sequence
@@ -19,9 +18,9 @@ from crnn.text import best_path
 
 _MOST_CALLS = 25
 _MOST_WARMUP_CALLS = 500
-# A speed-up whose interval stays this far from 1 needs no more pairs to be clear.
+# A speed-up is clear if its interval stays this far from 1.
 _CLEAR_RATIO = 1.1
-# Percentiles are shown where a sample of this size holds one value beyond them with 95 % confidence.
+# Least sample sizes: with 95 % confidence such a sample has at least one value beyond the percentile.
 P95_SAMPLES, P99_SAMPLES = 59, 299
 
 
@@ -31,9 +30,9 @@ class Plan:
 
     Attributes:
         warmup_s: seconds of untimed calls before the first block; at least two calls, 500 at most.
-        pairs: blocks of each of the two workers; six is the least that gives a 95 % interval.
-        block_s: seconds that a block of short calls takes.
-        settles: whether a worker waits after its block until its thread pool has stopped spinning.
+        pairs: number of blocks of each of the two workers; a 95 % interval needs at least six.
+        block_s: target duration of a block of short calls, in seconds.
+        settles: whether a worker waits after each block until its thread pool has stopped spinning.
         clear_pairs: number of pairs after which measuring ends if the speed-up is clear and the
             remaining pairs would support no further percentile. None: never.
     """
@@ -51,11 +50,11 @@ QUICK = Plan(warmup_s=0.3, pairs=6)
 
 @dataclass
 class Side:
-    """One of the two workers at one batch size, and what it measured.
+    """One of the two workers at one batch size, and its measurements.
 
     Attributes:
-        untimed: seconds of the calls that this worker has made at this batch size outside of
-            blocks, the first one first; earlier calls count as warm-up.
+        untimed: seconds of this worker's calls at this batch size outside of blocks, in order;
+            calls from before this measurement count as warm-up.
         blocks: seconds of the calls, block by block.
         outputs: log probabilities of the latest call on each batch, by the batch's first line.
     """
@@ -70,14 +69,14 @@ class Side:
 
     @property
     def first_call_s(self) -> float:
-        """Its own number: it may compile, trace or allocate."""
+        """Seconds of the first call, reported separately: it may compile, trace or allocate."""
         return self.untimed[0]
 
     def warm_up(self, seconds: float, block_s: float) -> None:
-        """Call once, then until the seconds are used up, 500 times at most; decide how many calls make a block."""
+        """Call until ``seconds`` have passed, 500 times at most; then set the number of calls per block."""
         self._call(1)
         while len(spent := self.untimed[1:]) < 2 or (sum(spent) < seconds and len(spent) < _MOST_WARMUP_CALLS):
-            # As many again, but no more than are left: few requests for short calls, no spare calls for long ones.
+            # Double the calls within the time left: few requests for short calls, no extra calls for long ones.
             mean = sum(spent) / len(spent) if spent else seconds
             left = int((seconds - sum(spent)) / max(mean, 1e-9))
             self._call(max(1, min(left, len(spent), _MOST_CALLS)))
@@ -87,7 +86,10 @@ class Side:
         self.untimed += self.worker.ask("time", self.batch_size, 0, calls)[0]
 
     def run_block(self, settles: bool = True) -> list[float]:
-        """One block on the next lines, after an untimed call where the other worker may have evicted the caches."""
+        """Run one block on the next lines; returns the seconds of its calls.
+
+        A block of several calls starts with an untimed one: the other worker may have evicted the caches.
+        """
         rewarm = self.calls_per_block > 1
         seconds, outputs = self.worker.ask("time", self.batch_size, self._line, self.calls_per_block + rewarm)
         for index, output in enumerate(outputs):
@@ -100,14 +102,14 @@ class Side:
 
 
 def warm_up(sides: Sequence[Side], plan: Plan) -> None:
-    """Warm up each side, one after the other, the others idle."""
+    """Warm up one side after the other, while the others are idle."""
     for side in sides:
         side.warm_up(plan.warmup_s, plan.block_s)
         side.worker.ask("settle")
 
 
 def run_pairs(sides: Sequence[Side], plan: Plan) -> None:
-    """Measure warmed-up sides, one or two, block by block in alternation."""
+    """Measure one or two warmed-up sides, block by block in alternation."""
     for pair in range(plan.pairs):
         if pair == plan.clear_pairs and len(sides) == 2 and _adds_nothing(sides[0], sides[1], plan):
             return
@@ -116,7 +118,7 @@ def run_pairs(sides: Sequence[Side], plan: Plan) -> None:
 
 
 def _adds_nothing(variant: Side, original: Side, plan: Plan) -> bool:
-    """Whether the plan's remaining pairs would show neither another verdict nor another percentile."""
+    """Whether the remaining pairs could change neither the verdict nor the supported percentiles."""
     low, high = speedup(variant, original).interval or (0.0, float("inf"))
     timed, planned = (pairs * variant.calls_per_block for pairs in (len(variant.blocks), plan.pairs))
     clear = low > _CLEAR_RATIO or high < 1 / _CLEAR_RATIO
@@ -126,8 +128,8 @@ def _adds_nothing(variant: Side, original: Side, plan: Plan) -> bool:
 def median_interval(samples: Sequence[float], confidence: float = 0.95) -> tuple[float, float] | None:
     """Distribution-free interval of the median from order statistics; None for fewer than six samples.
 
-    The count of samples below the median is binomial (n, 1/2): the narrowest pair of
-    ranks whose coverage is at least the confidence (Conover, 1999, section 3.2).
+    The number of samples below the median is binomial (n, 1/2). The interval is the narrowest pair
+    of ranks whose coverage is at least ``confidence`` (Conover, 1999, section 3.2).
     """
     ordered, count = sorted(samples), len(samples)
     tail, rank = 0.0, 0
@@ -146,13 +148,13 @@ def _supported_ranks(count: int) -> list[int]:
 
 
 def supported_percentiles(samples: Sequence[float]) -> dict[int, float]:
-    """The 95th and 99th percentile, each only where the sample supports it."""
+    """The 95th and 99th percentiles, each only if the sample supports it."""
     return {rank: percentile(samples, rank / 100) for rank in _supported_ranks(len(samples))}
 
 
 @dataclass(frozen=True)
 class Speedup:
-    """How much faster the variant is than the original: the median over pairs of original / variant."""
+    """Speed-up of the variant over the original: median over pairs of original / variant."""
 
     ratio: float
     interval: tuple[float, float] | None
@@ -160,13 +162,13 @@ class Speedup:
 
     @property
     def verdict(self) -> str:
-        """``faster`` or ``slower`` where the interval excludes 1, else ``no difference shown``."""
+        """``faster`` or ``slower`` if the interval excludes 1, else ``no difference shown``."""
         low, high = self.interval or (0.0, float("inf"))
         return "faster" if low > 1 else "slower" if high < 1 else "no difference shown"
 
 
 def speedup(variant: Side, original: Side) -> Speedup:
-    """From the paired blocks of both; a block counts with its median call."""
+    """The speed-up from the paired blocks of both; a block counts as its median call."""
     ratios = [
         float(np.median(theirs) / np.median(ours)) for ours, theirs in zip(variant.blocks, original.blocks, strict=True)
     ]
@@ -179,7 +181,7 @@ class TimedDifference:
 
     Attributes:
         log_prob: largest difference in log probability.
-        lines: how many lines were decoded to another text in at least one timed call.
+        lines: number of lines that at least one timed call decoded to another text.
     """
 
     log_prob: float
@@ -193,7 +195,7 @@ def timed_difference(sides: Sequence[Side], evaluation: Evaluation, alphabet: st
         sides: of one variant, after their blocks.
         evaluation: of all lines.
         alphabet: C - 1 characters.
-        rows: which of the evaluated lines the workers kept, int (N,).
+        rows: indices of the evaluated lines that the workers kept, int (N,).
     """
     worst, lines = 0.0, set[int]()
     for side in sides:
@@ -211,7 +213,7 @@ def record(side: Side, original: Side | None, difference: TimedDifference, alone
     Args:
         side: of the variant.
         original: of its original, measured in pairs with it.
-        difference: of the timed outputs.
+        difference: between the timed and the evaluated outputs.
         alone_because: why there is no original to compare with.
     """
     seconds = [second for block in side.blocks for second in block]

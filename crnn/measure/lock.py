@@ -1,4 +1,4 @@
-"""One run measures on a machine at a time: two at once would measure each other."""
+"""The machine's lock: only one run measures at a time, because two would disturb each other."""
 
 import json
 import os
@@ -10,21 +10,21 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-# Handed to the processes that a measuring run starts: they are part of it.
+# Inherited by the processes that a measuring run starts: they belong to it.
 _HELD_BY_PARENT = "CRNN_MEASURING"
 
 
 class BusyError(RuntimeError):
-    """Another run is measuring; the message names its process, command and start."""
+    """Raised if another run is measuring; the message names its process, command and start."""
 
 
 def lock_path() -> Path:
-    """The lock file of this machine, whatever the checkout and the cache."""
+    """The lock file of this machine, independent of checkout and cache."""
     return Path(tempfile.gettempdir()) / "crnn-benchmarks.lock"
 
 
 def _holder(note: Path) -> str:
-    """Who holds the lock, in words."""
+    """The holder of the lock, as text."""
     try:
         said = json.loads(note.read_text("utf-8"))
         return f"process {said['process']}, {said['command']!r}, started {said['started']}"
@@ -37,10 +37,10 @@ def measuring(wait: bool) -> Iterator[None]:
     """Hold the machine's lock.
 
     Args:
-        wait: until another run has finished; otherwise it is an error.
+        wait: whether to wait until another run has finished.
 
     Raises:
-        BusyError: another run is measuring.
+        BusyError: another run is measuring, and ``wait`` is false.
     """
     from filelock import FileLock, Timeout
 

@@ -1,4 +1,4 @@
-"""Arrays inside a JSON: deflated, base64, with their type in front."""
+"""Arrays in JSON: deflated, in base64, prefixed with their type."""
 
 import base64
 import binascii
@@ -13,10 +13,10 @@ def pack(array: np.ndarray) -> str:
 
 
 def unpack(text: str) -> np.ndarray:
-    """What ``pack`` was given.
+    """The inverse of ``pack``.
 
     Raises:
-        ValueError: it is not what ``pack`` writes.
+        ValueError: the text is not an output of ``pack``.
     """
     kind, _, content = text.partition(":")
     try:

@@ -1,9 +1,9 @@
 """Pairs of fresh processes: a variant and its anchor, or the same variant at two commits.
 
-Latency differs more from process to process (memory layout, what the host does at that
-moment) than from call to call, so a process is one sample. Both workers of a pair compute
-with one thread on the same core, which halves the spread again: see
-``benchmarks/README.md``. This is the gate's own setting, not a deployment's.
+Latency differs more from process to process (memory layout, load of the host) than from call
+to call, so a process is one sample. Both workers of a pair compute with one thread on the
+same core, which halves the spread again, see ``benchmarks/README.md``. These are settings of
+the gate, not of a deployment.
 """
 
 import inspect
@@ -26,12 +26,12 @@ from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError
 
 THREADS = 1
-# One call of each in turn: a machine that slows down for some milliseconds slows down both.
+# The workers alternate call by call: a slowdown of the machine for some milliseconds affects both.
 PLAN = Plan(warmup_s=0.1, pairs=50, block_s=0.0, settles=False)
-# More than the calls read: workers that were given only those spread two to three times as wide.
+# More lines than the calls read: with only those, ratios spread two to three times as wide.
 _LINES = 256
 
-# Whatever starts a thread pool when it is imported reads one of these.
+# Libraries that start a thread pool at import read one of these.
 _ONE_THREAD = {
     name: str(THREADS)
     for name in (
@@ -65,7 +65,7 @@ def can_pin() -> bool:
 
 
 def gate_core() -> int:
-    """The core that both workers share: the last that this process may use; the first serves most interrupts."""
+    """The core that both workers share: the last usable one, because the first serves most interrupts."""
     return max(os.sched_getaffinity(0))
 
 
@@ -78,20 +78,22 @@ def measure(
     order: int = 0,
     plan: Plan = PLAN,
     limit_s: float = LIMIT_S,
+    counts_threads: bool = True,
 ) -> Pair:
-    """Start both workers, time them in alternation and end them.
+    """Start both workers, time them in alternation and stop them.
 
     Args:
-        workloads: the one whose latency is asked for, then what it is compared with.
-        lines: what they read.
+        workloads: the measured one, then the one that it is compared with.
+        lines: the lines that both read.
         batch_size: lines per call.
         device: ``auto``, ``cpu`` or ``cuda``.
-        order: which of the two goes first: even, the first; odd, the second.
-        plan: how many blocks.
+        order: even: the first workload goes first; odd: the second.
+        plan: how much is measured.
         limit_s: see ``WorkerProcess``.
+        counts_threads: whether to check that each worker computes with one thread.
 
     Raises:
-        WorkerError: a worker failed, or another number of threads than asked for computes.
+        WorkerError: a worker failed, or computes with another number of threads.
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(workload.process(limit_s, _ONE_THREAD)) for workload in workloads]
@@ -100,8 +102,8 @@ def measure(
         for worker in workers:
             worker.finish()
             worker.ask("keep", lines.images, lines.kinds)
-            # Before they are pinned: on one core a second thread would hide.
-            threads = worker.ask("threads", batch_size)
+            # Count before pinning: on one core a second thread would not show.
+            threads = worker.ask("threads", batch_size) if counts_threads else None
             if threads is not None and threads != THREADS:
                 raise WorkerError(f"{worker.name}: {threads} threads compute, {THREADS} was asked for")
         for worker in workers:
@@ -122,10 +124,10 @@ class Meter:
         """Pair the variant with its engine's anchor, or with another workload.
 
         Args:
-            session: whose device and limits hold.
-            runner: what is measured; its lines are read, 256 of them.
+            session: provides corpus, device and time limit.
+            runner: the measured variant; it reads 256 lines of the test split.
             batch_size: lines per call.
-            reference: what it is paired with; None for the anchor.
+            reference: the workload that it is paired with; None for the anchor.
         """
         self._session, self._runner, self._batch_size = session, runner, batch_size
         self._own = Workload.of(runner.variant, runner.artifact)
@@ -137,7 +139,7 @@ class Meter:
         self.seconds: list[float] = []
 
     def next_ratio(self) -> float:
-        """Of a fresh pair of processes; the order alternates."""
+        """The latency ratio of a fresh pair of processes; the order alternates."""
         start = time.monotonic()
         pair = measure(
             (self._own, self._reference),
@@ -146,6 +148,8 @@ class Meter:
             device=self._session.device,
             order=len(self._sides),
             limit_s=self._session.limit_s,
+            # Checking once is enough: it takes longer than the timed calls.
+            counts_threads=not self._sides,
         )
         self._sides.append(pair.side)
         self.seconds += pair.seconds
@@ -160,7 +164,7 @@ class Meter:
         """The record of the ratios measured so far, with the settings under which they compare.
 
         Args:
-            ratios: in the order they were measured.
+            ratios: in the order in which they were measured.
             confirmation: of a second, independent set.
             family: number of comparisons in the run.
         """

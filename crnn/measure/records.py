@@ -1,7 +1,7 @@
-"""What measurements return: one dataclass per measurement, and its form in the benchmark JSON.
+"""Records of measurements: one dataclass per measurement, and its form in the benchmark JSON.
 
-A field's name is its key in ``extra_info``, its unit the last part of the name. Saved runs
-are read through these classes only.
+The name of a field is its key in ``extra_info`` and ends in its unit. Saved runs are only read
+through these classes.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from crnn.measure.packing import pack, unpack
 
 
 class RecordError(ValueError):
-    """A saved measurement without a required key, or with an array that cannot be read; the message names the key."""
+    """Raised for a saved measurement that lacks a key or holds an unreadable array; the message names the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A measurement; None stands for what was not measured and has no key in the JSON."""
+    """A measurement. None stands for a value that was not measured; it has no key in the JSON."""
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON values, as ``extra_info`` holds them."""
@@ -33,7 +33,7 @@ class Record:
 
     @classmethod
     def from_json(cls, info: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_json``; keys of other records are left alone.
+        """The inverse of ``to_json``; keys of other records are ignored.
 
         Raises:
             RecordError: a key is missing, or a packed array cannot be read.
@@ -58,12 +58,12 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Identity(Record):
-    """Which variant, made how, run by what, evaluated on which corpus; beside every measurement of a variant.
+    """The variant, its technique, engine, artifact and corpus; saved with every measurement of a variant.
 
     Attributes:
         runtime: engine and version.
-        threads_count: threads that computed while the test split was read; None where the system
-            does not tell.
+        threads_count: number of threads that computed while the test split was read; None if the
+            system does not tell.
     """
 
     variant: str
@@ -166,7 +166,7 @@ class RelativeLatency(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class HarnessOverhead(Record):
-    """Seconds of a call of an engine that does nothing."""
+    """Seconds per call of an engine that does nothing."""
 
     harness_overhead_median_s: float
     timed_calls_count: int
@@ -174,26 +174,26 @@ class HarnessOverhead(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Collecting(Record):
-    """Seconds to collect the benchmarks, the whole process."""
+    """Seconds to collect the benchmarks, for the whole process."""
 
     collecting_min_s: float
 
 
 class Measured(NamedTuple):
-    """A benchmark of a saved run: which variant, None for the harness itself, and what was measured."""
+    """A benchmark of a saved run: its variant's identity, None for the harness itself, and its record."""
 
     identity: Identity | None
     record: Record
 
 
 def kind_of(info: Mapping[str, Any]) -> type[Record] | None:
-    """Which measurement a benchmark's ``extra_info`` holds; None if none of this suite."""
+    """The kind of record that a benchmark's ``extra_info`` holds; None if it is none of this suite's."""
     kinds = (kind for kind in Record.__subclasses__() if kind is not Identity)
     return next((kind for kind in kinds if kind.marker() in info), None)
 
 
 def measured(info: Mapping[str, Any]) -> Measured | None:
-    """What a benchmark's ``extra_info`` holds; None if it is no measurement of this suite.
+    """The measurement that a benchmark's ``extra_info`` holds; None if it is none of this suite's.
 
     Raises:
         RecordError: a key is missing, or an array cannot be read.

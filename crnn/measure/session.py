@@ -1,4 +1,4 @@
-"""A session: variants are run one after the other, their originals stay alive as references."""
+"""A session: runs variants one after the other; originals stay alive as references."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ from crnn.runtimes.process import WorkerError
 _ROOT = Path(__file__).parents[2]
 
 FAILURES = (ArtifactError, UnsoundError, WorkerError)
-"""What a variant can fail with; it is not another variant's failure."""
+"""Errors of one variant, which do not affect other variants."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Runner:
 
     Attributes:
         variant: the row.
-        artifact: the file that was loaded.
+        artifact: the loaded file.
         run: its worker and evaluation.
-        parent_difference: largest difference in log probability to the parent; None where no
-            agreement is promised.
+        parent_difference: largest difference to the parent in log probability; None if the
+            technique promises no agreement.
     """
 
     variant: Variant
@@ -53,7 +53,7 @@ class Timed(NamedTuple):
 
 
 def lacking(variant: Variant) -> list[str]:
-    """What the variant and those that it is checked against need and this environment lacks."""
+    """Requirements of the variant and its ancestors that this environment lacks."""
     lineage = (variant, *registry.ancestors(variant))
     return sorted({need for relative in lineage for need in missing(relative.runtime, relative.requires)})
 
@@ -64,15 +64,17 @@ def unsupported(variant: Variant, device: str) -> str | None:
 
 
 def ready_artifact(variant: Variant, corpus: Corpus, folder: Path | None = None) -> Path:
-    """The variant's artifact, converted first if necessary, in a process of its own: converters import frameworks.
+    """The variant's artifact, converted first if necessary.
+
+    Conversion runs in a separate process, because converters import frameworks.
 
     Args:
         variant: the row.
-        corpus: what it was trained on or is calibrated with.
-        folder: of a user's corpus; None for the field corpus.
+        corpus: the corpus that it was trained on or is calibrated with.
+        folder: folder of a user's corpus; None for the field corpus.
 
     Raises:
-        ArtifactError: it is missing, corrupt or cannot be built.
+        ArtifactError: the artifact is missing, corrupt or cannot be built.
     """
     if not variant.trained and not artifacts.is_built(variant, corpus):
         for ancestor in registry.ancestors(variant):
@@ -100,8 +102,8 @@ class Session:
         """Start nothing yet.
 
         Args:
-            corpus: whose test split is read.
-            corpus_folder: where a user's corpus lies; None for the field corpus.
+            corpus: its test split is read.
+            corpus_folder: folder of a user's corpus; None for the field corpus.
             device: ``auto``, ``cpu`` or ``cuda``.
             limit_s: seconds after which a worker without a reply counts as hung.
         """
@@ -120,7 +122,7 @@ class Session:
             WorkerError: its process failed.
             UnsoundError: its outputs cannot be trusted.
         """
-        # A failure is not repeated for each variant that is compared with this one.
+        # Do not run into the same failure again for each variant that is compared with this one.
         if variant.name in self._failures:
             raise self._failures[variant.name]
         if known := self._runners.get(variant.name):
@@ -136,7 +138,7 @@ class Session:
         return runner
 
     def _evaluation(self, variant: Variant) -> Evaluation:
-        """Of a variant that others are checked against; it is run for that if necessary."""
+        """The evaluation of a variant that others are checked against; runs it if necessary."""
         if variant.name not in self._evaluations:
             self.runner(variant)
             self.retire(variant)
@@ -159,7 +161,7 @@ class Session:
         return Runner(variant, artifact, run, difference)
 
     def original(self, variant: Variant) -> tuple[Runner | None, str | None]:
-        """The original that the variant is compared with; or None and why: its failure is not the variant's."""
+        """The original that the variant is compared with, or None and the reason: its failure is not the variant's."""
         original = registry.original_of(variant)
         if original is variant:
             return None, "it is the original"
@@ -169,7 +171,7 @@ class Session:
             return None, str(error).splitlines()[0]
 
     def identity(self, runner: Runner) -> Identity:
-        """Which variant, made how, run by what, evaluated on which corpus."""
+        """The variant, its technique, engine, artifact and corpus."""
         variant, run = runner.variant, runner.run
         return Identity(
             variant=variant.name,
@@ -185,7 +187,7 @@ class Session:
         )
 
     def accuracy(self, runner: Runner) -> Accuracy:
-        """CER and CTC loss, compared with the original's."""
+        """Measure CER and CTC loss, and compare them with the original's."""
         original, alone = self.original(runner.variant)
         return accuracy.record(
             runner.run.evaluation,
@@ -196,7 +198,7 @@ class Session:
         )
 
     def footprint(self, runner: Runner) -> Footprint:
-        """Parameters, MACs, bytes, memory, load time."""
+        """Measure parameters, MACs, bytes, memory and load time."""
         run = runner.run
         counted = run.worker.ask("count", runner.variant.format)
         return footprint.record(
@@ -204,7 +206,7 @@ class Session:
         )
 
     def latency(self, runner: Runner, batch_size: int, plan: Plan) -> Timed:
-        """Seconds per batch and the speed-up over the original, from paired, interleaved blocks."""
+        """Measure seconds per batch and the speed-up over the original, from paired, interleaved blocks."""
         original, alone = self.original(runner.variant)
         runs = [runner.run, original.run] if original else [runner.run]
         sides = [Side(run.worker, batch_size, run.untimed[batch_size]) for run in runs]
@@ -219,7 +221,7 @@ class Session:
         return latency.timed_difference(sides, runner.run.evaluation, self.corpus.alphabet, rows)
 
     def retire(self, variant: Variant) -> None:
-        """Stop the variant's worker, unless it is an original: others are compared with those."""
+        """Stop the variant's worker, unless it is an original: others are compared with originals."""
         if variant.parent is not None and (runner := self._runners.pop(variant.name, None)):
             runner.run.worker.stop()
 

@@ -1,4 +1,4 @@
-"""What one worker runs, and a worker that has evaluated it: the only place that loads, keeps and reads."""
+"""What a worker runs, and a worker that has evaluated it. Only this module has workers read the test split."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ LIMIT_S = 300.0
 
 
 class UnsoundError(AssertionError):
-    """A variant whose outputs cannot be trusted; it is not timed."""
+    """Raised for a variant whose outputs cannot be trusted; it is not timed."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Workload:
 
     Attributes:
         name: for messages.
-        runtime: see ``crnn/runtimes/base.py``.
-        artifact: its path; empty for an anchor.
-        options: for the runtime's ``load``.
-        root: the checkout whose code it runs; None for this one.
-        sha256: of the artifact, which the worker checks; None where nothing is to be checked.
+        runtime: the engine's name, see ``crnn/runtimes/base.py``.
+        artifact: path of the artifact; empty for an anchor.
+        options: options of the engine's ``load``.
+        root: the checkout whose code the worker runs; None for this one.
+        sha256: of the artifact, checked by the worker; None: no check.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Workload:
     def load_request(self, device: str, threads: int | None) -> tuple[Any, ...]:
         """The arguments of a worker's ``load``."""
         arguments = (self.runtime, self.artifact, device, dict(self.options), threads)
-        # The workers of older commits know no hash.
+        # Workers of older commits do not take the hash.
         return (*arguments, self.sha256) if self.sha256 else arguments
 
 
@@ -65,15 +65,15 @@ class Run:
 
     Attributes:
         worker: its process.
-        load_s: seconds of loading, imports included.
+        load_s: seconds to load, imports included.
         engine: name and version.
-        device: what it runs on.
-        threads: how many threads computed while it read the split; None where the system does not tell.
+        device: the device that it runs on.
+        threads: number of threads that computed while it read the split; None if the system does not tell.
         evaluation: of the whole test split.
-        batch_seconds: of each batch of the split, the first call first.
-        peak_memory_bytes: of the worker, after reading the split.
+        batch_seconds: seconds of each batch of the split, in order.
+        peak_memory_bytes: peak resident memory of the worker after reading the split.
         untimed: seconds of the worker's calls outside of timed blocks, by batch size: those of the
-            evaluation, and those that warm up for each variant that is compared with it.
+            evaluation, and the warm-up calls for each variant that is compared with it.
     """
 
     worker: WorkerProcess
@@ -100,18 +100,18 @@ def start(
 
     Args:
         workload: what the worker runs.
-        corpus: whose test split is read.
+        corpus: its test split is read.
         device: ``auto``, ``cpu`` or ``cuda``.
-        threads: to compute with, None for the engine's default.
+        threads: number of threads; None for the engine's default.
         batch_size: lines per call.
         limit_s: seconds after which a worker without a reply counts as hung.
 
     Returns:
-        The run; whoever gets it stops its worker.
+        The run; the caller stops its worker.
 
     Raises:
         WorkerError: the worker failed.
-        UnsoundError: the outputs are not finite, not log probabilities, or of another shape.
+        UnsoundError: the outputs are not finite, are not log probabilities, or have the wrong shape.
     """
     worker = workload.process(limit_s)
     try:
@@ -133,7 +133,7 @@ def start(
 
 @contextmanager
 def evaluated(workload: Workload, corpus: Corpus, **settings: Any) -> Iterator[Run]:
-    """``start`` as a context manager: the worker is stopped at the end."""
+    """``start`` as a context manager, which stops the worker."""
     run = start(workload, corpus, **settings)
     try:
         yield run

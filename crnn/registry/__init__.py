@@ -1,4 +1,4 @@
-"""The registry: which rows there are. Nothing else lists variants."""
+"""The registry of rows. Nothing else lists variants."""
 
 import fnmatch
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def get(name: str) -> Variant:
     """The variant of that name.
 
     Raises:
-        LookupError: there is none; the message lists the names.
+        LookupError: there is no such variant; the message lists the names.
     """
     for variant in VARIANTS:
         if variant.name == name:
@@ -50,7 +50,7 @@ def original_of(variant: Variant) -> Variant:
 
 
 def ancestors(variant: Variant) -> tuple[Variant, ...]:
-    """Parent, grandparent and so on up to the original."""
+    """Parent, grandparent and so on, up to the original."""
     line = []
     while variant.parent is not None:
         variant = get(variant.parent)

@@ -1,4 +1,4 @@
-"""Options of recipes and engines: keyword-only parameters, checked before any work is done."""
+"""Options of recipes and engines: keyword-only parameters, checked before any work starts."""
 
 import inspect
 import typing
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class OptionError(ValueError):
-    """An option that a recipe or an engine does not have; the message lists those that it has."""
+    """Raised for an option that a recipe or an engine does not have; the message lists those that it has."""
 
 
 def known_options(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of a function's keyword-only parameters, those of ``**given: Unpack[...]`` included.
+    """The names of a function's keyword-only parameters, including those of ``**given: Unpack[...]``.
 
     Raises:
-        TypeError: the function takes any keyword, so a misspelt one would go unnoticed.
+        TypeError: the function accepts any keyword, so a misspelt one would go unnoticed.
     """
     names: list[str] = []
     for parameter in inspect.signature(function).parameters.values():
@@ -33,7 +33,7 @@ def check_options(function: Callable[..., Any], given: Iterable[str], subject: s
     Args:
         function: a recipe, or an engine's ``load``.
         given: the names of the options.
-        subject: what has the options, for the message, such as ``recipe crnn.optimize.clustering:cluster``.
+        subject: names the function in the message, such as ``recipe crnn.optimize.clustering:cluster``.
 
     Raises:
         OptionError: an option is unknown.

@@ -1,4 +1,4 @@
-"""What a recipe's result depends on: the project's modules that it imports, and the packages' versions."""
+"""Dependencies of a recipe's result: the project's modules that it imports, and the versions of packages."""
 
 import ast
 import functools
@@ -13,7 +13,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 def _file_of(module: str) -> Path | None:
-    """The source file of a module, found without importing any; None if the name is no module."""
+    """The source file of a module, found without importing it; None if there is no such module."""
     top, *inner = module.split(".")
     spec = importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
@@ -24,7 +24,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _imported(source: Path) -> Iterator[str]:
-    """The modules that a file imports, anywhere in it; of ``from a import b`` both ``a`` and ``a.b``."""
+    """The modules that a file imports anywhere; for ``from a import b`` both ``a`` and ``a.b``."""
     for node in ast.walk(ast.parse(source.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -35,7 +35,7 @@ def _imported(source: Path) -> Iterator[str]:
 
 @functools.cache
 def _closure(module: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-    """The project's files that a module imports, directly or not, with its own; and the other top-level modules."""
+    """The project's source files behind a module, its own included, and the other top-level modules they import."""
     own = module.partition(".")[0]
     waiting, files, others = [module], dict[str, Path](), set[str]()
     while waiting:
@@ -52,12 +52,12 @@ def _closure(module: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
 
 
 def sources(module: str) -> tuple[Path, ...]:
-    """The project's source files behind a module: its own and those that it imports, directly or not."""
+    """The project's source files behind a module: its own, and those that it imports directly or indirectly."""
     return _closure(module)[0]
 
 
 def sources_sha256(module: str) -> str:
-    """SHA-256 over the content of ``sources``, in the order of the modules' names."""
+    """SHA-256 of the content of ``sources``, in the order of the modules' names."""
     digest = hashlib.sha256()
     for source in sources(module):
         digest.update(hashlib.sha256(source.read_bytes()).digest())
@@ -76,6 +76,6 @@ def versions(module: str) -> dict[str, str]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            # The package has another name than its module, or is not installed.
+            # The distribution's name differs from the module's, or it is not installed.
             found |= {package: importlib.metadata.version(package) for package in _distributions().get(name, ())}
     return found

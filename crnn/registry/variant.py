@@ -1,4 +1,4 @@
-"""What a row of the table says of itself: how it is made and run, and what it must hold."""
+"""The declaration of a row: how it is made and run, and the thresholds that it must meet."""
 
 import importlib
 from collections.abc import Mapping
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """What a variant must hold; each is an assertion of a benchmark test.
+    """The thresholds of a variant; each is an assertion of a benchmark test.
 
-    Counts and CER hold on the field corpus: another corpus has its own difficulty and its own
-    number of classes. Each threshold is at most ``SLACK`` above what the committed baseline
-    measured, so each can fail; a test holds that.
+    Counts and CER apply to the field corpus: another corpus has its own difficulty and its own
+    number of classes. Each threshold is at most ``SLACK`` above the value in the committed
+    baseline, so each can fail; a test enforces this.
 
     Attributes:
-        parameters: stored parameters, exactly, as the artifact's framework counts.
-        macs: MACs for one line, exactly.
+        parameters: exact number of stored parameters, as the artifact's framework counts.
+        macs: exact number of MACs for one line.
         max_bytes: size of the artifact.
-        max_peak_memory_bytes: resident memory of the worker after it has read the test split.
-        max_nonzero_parameters: of the stored ones; None where zeros are no aim.
-        max_cer: CER as a fraction, of an original; None for other rows, whose paired difference counts.
+        max_peak_memory_bytes: peak resident memory of the worker after it has read the test split.
+        max_nonzero_parameters: nonzero stored parameters; None if the technique makes no zeros.
+        max_cer: CER of an original, as a fraction; None for other rows, whose paired difference counts.
         max_cer_difference: CER minus that of the original on the same lines, as a fraction.
-        max_log_prob_difference: to the parent, for any line, time step and class; None
-            where the technique does not promise to compute the same function.
-        max_timed_difference: in log probability between a line's output in a timed batch and
-            the one that was evaluated; above rounding only where the output depends on the batch.
-        max_lines_read_differently: lines whose decoded text differs between the two.
+        max_log_prob_difference: to the parent, for any line, time step and class; None if the
+            technique does not promise to compute the same function.
+        max_timed_difference: in log probability, between a line's output in a timed batch and
+            its evaluated output; above rounding only if the output depends on the batch.
+        max_lines_read_differently: lines whose decoded text differs between these two.
         gate: limits of this variant's own for changes from a baseline, such as
             ``{"relative_latency": "8%"}``; see ``crnn/gate/limits.py``.
     """
@@ -52,9 +52,9 @@ class Slack:
     """How far a threshold may lie above the measured value.
 
     Attributes:
-        factor: of the measured value.
-        more: added to it, in the threshold's own unit.
-        least: a threshold up to here is never too loose: smaller values are rounding.
+        factor: multiplies the measured value.
+        more: is added to it, in the threshold's unit.
+        least: a threshold up to this value is never too loose: smaller values are rounding.
     """
 
     factor: float = 1.0
@@ -68,16 +68,16 @@ class Slack:
 
 SLACK: Mapping[str, Slack] = {
     "max_bytes": Slack(factor=1.05),
-    # Libraries allocate by the processor's instruction set.
+    # Libraries allocate differently for each instruction set.
     "max_peak_memory_bytes": Slack(factor=1.25),
     "max_nonzero_parameters": Slack(factor=1.01),
-    # A tenth of a point: kernels round differently on other processors.
+    # A tenth of a point, because kernels round differently on other processors.
     "max_cer": Slack(more=0.001),
     "max_cer_difference": Slack(more=0.001, least=0.001),
-    # 1e-4 is what float32 rounding may add up to.
+    # Float32 rounding may add up to 1e-4.
     "max_log_prob_difference": Slack(factor=2, least=1e-4),
     "max_timed_difference": Slack(factor=2, least=1e-4),
-    # One more line where some are read differently, none where none is.
+    # None if no line is read differently.
     "max_lines_read_differently": Slack(factor=2),
 }
 
@@ -90,23 +90,23 @@ class Variant:
     """One row of the table.
 
     Attributes:
-        name: lower case; the key in test ids, baselines and file names: never rename it.
-        technique: what was done, in words.
+        name: lower case; the key in test ids, baselines and file names, so never rename it.
+        technique: short description for the table.
         recipe: ``module:function`` that makes the artifact, imported when it is built.
-        framework: what the row's original was trained in, ``torch`` or ``keras``.
+        framework: framework of the row's original, ``torch`` or ``keras``.
         runtime: the engine, see ``crnn/runtimes/base.py``.
-        suffix: of the artifact's file.
-        thresholds: what it must hold.
-        parent: name of the variant it is made from, None for an original.
-        trained: whether making it takes training; then its artifact for the field
-            corpus is shipped in the repository. Others are built on first use.
+        suffix: of the artifact's file name.
+        thresholds: what it must meet.
+        parent: name of the variant that it is made from, None for an original.
+        trained: whether its recipe trains. Then its artifact for the field corpus is shipped in
+            the repository; others are built on first use.
         recipe_options: keyword arguments of the recipe.
         runtime_options: keyword arguments of the engine's ``load``.
-        requires: modules that recipe or artifact need besides the engine's.
+        requires: modules that the recipe or the artifact needs besides the engine's.
         watched: False if a watched row has the same graph, or the row is illustrative: then the
             gate measures no process pairs of it, and its latency takes half as many blocks.
-        counted_by: module that counts the artifact's parameters and MACs; None for the
-            one of the suffix, see ``crnn/formats/counts.py``.
+        counted_by: module that counts the artifact's parameters and MACs; None for the module of
+            the suffix, see ``crnn/formats/counts.py``.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Variant:
 
         Args:
             name: of the new row.
-            technique: what is done to this row's artifact, in words.
+            technique: short description for the table.
             recipe: ``module:function`` that does it.
             changes: any other attribute of a variant or of its thresholds.
 
@@ -164,7 +164,7 @@ class Variant:
 
         Args:
             name: of the new row.
-            technique: what is done, in words.
+            technique: short description for the table.
             changes: any other attribute of a variant or of its thresholds.
 
         Raises:

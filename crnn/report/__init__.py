@@ -1,1 +1,1 @@
-"""What a run says to its reader: the table, and the tables of the techniques page."""
+"""Reports of a run: the table of results."""

@@ -1,7 +1,7 @@
-"""The table: one row per variant, from the benchmarks of a pytest-benchmark JSON.
+"""The table of results: one row per variant, from the benchmarks of a pytest-benchmark JSON.
 
-The terminal, ``python -m crnn report`` and the README show the same rows. The columns are
-those of the measurements, see ``crnn/gate/measures.py``.
+The terminal, ``python -m crnn report`` and the README show the same rows. The measurements
+declare the columns, see ``crnn/gate/measures.py``.
 """
 
 from collections import defaultdict
@@ -18,15 +18,15 @@ _COLUMNS = tuple((measure.record, column) for measure in MEASURES for column in 
 HEADINGS = (*_IDENTITY, *(column.heading for _, column in _COLUMNS))
 
 Row = Mapping[type[Record], Measured]
-"""What was measured of one variant, by measurement."""
+"""The measurements of one variant, by kind of record."""
 
 
 class ReportError(ValueError):
-    """Benchmarks that hold nothing to report, or cannot be read."""
+    """Raised for benchmarks that hold nothing to report or cannot be read."""
 
 
 def _by_variant(benchmarks: Sequence[Mapping[str, Any]]) -> Mapping[str, Row]:
-    """Everything measured of each variant; of the latencies that of the largest batch size."""
+    """The measurements of each variant; of its latencies the one at the largest batch size."""
     found: dict[str, dict[type[Record], Measured]] = defaultdict(dict)
     for benchmark in sorted(benchmarks, key=lambda entry: entry["extra_info"].get("batch_size_lines", 0)):
         try:
@@ -65,7 +65,7 @@ def rows(benchmarks: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    """What the numbers stand for: batch size, device, threads, corpus."""
+    """The settings behind the numbers: batch size, device, threads, corpus."""
     found = _by_variant(benchmarks).values()
     identities = [_identity(row) for row in found]
 

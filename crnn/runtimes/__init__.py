@@ -1,1 +1,1 @@
-"""What executes an artifact: one file an engine, each run in a process of its own."""
+"""Engines that execute artifacts: one file per engine. Each runs in a separate process."""

@@ -1,8 +1,8 @@
-"""The one interface of every engine, and how an engine is found.
+"""The interface of every engine, and how an engine is found.
 
-Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``; a name with a
-dot is a module of your own. It imports its framework inside ``load`` only, so that
-importing the file is cheap.
+Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``; a name with a dot is a
+module of your own. An engine imports its framework only inside ``load``, so importing its file
+is cheap.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ DEVICES = ("auto", "cpu", "cuda")
 
 
 def cuda_present() -> bool:
-    """Whether this machine has a CUDA device with a working driver; asks the driver, no framework."""
+    """Whether this machine has a CUDA device with a working driver; asks the driver, imports no framework."""
     try:
         return ctypes.CDLL("libcuda.so.1").cuInit(0) == 0
     except OSError:
@@ -29,18 +29,18 @@ def cuda_present() -> bool:
 
 
 class Runtime(ABC):
-    """An engine with an artifact loaded.
+    """An engine with a loaded artifact.
 
-    The call is what is timed. Layout changes, casts and device copies that a deployment
-    pays per call belong in the call; what a deployment does once belongs in ``load``.
+    The call is timed. Layout changes, casts and device copies that a deployment pays per call
+    belong in the call; what a deployment does once belongs in ``load``.
 
     Attributes:
         requires: modules that have to be installed.
-        distributions: packages whose versions decide how fast the engine is; part of the fingerprint.
+        distributions: packages whose versions affect the engine's speed; part of the fingerprint.
         requires_compiler: whether the engine generates C++ and compiles it when it runs.
-        anchor: module of the fixed workload that it is paired with, see ``crnn/runtimes/anchors``; one on
-            the same framework drifts most alike.
-        threads: how many threads to compute with, set before ``load``; None for the engine's default.
+        anchor: module of the fixed workload that it is paired with, see ``crnn/runtimes/anchors``; an
+            anchor on the same framework drifts most alike.
+        threads: number of threads, set before ``load``; None for the engine's default.
     """
 
     requires: ClassVar[tuple[str, ...]]
@@ -64,7 +64,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Read a batch; everything is finished when the call returns.
+        """Read a batch; all work is finished when the call returns.
 
         Args:
             images: float32 (B, 32, 400) in [0, 1].
@@ -76,7 +76,7 @@ class Runtime(ABC):
 
     @abstractmethod
     def describe(self) -> dict[str, str]:
-        """``engine`` (name and version) and ``device`` that this process really uses."""
+        """``engine`` (name and version) and ``device``, as this process actually uses them."""
 
 
 def runtime_class(name: str) -> type[Runtime]:
@@ -97,7 +97,7 @@ def engine_names() -> tuple[str, ...]:
 
 
 def missing(name: str, modules: Iterable[str] = ()) -> list[str]:
-    """What the engine and further modules need and this environment lacks; nothing is imported to find out."""
+    """Requirements of the engine, and further modules, that this environment lacks; imports none of them."""
     engine = runtime_class(name)
     lacking = [module for module in (*engine.requires, *modules) if importlib.util.find_spec(module) is None]
     if engine.requires_compiler and not shutil.which(os.environ.get("CXX", "g++")):

@@ -55,7 +55,7 @@ class Runtime(base.Runtime):
             ValueError: the file was not converted for batches of this size.
         """
         interpreter, images_index, field_index, output = self._for(len(images))
-        # Fused LSTMs would start from the states that the last call left.
+        # Otherwise fused LSTMs would start from the states of the previous call.
         interpreter.reset_all_variables()
         interpreter.set_tensor(images_index, images)
         interpreter.set_tensor(field_index, field)

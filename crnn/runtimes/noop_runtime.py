@@ -1,4 +1,4 @@
-"""An engine that does nothing: it measures what the harness itself costs."""
+"""An engine that does nothing, for measuring the cost of the harness."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ class Runtime(base.Runtime):
     distributions = ()
 
     def load(self, path: Path, device: str, *, classes: int = 46) -> None:
-        """Read nothing.
+        """Load nothing.
 
         Args:
-            path: not read.
-            device: not used.
-            classes: size of the last axis.
+            path: ignored.
+            device: ignored.
+            classes: size of the last axis of the outputs.
         """
         self._classes = classes
         self._outputs: dict[int, np.ndarray] = {}
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """One array per batch size, made once."""
+        """Return one array per batch size, created once."""
         size = len(images)
         if size not in self._outputs:
             uniform = np.float32(-np.log(self._classes))

@@ -28,7 +28,7 @@ class Runtime(base.Runtime):
         if self.threads:
             settings.intra_op_num_threads = settings.inter_op_num_threads = self.threads
         self._session = onnxruntime.InferenceSession(str(path), settings, providers=_PROVIDERS[device])
-        # What is offered need not be there: only the session itself tells what it runs on.
+        # An available provider may still fail to start: only the session tells what it runs on.
         self._provider = self._session.get_providers()[0]
         if device == "cuda" and self._provider != "CUDAExecutionProvider":
             raise RuntimeError("--device cuda: ONNX Runtime cannot start its CUDA provider")

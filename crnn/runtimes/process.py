@@ -1,4 +1,4 @@
-"""The parent's side of a worker: start it, ask it, notice when it dies."""
+"""The parent's side of a worker: start it, send requests, detect its death."""
 
 import contextlib
 import os
@@ -17,11 +17,11 @@ _ROOT = Path(__file__).parents[2]
 
 
 class WorkerError(RuntimeError):
-    """A worker that raised, crashed or hung; the message ends with its last output."""
+    """Raised for a worker that raised, crashed or hung; the message ends with its last output."""
 
 
 class WorkerProcess:
-    """A fresh process that runs one variant; see ``worker.Worker`` for what it can be asked.
+    """A fresh process that runs one variant; its requests are the methods of ``worker.Worker``.
 
     Use it as a context manager, or call ``stop``.
     """
@@ -29,13 +29,13 @@ class WorkerProcess:
     def __init__(
         self, name: str, limit_s: float = 300.0, root: Path = _ROOT, environment: Mapping[str, str] | None = None
     ) -> None:
-        """Start it.
+        """Start the process.
 
         Args:
-            name: the variant's, for messages.
+            name: the variant's name, for messages.
             limit_s: seconds after which a request counts as hung.
             root: the checkout whose code it runs.
-            environment: variables to set for it.
+            environment: environment variables to set for it.
         """
         self.name, self._limit_s = name, limit_s
         self._dead: str | None = None
@@ -49,7 +49,7 @@ class WorkerProcess:
             stdout=self._log,
             stderr=self._log,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | dict(environment or {}),
-            # With -m the working directory comes first on the path: the code has to be that checkout's.
+            # With -m the working directory comes first on the path, so it has to be that checkout.
             cwd=root,
         )
         theirs.close()
@@ -57,25 +57,25 @@ class WorkerProcess:
 
     @property
     def process_id(self) -> int:
-        """Of the worker."""
+        """The worker's process id."""
         return self._process.pid
 
     @property
     def alive(self) -> bool:
-        """Whether it can still be asked."""
+        """Whether it still accepts requests."""
         return self._dead is None
 
     def ask(self, method: str, *arguments: Any) -> Any:
         """Have the worker run one of its methods.
 
         Raises:
-            WorkerError: it raised, died, or did not reply in time; the latter two end it.
+            WorkerError: it raised, died, or did not reply in time; in the latter two cases it is stopped.
         """
         self.begin(method, *arguments)
         return self.finish()
 
     def begin(self, method: str, *arguments: Any) -> None:
-        """Send a request without waiting, so that others can start meanwhile; ``finish`` returns the reply.
+        """Send a request without waiting, so that other workers can start meanwhile; ``finish`` returns the reply.
 
         Raises:
             WorkerError: it is dead.
@@ -83,11 +83,11 @@ class WorkerProcess:
         if self._dead:
             raise WorkerError(f"{self.name}: its worker died earlier: {self._dead}")
         self._asked = method
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # finish says how it ended
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # finish reports how it ended
             self._connection.send((method, arguments))
 
     def finish(self) -> Any:
-        """The reply to what ``begin`` sent; raises what ``ask`` does."""
+        """Wait for the reply to the request of ``begin``; raises the same as ``ask``."""
         method = self._asked
         try:
             if not self._connection.poll(self._limit_s):
@@ -101,7 +101,7 @@ class WorkerProcess:
         return reply[1]
 
     def pin(self, core: int) -> None:
-        """Run all of its threads, and those to come, on one core; Linux only."""
+        """Pin all of its current and future threads to one core; Linux only."""
         for thread in Path(f"/proc/{self._process.pid}/task").iterdir():
             with contextlib.suppress(ProcessLookupError):  # the thread has just ended
                 os.sched_setaffinity(int(thread.name), {core})
@@ -122,7 +122,7 @@ class WorkerProcess:
         raise WorkerError("\n".join([f"{self.name}: the worker died: {reason}", *said]))
 
     def stop(self) -> None:
-        """End the worker; it may be dead already."""
+        """Stop the worker; it may already be dead."""
         self._connection.close()
         self._process.kill()
         self._process.wait()

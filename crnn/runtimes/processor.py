@@ -1,16 +1,16 @@
-"""What this machine's processor can compute, as far as a row depends on it."""
+"""Features of this machine's processor that rows depend on."""
 
 import functools
 from pathlib import Path
 
-# What oneDNN needs for bfloat16; without it PyTorch falls back to loops that take ten times as long as float32,
-# and its LSTM has no kernel at all.
+# Needed by oneDNN for bfloat16. Without them PyTorch falls back to loops that take ten times as long as
+# float32, and it has no kernel for the LSTM.
 _X86_BFLOAT16, _ARM_BFLOAT16 = {"avx512bw", "avx512dq", "avx512vl"}, {"bf16"}
 
 
 @functools.cache
 def features() -> frozenset[str]:
-    """The instruction set extensions that the system names; empty where it does not tell."""
+    """The instruction set extensions that the system reports; empty if it reports none."""
     try:
         rows = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
     except OSError:
@@ -20,6 +20,6 @@ def features() -> frozenset[str]:
 
 
 def computes_bfloat16() -> bool:
-    """Whether PyTorch has kernels for bfloat16 on this processor; True where the system does not tell."""
+    """Whether PyTorch has kernels for bfloat16 on this processor; True if the system does not tell."""
     found = features()
     return not found or found >= _X86_BFLOAT16 or found >= _ARM_BFLOAT16

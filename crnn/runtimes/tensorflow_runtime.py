@@ -1,4 +1,4 @@
-"""TensorFlow: a Keras model as a ``tf.function``, or called in another way."""
+"""TensorFlow: a Keras model called as a ``tf.function`` or in another mode."""
 
 import os
 from pathlib import Path
@@ -14,9 +14,9 @@ MODES = ("function", "xla", "predict", "eager")
 class Runtime(base.Runtime):
     """Runs a ``.keras`` artifact.
 
-    ``function``: as one graph, traced once for any batch size. ``xla``: the same, compiled
-    in the first call at each batch size. ``predict``: ``Model.predict``, which builds a data
-    set from each batch. ``eager``: operator by operator.
+    Modes: ``function``: one graph, traced once for any batch size. ``xla``: the same, compiled in
+    the first call at each batch size. ``predict``: ``Model.predict``, which builds a data set
+    from each batch. ``eager``: operator by operator.
     """
 
     requires = ("tensorflow", "tf_keras")
@@ -32,7 +32,7 @@ class Runtime(base.Runtime):
             mode: one of ``MODES``.
 
         Raises:
-            RuntimeError: CUDA is asked for and not there.
+            RuntimeError: CUDA is requested, but there is no CUDA device.
             ValueError: an unknown mode, or a file that Keras cannot read.
         """
         if mode not in MODES:

@@ -1,24 +1,24 @@
-"""PyTorch, compiled by inductor: one graph per batch size, compiled at the first call with it."""
+"""PyTorch, compiled by inductor: one graph per batch size, compiled in the first call at it."""
 
 from pathlib import Path
 
 from crnn.runtimes import torch_runtime
 
-# A sweep of batch sizes, and the last, smaller batch of a split; eight is PyTorch's limit.
+# Enough for a sweep of batch sizes; PyTorch's default limit is eight.
 _MOST_BATCH_SIZES = 64
 
 
 class Runtime(torch_runtime.Runtime):
-    """``torch.compile``, weights frozen into the graph.
+    """Runs a ``.pt`` artifact by ``torch.compile``, with weights frozen into the graph.
 
-    Batch sizes are not dynamic: with a dynamic one inductor's own convolutions return another
-    memory format than it expects (PyTorch 2.13).
+    Batch sizes are static: with a dynamic one inductor's own convolutions return another memory
+    format than it expects (PyTorch 2.13).
     """
 
     requires_compiler = True
 
     def load(self, path: Path, device: str, *, dtype: str = "float32", channels_last: bool = False) -> None:
-        """See the eager engine."""
+        """See the eager engine; the options are the same."""
         super().load(path, device, dtype=dtype, channels_last=channels_last)
         torch = self._torch
         torch._dynamo.config.recompile_limit = _MOST_BATCH_SIZES

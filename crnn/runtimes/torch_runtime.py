@@ -1,4 +1,4 @@
-"""PyTorch, eager."""
+"""PyTorch in eager mode."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from crnn.runtimes.processor import computes_bfloat16
 
 
 class Runtime(base.Runtime):
-    """Runs a ``.pt`` artifact module by module, without autograd."""
+    """Runs a ``.pt`` artifact eagerly, without autograd."""
 
     requires = ("torch",)
     # torchao defines the operators of statically quantized artifacts.
@@ -23,11 +23,11 @@ class Runtime(base.Runtime):
         Args:
             path: the artifact.
             device: see the base class.
-            dtype: of weights and activations: ``float32``, ``bfloat16`` or ``float16``.
-            channels_last: memory format of the convolutions.
+            dtype: data type of weights and activations: ``float32``, ``bfloat16`` or ``float16``.
+            channels_last: whether convolutions use the channels-last memory format.
 
         Raises:
-            RuntimeError: CUDA is asked for and not there.
+            RuntimeError: CUDA is requested, but there is no CUDA device.
         """
         import torch
 

@@ -1,8 +1,7 @@
 """The process that runs one variant, and times it.
 
-Started fresh for each variant, it loads only that variant's framework, keeps the
-lines, times its own calls and returns seconds. Nothing else in the suite reads a clock
-to measure a variant.
+It is started afresh for each variant, loads only that variant's framework, keeps the lines, times
+its own calls and returns seconds. Nothing else in the suite reads a clock to measure a variant.
 
     python -m crnn.runtimes.worker DESCRIPTOR    # started by process.py, not by hand
 """
@@ -23,31 +22,31 @@ from crnn.corpus.lines import model_inputs
 from crnn.formats.counts import Counts, count
 from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
-from crnn.runtimes.threads import computing_threads, cpu_ns_by_thread
+from crnn.runtimes.threads import computing_threads, most_threads, read_threads
 
 # Thread pools spin for a while after a call. A process counts as idle once it has consumed less
 # than this share of a core over one window.
 _IDLE_SHARE, _IDLE_WINDOW_S, _IDLE_LIMIT_S = 0.1, 0.004, 1.0
-# For so long calls are made to see which threads compute.
-_OBSERVED_S = 0.05
+# To count the threads that compute, calls are repeated for this many seconds, in this many windows.
+_OBSERVED_S, _OBSERVED_WINDOWS = 0.05, 3
 
 
 def timed_call(runtime: Runtime, images: np.ndarray, field: np.ndarray) -> tuple[float, np.ndarray]:
-    """Seconds of one synchronised call, and its output. The one function that times any runtime."""
+    """Seconds of one synchronised call, and its output. Every runtime is timed by this function."""
     start = time.perf_counter_ns()
     log_probs = runtime(images, field)
     seconds = (time.perf_counter_ns() - start) * 1e-9
     if type(log_probs) is not np.ndarray or log_probs.dtype != np.float32:
-        # A framework's own array may be a promise: work that continues after the clock was read.
+        # A framework's own array may stand for work that continues after the clock is read.
         raise TypeError(f"the runtime returned {type(log_probs).__name__}, expected a float32 numpy array")
-    # Copied now: an array that a thread of the runtime is still filling would look right later.
+    # Copied now: an array that a thread of the runtime is still filling would look complete later.
     return seconds, log_probs.copy()
 
 
 def peak_memory_bytes() -> int:
-    """Largest resident set of this process so far.
+    """Peak resident memory of this process so far, in bytes.
 
-    Linux resets its own mark at ``exec``; ``getrusage`` would carry over the parent's.
+    On Linux it is read from /proc, which resets it at ``exec``; ``getrusage`` would carry over the parent's.
     """
     try:
         status = Path("/proc/self/status").read_text("ascii")
@@ -58,7 +57,7 @@ def peak_memory_bytes() -> int:
 
 
 class Worker:
-    """What the parent process may request; each method is one request."""
+    """Handles the parent's requests; each method is one request."""
 
     _runtime: Runtime
     _images: np.ndarray
@@ -80,16 +79,16 @@ class Worker:
             runtime: the engine's name.
             path: the artifact; empty for an anchor.
             device: ``auto``, ``cpu`` or ``cuda``.
-            options: the engine's own.
-            threads: to compute with, None for the engine's default.
-            sha256: of the artifact; None where nothing is to be checked.
+            options: options of the engine.
+            threads: number of threads; None for the engine's default.
+            sha256: of the artifact; None: no check.
 
         Returns:
-            ``load_s``, seconds with imports included, and the engine's description.
+            ``load_s``, seconds including imports, and the engine's description.
 
         Raises:
             OptionError: the engine has no such option.
-            ValueError: the artifact is not the one that was verified.
+            ValueError: the artifact has been replaced since it was verified.
         """
         self._path = Path(path)
         engine = runtime_class(runtime)
@@ -100,7 +99,7 @@ class Worker:
         self._runtime.threads = threads
         self._runtime.load(self._path, device, **options)
         load_s = time.perf_counter() - start
-        # Once more: other environments may replace a file in a shared cache at any time.
+        # Check again: another environment may replace a file in a shared cache at any time.
         self._check(sha256)
         return {"load_s": load_s} | self._runtime.describe()
 
@@ -109,51 +108,53 @@ class Worker:
             raise ValueError(f"{self._path} was replaced during the run: SHA-256 {actual}, verified {sha256}")
 
     def keep(self, images: np.ndarray, kinds: np.ndarray) -> None:
-        """Keep lines: images uint8 (N, 32, 400), kinds uint8 (N,)."""
+        """Keep lines for later requests: images uint8 (N, 32, 400), kinds uint8 (N,)."""
         self._images, self._kinds = images, kinds
 
     def _batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """The inputs of ``size`` lines from ``start`` on; the lines wrap around."""
+        """The inputs for ``size`` lines from line ``start`` on; the lines wrap around."""
         rows = np.arange(start, start + size) % len(self._images)
         return model_inputs(self._images[rows], self._kinds[rows])
 
     def outputs(self, batch_size: int) -> tuple[np.ndarray, list[float], int | None]:
         """Read all lines.
 
-        The last batch is filled up with the first lines: some engines are built for one batch size.
+        The last batch is filled up with the first lines, because some engines are built for one batch size.
 
         Returns:
-            Log probabilities (N, 50, C); seconds of each batch, the first call first; how many
-            threads computed after the first call, None where the system does not tell.
+            Log probabilities (N, 50, C); seconds of each batch, in order; number of threads that
+            computed after the first call, None if the system does not tell.
         """
-        outputs, seconds, before = [], [], cpu_ns_by_thread()
+        outputs, seconds, windows = [], [], []
         for start in range(0, len(self._images), batch_size):
+            before = read_threads()
             second, log_probs = timed_call(self._runtime, *self._batch(start, batch_size))
+            windows.append(computing_threads(before, read_threads()))
             seconds.append(second)
             outputs.append(log_probs)
-            if start == 0 and len(self._images) > batch_size:
-                # The first call may compile or trace on threads that never compute again.
-                before = cpu_ns_by_thread()
-        threads = computing_threads(before, cpu_ns_by_thread())
+        # The first call may compile or trace on threads that are not used afterwards.
+        threads = most_threads(windows[1:] or windows)
         return np.concatenate(outputs)[: len(self._images)], seconds, threads
 
     def threads(self, batch_size: int) -> int | None:
-        """How many threads compute during calls of this batch size; None where the system does not tell."""
-        batch = self._batch(0, batch_size)
+        """Number of threads that compute in calls at this batch size; None if the system does not tell."""
+        batch, windows = self._batch(0, batch_size), []
         timed_call(self._runtime, *batch)
-        before, start = cpu_ns_by_thread(), time.perf_counter()
-        while time.perf_counter() - start < _OBSERVED_S:
-            timed_call(self._runtime, *batch)
-        return computing_threads(before, cpu_ns_by_thread())
+        for _ in range(_OBSERVED_WINDOWS):
+            before, start = read_threads(), time.perf_counter()
+            while time.perf_counter() - start < _OBSERVED_S:
+                timed_call(self._runtime, *batch)
+            windows.append(computing_threads(before, read_threads()))
+        return most_threads(windows)
 
     def time(self, batch_size: int, start: int, calls: int) -> tuple[list[float], list[np.ndarray]]:
-        """Seconds and outputs of consecutive calls on successive batches from line ``start`` on."""
+        """Seconds and outputs of consecutive calls, on successive batches from line ``start`` on."""
         batches = [self._batch(start + index * batch_size, batch_size) for index in range(calls)]
         seconds, outputs = zip(*(timed_call(self._runtime, *batch) for batch in batches), strict=True)
         return list(seconds), list(outputs)
 
     def settle(self) -> float:
-        """Wait until this process is idle, for a second at most; returns how long it took."""
+        """Wait until this process is idle, for a second at most; returns the seconds waited."""
         start = time.perf_counter()
         while time.perf_counter() - start < _IDLE_LIMIT_S:
             used, at = time.process_time(), time.perf_counter()
@@ -163,16 +164,16 @@ class Worker:
         return time.perf_counter() - start
 
     def count(self, format_name: str) -> Counts:
-        """Parameters and MACs of the artifact, counted on the file; here, since this imports its framework."""
+        """Parameters and MACs of the artifact, counted on the file. Done here because it imports the framework."""
         return count(self._path, format_name)
 
     def peak_memory(self) -> int:
-        """Bytes, see ``peak_memory_bytes``."""
+        """Peak resident memory in bytes."""
         return peak_memory_bytes()
 
 
 def serve(connection: Connection) -> None:
-    """Serve requests until the parent is gone. A failure is returned with its traceback."""
+    """Serve requests until the parent closes the connection. A failure is returned with its traceback."""
     worker = Worker()
     while True:
         try:
@@ -181,13 +182,13 @@ def serve(connection: Connection) -> None:
             return
         reply: tuple[Any, ...]
         try:
-            reply = ("answer", getattr(worker, method)(*arguments))
-        except Exception as error:  # noqa: BLE001 whatever a framework raises, the parent raises again
+            reply = ("result", getattr(worker, method)(*arguments))
+        except Exception as error:  # noqa: BLE001 the parent raises it again
             reply = ("error", f"{type(error).__name__}: {error}", traceback.format_exc())
         connection.send(reply)
 
 
 if __name__ == "__main__":
-    # Ctrl-C is the parent's to handle: it ends its workers.
+    # The parent handles Ctrl-C and stops its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     serve(Connection(int(sys.argv[1])))

@@ -191,7 +191,7 @@ class TestFind:
         """A conversion made by another version of a tool is not found; what took training is."""
         trained = replace(registry.get("two"), trained=True)
         before = [artifacts.build(row, corpus()) for row in (registry.get("two"), trained)]
-        monkeypatch.setattr(provenance, "versions", lambda module: {"tool": "2.0"})
+        monkeypatch.setattr(provenance, "versions", lambda _: {"tool": "2.0"})
 
         with pytest.raises(ArtifactError, match="is missing"):
             artifacts.find(registry.get("two"), corpus())
@@ -204,7 +204,7 @@ class TestFind:
         path = artifacts.build(registry.get("two"), corpus())
         before = path.stat().st_mtime_ns
         with monkeypatch.context() as other:
-            other.setattr(provenance, "versions", lambda module: {"tool": "2.0"})
+            other.setattr(provenance, "versions", lambda _: {"tool": "2.0"})
             artifacts.build(registry.get("two"), corpus(), force=True)
 
         assert (path.stat().st_mtime_ns, artifacts.find(registry.get("two"), corpus())) == (before, path)

@@ -1,7 +1,8 @@
-"""Structured pruning: what is removed, what goes with it, what stays the same."""
+"""Structured pruning: which weights are removed with a unit, and which outputs stay the same."""
 
 import itertools
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crnn.formats import pt_file
+from crnn.formats.counts import macs_of_config
 from crnn.models.config import CRNNConfig
 from crnn.models.torch_crnn import CRNN
 from crnn.optimize import channel_pruning, iterative_pruning
@@ -17,10 +20,9 @@ from crnn.optimize.importance import CRITERIA, importance, l1_norm
 from crnn.optimize.iterative_pruning import BLOCK, check_reachable, select
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.torch_channels import check_known, groups, keep
-from crnn.tests.test_models import inputs, torch_answers, torch_model
+from crnn.tests.test_models import SMALL, inputs, torch_model, torch_outputs
 from crnn.tests.test_training import ALPHABET, corpus
 
-SMALL = CRNNConfig(classes=7, channels=(4, 4, 6, 6, 8), lstm_units=(5, 6))
 LAYERS = len(SMALL.channels) + len(SMALL.lstm_units)
 
 
@@ -44,16 +46,16 @@ def silence(model, group, unit):
 
 class TestKeep:
     def test_everything_kept_changes_nothing(self):
-        """A model that keeps all units gives the same outputs, gates in order."""
+        """A model that keeps all units has the same outputs: the gates are in order."""
         model = torch_model(SMALL)
         batch = inputs()
 
-        assert np.array_equal(torch_answers(keep(model, everything(model)), batch), torch_answers(model, batch))
+        assert np.array_equal(torch_outputs(keep(model, everything(model)), batch), torch_outputs(model, batch))
 
     @settings(max_examples=30, deadline=None)
     @given(st.integers(0, LAYERS - 1), st.integers(0, 2**31))
-    def test_silent_units_can_go(self, layer, seed):
-        """Units whose output is zero are removed, in any layer, and the outputs stay the same."""
+    def test_silent_units_can_be_removed(self, layer, seed):
+        """Without units whose output is zero, in any layer, the model has the same outputs."""
         model = torch_model(SMALL, seed % 100)
         group = groups(model)[layer]
         dropped = np.random.default_rng(seed).permutation(group.units)[: group.units // 2].tolist()
@@ -63,10 +65,10 @@ class TestKeep:
         kept[layer] = [unit for unit in range(group.units) if unit not in dropped]
         batch = inputs(seed % 1000)
 
-        assert np.abs(torch_answers(keep(model, kept), batch) - torch_answers(model, batch)).max() < 1e-5
+        assert np.abs(torch_outputs(keep(model, kept), batch) - torch_outputs(model, batch)).max() < 1e-5
 
-    def test_parent_stays_as_it_is(self):
-        """Pruning makes a new model; changing it does not change the old one."""
+    def test_parent_is_unchanged(self):
+        """Pruning creates a new model; changing it does not change the old one."""
         model = torch_model(SMALL)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         smaller = keep(model, [range(group.units - 1) for group in groups(model)])
@@ -78,15 +80,15 @@ class TestKeep:
 
     @pytest.mark.parametrize(("recurrent", "parameters"), [(True, 1_218_859), (False, 1_389_809)])
     def test_a_tenth_of_the_original(self, recurrent, parameters):
-        """A tenth of each layer's units gone leaves 1.22 M parameters, convolutions alone 1.39 M."""
+        """Without a tenth of each layer's units 1.22 M parameters are left, of the convolutions' alone 1.39 M."""
         model = CRNN(CRNNConfig())
         kept = [range(g.units - (g.units // 10 if recurrent or not g.recurrent else 0)) for g in groups(model)]
 
         assert sum(p.numel() for p in keep(model, kept).parameters()) == parameters
 
     @pytest.mark.parametrize("layer", range(LAYERS))
-    def test_a_layer_is_not_left_with_nothing(self, layer):
-        """Removing all of a layer is an error that names it."""
+    def test_a_layer_keeps_a_unit(self, layer):
+        """Removing all units of a layer is an error that names the layer."""
         model = torch_model(SMALL)
         kept = everything(model)
         kept[layer] = []
@@ -95,7 +97,7 @@ class TestKeep:
             keep(model, kept)
 
     def test_unknown_units_are_refused(self):
-        """A unit that is not there is an error that says which are."""
+        """An unknown unit is an error that gives the valid range."""
         model = torch_model(SMALL)
 
         with pytest.raises(ValueError, match=r"blocks\.0\.conv has units 0 to 3"):
@@ -107,7 +109,7 @@ class TestKnownLayers:
         "stranger", [torch.nn.GRU(4, 4), torch.nn.LSTM(4, 4, bidirectional=True), torch.nn.LSTM(4, 4, num_layers=2)]
     )
     def test_unknown_layers_are_refused(self, stranger):
-        """A layer without a rule is an error that names it, before anything is removed."""
+        """A layer without a rule is an error that names the layer, before anything is removed."""
         model = torch_model(SMALL)
         model.lstms[1] = stranger
 
@@ -115,14 +117,14 @@ class TestKnownLayers:
             groups(model)
 
     def test_another_model_is_refused(self):
-        """Known layers in an unknown order are refused too."""
+        """Known layers in another model are refused too."""
         with pytest.raises(TypeError, match="cannot prune a Sequential"):
             check_known(torch.nn.Sequential(torch.nn.Linear(2, 2)))
 
 
 class TestImportance:
     def test_l1_norm_ranks_by_weights(self):
-        """The unit with the smallest weights comes first, in convolutions and in LSTMs."""
+        """The unit with the smallest weights has the lowest score, in convolutions and in LSTMs."""
         model = torch_model(SMALL)
         with torch.no_grad():
             model.blocks[1].conv.weight[2] *= 1e-3
@@ -136,7 +138,7 @@ class TestImportance:
     @settings(max_examples=10, deadline=None)
     @given(st.integers(0, 2**31))
     def test_taylor_is_the_gradient_of_a_gate(self, seed):
-        """Taylor's score of a channel is the squared derivative of the loss by a factor on its output."""
+        """A channel's Taylor score is the squared derivative of the loss with respect to a factor on its output."""
         model, batch = (
             torch_model(SMALL, seed % 100).double(),
             [torch.from_numpy(a).double() for a in inputs(seed % 99)],
@@ -158,7 +160,7 @@ class TestImportance:
 
     @pytest.mark.parametrize("criterion", CRITERIA)
     def test_scores_every_unit(self, criterion):
-        """Each criterion gives each unit of each group a finite score that is not negative."""
+        """Each criterion gives each unit of each group a finite, non-negative score."""
         model = torch_model(SMALL)
         images, field = map(torch.from_numpy, inputs())
         scores = importance(model, criterion, lambda _: model(images.unsqueeze(1), field).square().mean(), [None])
@@ -167,7 +169,7 @@ class TestImportance:
         assert all(torch.isfinite(score).all() and (score >= 0).all() for score in scores)
 
     def test_unknown_criterion(self):
-        """A criterion that is not there is an error that lists those that are."""
+        """An unknown criterion is an error that lists the known ones."""
         with pytest.raises(LookupError, match="no criterion 'luck'; there are: l1"):
             importance(torch_model(SMALL), "luck", lambda _: torch.zeros(()), [])
 
@@ -179,7 +181,7 @@ class TestSelect:
     @settings(max_examples=20, deadline=None)
     @given(st.floats(1.05, 8), st.integers(0, 2**31))
     def test_reaches_the_target_with_whole_blocks(self, reduction, seed):
-        """What stays costs no more than the target, in blocks of eight units."""
+        """What is left takes no more MACs than the target and has whole blocks of eight units."""
         rng = np.random.default_rng(seed)
         target = macs_of_config(self.CONFIG) / reduction
         kept = select(self.CONFIG, [rng.random(units) for units in self.COUNTS], target)
@@ -189,8 +191,8 @@ class TestSelect:
         assert macs_of_config(smaller) <= target
         assert {count % BLOCK for count in counts} == {0}
 
-    def test_least_important_go_first(self):
-        """Of a layer, those with the highest scores stay."""
+    def test_least_important_are_removed_first(self):
+        """In each layer, the units with the highest scores stay."""
         scores = [np.arange(units, dtype=float) for units in self.COUNTS]
         kept = select(self.CONFIG, scores, macs_of_config(self.CONFIG) / 2)
 
@@ -198,8 +200,8 @@ class TestSelect:
             units == list(range(total - len(units), total)) for units, total in zip(kept, self.COUNTS, strict=True)
         )
 
-    def test_what_matters_less_for_its_cost_goes(self):
-        """A layer whose units all matter a thousand times as much stays whole."""
+    def test_important_layer_stays_whole(self):
+        """A layer whose units all score a thousand times as high keeps all of them."""
         scores = [np.full(units, 1000.0 if layer == 1 else 1.0) for layer, units in enumerate(self.COUNTS)]
 
         assert len(select(self.CONFIG, scores, macs_of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
@@ -208,7 +210,7 @@ class TestSelect:
 class TestBadSettings:
     @pytest.mark.parametrize("fraction", [-0.1, 1.0, 1.5, float("nan")])
     def test_fraction(self, fraction):
-        """A fraction outside of [0, 1) is refused."""
+        """A fraction outside [0, 1) is refused."""
         with pytest.raises(RecipeError, match=r"must be in \[0, 1\)"):
             check_fraction(fraction)
 
@@ -218,14 +220,16 @@ class TestBadSettings:
         with pytest.raises(RecipeError, match="must be above 1"):
             check_reachable(CRNNConfig(), reduction)
 
-    def test_reduction_to_nothing(self):
-        """A reduction that not even one block a layer reaches is refused, with the least a line can cost."""
-        with pytest.raises(RecipeError, match="cannot cost less than"):
+    def test_unreachable_reduction(self):
+        """A reduction that one block per layer does not reach is refused, with the fewest MACs that a line can take."""
+        least = macs_of_config(CRNNConfig(channels=(BLOCK,) * 5, lstm_units=(BLOCK,) * 2))
+
+        with pytest.raises(RecipeError, match=f"a line cannot take fewer than {least:,} MACs; 23,375 were asked for"):
             check_reachable(CRNNConfig(), 1e4)
 
 
 def test_pairs_of_groups_share_no_weights():
-    """Each weight is produced by one group alone."""
+    """Each weight is produced by one group only."""
     produced = [{part.tensor for part in group.parts if part.produces} for group in groups(torch_model(SMALL))]
 
     assert [a & b for a, b in itertools.combinations(produced, 2)] == [set()] * (LAYERS * (LAYERS - 1) // 2)
@@ -233,20 +237,20 @@ def test_pairs_of_groups_share_no_weights():
 
 class TestIterativeRecipe:
     CONFIG = CRNNConfig(classes=4, channels=(16,) * 5, lstm_units=(16, 16))
+    OPTIONS: ClassVar = {"epochs": 1, "batch_size": 4, "reduction": 1.5, "steps": 2}
 
     def build(self, tmp_path, name):
-        """A build from a small parent, in two steps."""
+        """A build from a small parent."""
         tmp_path.mkdir(exist_ok=True)
         parent = tmp_path / "parent.pt"
         pt_file.save(torch_model(self.CONFIG), parent)
-        settings = {"epochs": 1, "batch_size": 4, "reduction": 1.5, "steps": 2}
-        return Build(name, parent, tmp_path / f"{name}.pt", corpus(), tmp_path / f"{name}.npz", settings, ALPHABET)
+        return Build(name, parent, tmp_path / f"{name}.pt", corpus(), tmp_path / f"{name}.npz", ALPHABET)
 
     def test_reaches_the_reduction(self, tmp_path):
-        """The artifact costs at most what was asked for, says so, and leaves no step's file behind."""
+        """The artifact takes at most the MACs asked for, records them, and no step's file is left."""
         build = self.build(tmp_path, "pruned")
         before = build.source.read_bytes()
-        notes = iterative_pruning.prune(build)
+        notes = iterative_pruning.prune(build, **self.OPTIONS)
         config = pt_file.load(build.target).config
 
         assert notes["multiply_adds_per_line"] == macs_of_config(config) <= macs_of_config(self.CONFIG) / 1.5
@@ -254,10 +258,10 @@ class TestIterativeRecipe:
         assert {path.suffix for path in tmp_path.iterdir()} == {".pt", ".npz"}
         assert len(list(tmp_path.iterdir())) == len(["parent", "pruned", "checkpoint", "soft targets"])
 
-    def test_goes_on_where_it_was_interrupted(self, tmp_path, monkeypatch):
-        """Interrupted after the first step and resumed, it gives the weights of an uninterrupted build."""
+    def test_resumes_after_an_interruption(self, tmp_path, monkeypatch):
+        """Interrupted after the first step and resumed, a build ends with the weights of an uninterrupted one."""
         whole, resumed = self.build(tmp_path / "a", "pruned"), self.build(tmp_path / "b", "pruned")
-        iterative_pruning.prune(whole)
+        iterative_pruning.prune(whole, **self.OPTIONS)
 
         def interrupt(*_, **__):
             raise KeyboardInterrupt
@@ -265,10 +269,10 @@ class TestIterativeRecipe:
         with monkeypatch.context() as patch:
             patch.setattr(iterative_pruning, "tuned", interrupt)
             with pytest.raises(KeyboardInterrupt):
-                iterative_pruning.prune(resumed)
+                iterative_pruning.prune(resumed, **self.OPTIONS)
         tuned_again = []
         monkeypatch.setattr(iterative_pruning, "fit", lambda *_, **__: tuned_again.append(1))
-        iterative_pruning.prune(resumed)
+        iterative_pruning.prune(resumed, **self.OPTIONS)
 
         expected, weights = (pt_file.read(build.target)["weights"] for build in (whole, resumed))
         assert tuned_again == []
@@ -278,12 +282,11 @@ class TestIterativeRecipe:
 class TestFixedShareRecipe:
     @pytest.mark.parametrize(("recurrent", "units"), [(True, (5, 5)), (False, (10, 10))])
     def test_removes_the_share(self, recurrent, units, tmp_path):
-        """Half of each layer's units go, those of the LSTMs only where asked for."""
+        """Half of each layer's units are removed, those of the LSTMs only if asked for."""
         parent = tmp_path / "parent.pt"
         pt_file.save(torch_model(replace(SMALL, classes=4, lstm_units=(10, 10))), parent)
-        settings = {"epochs": 1, "batch_size": 4, "fraction": 0.5, "recurrent": recurrent}
-        build = Build("p", parent, tmp_path / "p.pt", corpus(), tmp_path / "p.npz", settings, ALPHABET)
-        channel_pruning.prune(build)
+        build = Build("p", parent, tmp_path / "p.pt", corpus(), tmp_path / "p.npz", ALPHABET)
+        channel_pruning.prune(build, fraction=0.5, recurrent=recurrent, epochs=1, batch_size=4)
         config = pt_file.load(build.target).config
 
         assert (config.channels, config.lstm_units) == ((2, 2, 3, 3, 4), units)

@@ -1,4 +1,4 @@
-"""The judge: CTC loss, intervals, refusals."""
+"""The evaluation: CTC loss, CER, intervals, refused inputs."""
 
 import itertools
 
@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from crnn.corpus.lines import Lines
 from crnn.measure.accuracy import (
-    Judgement,
+    Evaluation,
     cer_difference,
     check_log_probs,
     ctc_losses,
-    judge,
+    evaluate,
     largest_difference,
 )
 from crnn.text import encode, time_steps_needed
@@ -26,7 +26,7 @@ def random_log_probs(seed, count, steps, classes, scale=3.0):
 
 
 def lines_of(labels):
-    """Lines without pictures."""
+    """Lines with black images."""
     count = len(labels)
     return Lines(
         np.zeros((count, 32, 400), np.uint8),
@@ -37,10 +37,12 @@ def lines_of(labels):
     )
 
 
-def judgement_of(edits, characters=10):
-    """A judgement with the given edits per line."""
-    edits = np.array(edits)
-    return Judgement(edits, np.full(len(edits), characters), edits.astype(float), np.zeros((len(edits), 50, 2)))
+def evaluation_of(edits, characters=10):
+    """An evaluation with the given edits per line."""
+    edits, count = np.array(edits), len(edits)
+    return Evaluation(
+        edits, np.full(count, characters), edits.astype(float), np.zeros((count, 50, 2), np.float32), ("",) * count
+    )
 
 
 problems = st.tuples(
@@ -51,7 +53,7 @@ problems = st.tuples(
 
 class TestCtcLoss:
     def test_sums_over_all_paths(self):
-        """The loss is that of the probabilities of all paths that read as the label, added up."""
+        """The loss is the negative log of the summed probabilities of all paths that decode to the label."""
         log_probs = random_log_probs(1, 1, 4, 3)
         labels = ["", "а", "аб", "аа", "баб"]
         probabilities = dict.fromkeys(labels, 0.0)
@@ -90,7 +92,7 @@ class TestCtcLoss:
 
         seed, labels = problem
         log_probs = random_log_probs(seed, len(labels), 8, 4).astype(np.float32)
-        # TensorFlow wants a column, also where all labels are empty.
+        # TensorFlow needs a column, even if all labels are empty.
         classes, lengths = encode([*labels, "а"], "абв")
         expected = tf.nn.ctc_loss(
             classes[:-1], log_probs, lengths[:-1], [8] * len(labels), logits_time_major=False, blank_index=0
@@ -103,71 +105,71 @@ class TestCtcLoss:
         assert ctc_losses(random_log_probs(1, 1, 2, 3), *encode(["аа"], "аб")).tolist() == [np.inf]
 
 
-class TestJudge:
+class TestEvaluate:
     def test_counts(self):
-        """CER, exact lines and loss of answers that spell known texts."""
-        answers = np.full((2, 50, 3), np.log(1e-6))
-        answers[:, :, 0] = np.log(1 - 2e-6)
-        answers[:, :2] = np.log([[1e-6, 1 - 2e-6, 1e-6], [1e-6, 1e-6, 1 - 2e-6]])  # both read "аб"
-        judged = judge(answers.astype(np.float32), lines_of(["аб", "бб"]), "аб")
+        """CER, exact lines and loss of outputs that decode to known texts."""
+        log_probs = np.full((2, 50, 3), np.log(1e-6))
+        log_probs[:, :, 0] = np.log(1 - 2e-6)
+        log_probs[:, :2] = np.log([[1e-6, 1 - 2e-6, 1e-6], [1e-6, 1e-6, 1 - 2e-6]])  # both decode to "аб"
+        evaluation = evaluate(log_probs.astype(np.float32), lines_of(["аб", "бб"]), "аб")
 
-        assert (judged.cer, judged.exact_lines) == (0.25, 0.5)
-        assert judged.losses[0] == pytest.approx(50 * 2e-6, abs=1e-4)
+        assert (evaluation.cer, evaluation.exact_lines, evaluation.texts) == (0.25, 0.5, ("аб", "аб"))
+        assert evaluation.losses[0] == pytest.approx(50 * 2e-6, abs=1e-4)
 
-    def test_refuses_what_is_not_finite(self):
-        """NaN in one line is an error that says how many lines."""
-        answers = random_log_probs(1, 3, 50, 3)
-        answers[1, 7, 2] = np.nan
+    def test_refuses_non_finite_values(self):
+        """NaN in a line is an error that says in how many lines."""
+        log_probs = random_log_probs(1, 3, 50, 3)
+        log_probs[1, 7, 2] = np.nan
 
         with pytest.raises(ValueError, match="1 of 3 lines"):
-            judge(answers, lines_of("аба"), "аб")
+            evaluate(log_probs, lines_of("аба"), "аб")
 
     def test_refuses_logits(self):
-        """What was not normalised is not taken for log probabilities."""
+        """Values that are not normalised are not taken for log probabilities."""
         with pytest.raises(ValueError, match="are these logits"):
             check_log_probs(np.ones((1, 50, 3)))
 
-    def test_refuses_softmax_twice(self):
-        """Probabilities of probabilities, normalised again but not in log, are refused."""
+    def test_refuses_probabilities(self):
+        """Probabilities, such as a softmax in the model gives, are not taken for log probabilities."""
         with pytest.raises(ValueError, match="sum to one"):
             check_log_probs(np.exp(random_log_probs(1, 1, 50, 3)))
 
     @pytest.mark.parametrize("shape", [(1, 50, 3), (2, 49, 3), (2, 50, 4)])
     def test_refuses_other_shapes(self, shape):
-        """Lines, steps and classes have to be the corpus'."""
+        """Lines, time steps and classes must be those of the corpus."""
         with pytest.raises(ValueError, match=r"expected \(2, 50, 3\)"):
-            judge(random_log_probs(1, *shape), lines_of("аб"), "аб")
+            evaluate(random_log_probs(1, *shape), lines_of("аб"), "аб")
 
 
 class TestIntervals:
     def test_identical_variants_do_not_differ(self):
-        """A variant compared with itself differs by exactly nothing."""
-        judged = judgement_of(np.random.default_rng(1).poisson(0.2, 500))
+        """The difference of a variant from itself is exactly zero."""
+        evaluation = evaluation_of(np.random.default_rng(1).poisson(0.2, 500))
 
-        assert cer_difference(judged, judged) == (0.0, (0.0, 0.0))
+        assert cer_difference(evaluation, evaluation) == (0.0, (0.0, 0.0))
 
-    def test_pairing_sees_what_two_intervals_hide(self):
-        """One more edit on three lines in a hundred shows, though the CERs' own intervals overlap."""
+    def test_pairing_finds_small_differences(self):
+        """One more edit in three of a hundred lines is significant, though the intervals of the two CERs overlap."""
         base = np.random.default_rng(2).poisson(0.5, 1000)
         worse = base.copy()
         worse[::33] += 1
-        reference, variant = judgement_of(base), judgement_of(worse)
+        reference, variant = evaluation_of(base), evaluation_of(worse)
         difference, (low, high) = cer_difference(variant, reference)
 
         assert 0 < low < difference < high
         assert variant.cer_interval()[0] < reference.cer_interval()[1]
 
     def test_coverage(self):
-        """The 95 % interval holds the true CER in 88 to 100 of 100 draws."""
+        """The 95 % interval contains the true CER in 88 to 100 of 100 samples."""
         rng = np.random.default_rng(3)
         hits = 0
         for _ in range(100):
-            low, high = judgement_of(rng.poisson(0.3, 200)).cer_interval()
+            low, high = evaluation_of(rng.poisson(0.3, 200)).cer_interval()
             hits += low <= 0.03 <= high
 
         assert 88 <= hits <= 100
 
-    def test_largest_difference_needs_like_shapes(self):
-        """Answers of other shapes are not broadcast against each other."""
+    def test_largest_difference_needs_equal_shapes(self):
+        """Outputs of different shapes are an error: they are not broadcast."""
         with pytest.raises(ValueError, match="cannot be compared"):
             largest_difference(np.zeros((2, 50, 3)), np.zeros((1, 50, 3)))

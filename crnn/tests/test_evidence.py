@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.gate.intervals import ratio_interval
 from crnn.gate.comparisons import LINES_TAIL
+from crnn.gate.intervals import ratio_interval
 from crnn.gate.measures import measure as declared
 from crnn.gate.sequential import BASELINE_PAIRS, FAMILY, SAME, SCREEN_TAIL, WORSE, Reference, decide, measure
 from crnn.measure.accuracy import paired_difference

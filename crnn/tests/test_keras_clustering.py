@@ -1,14 +1,17 @@
-"""Weight sharing in Keras: how many values a tensor keeps, and that zeros stay where they were."""
+"""Weight clustering in Keras: how many values a tensor keeps, and that zeros stay zero."""
+
+import functools
 
 import numpy as np
 import pytest
 
 from crnn.artifacts import SHIPPED
+from crnn.formats import keras_file
 from crnn.models import keras_crnn
 from crnn.optimize.keras_clustering import cluster, wrapped
 from crnn.optimize.recipe import Build, RecipeError
-from crnn.tests.test_models import inputs, keras_answers
-from crnn.tests.test_training import ALPHABET, TINY, corpus
+from crnn.tests.test_models import SHALLOW, inputs, keras_outputs
+from crnn.tests.test_training import ALPHABET, corpus
 
 CLUSTERS = 3
 
@@ -23,94 +26,102 @@ def matrices(model):
     }
 
 
-def build_of(tmp_path, alphabet=ALPHABET, **options):
-    """A build from a tiny model in which every other weight of a matrix is zero."""
+@functools.cache
+def shipped_matrices(name):
+    """Those of a shipped artifact."""
+    return matrices(keras_file.load(SHIPPED / f"{name}.keras"))
+
+
+@pytest.fixture(scope="module")
+def parent(tmp_path_factory):
+    """The file of a small model in which every other weight of a matrix is zero."""
     keras_crnn.keras.utils.set_random_seed(1)
-    model, parent = keras_crnn.build(TINY), tmp_path / "parent.keras"
+    model, path = keras_crnn.build(SHALLOW), tmp_path_factory.mktemp("parent") / "parent.keras"
     halves = [w * (np.arange(w.size).reshape(w.shape) % 2 if w.ndim > 1 else 1) for w in model.get_weights()]
     model.set_weights(halves)
-    keras_file.save(model, parent)
-    given = {"clusters": CLUSTERS, "batch_size": 4, "epochs": 2} | options
-    return Build("tiny", parent, tmp_path / "tiny.keras", corpus(), tmp_path / "tiny.npz", given, alphabet)
+    keras_file.save(model, path)
+    return path
+
+
+def build_of(parent, folder, alphabet=ALPHABET):
+    """A build from the small model."""
+    return Build("tiny", parent, folder / "tiny.keras", corpus(), folder / "tiny.npz", alphabet)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "keeping zeros"])
-def clustered(request, tmp_path_factory):
-    """A clustered tiny model, its parent, and the build that made it."""
-    build = build_of(tmp_path_factory.mktemp("clustered"), keep_zeros=request.param)
-    cluster(build)
-    return keras_file.load(build.target), keras_file.load(build.parent), build
+def clustered(request, parent, tmp_path_factory):
+    """A clustered small model, its parent, and whether zeros had to stay."""
+    build = build_of(parent, tmp_path_factory.mktemp("clustered"))
+    cluster(build, clusters=CLUSTERS, keep_zeros=request.param, batch_size=4, epochs=2)
+    return keras_file.load(build.target), keras_file.load(parent), request.param
 
 
 class TestClustering:
-    def test_few_values_a_tensor(self, clustered):
-        """Each filter bank and matrix holds at most as many values as were asked for."""
+    def test_few_values_per_tensor(self, clustered):
+        """Each filter bank and matrix holds at most as many values as asked for."""
         assert max(len(np.unique(weights)) for weights in matrices(clustered[0]).values()) <= CLUSTERS
 
     def test_zeros_stay(self, clustered):
-        """Where it was asked for, what was zero is zero."""
-        model, parent, build = clustered
-        if build.options["keep_zeros"]:
+        """If asked for, what was zero is zero."""
+        model, parent, keep_zeros = clustered
+        if keep_zeros:
             zeros = {name: weights == 0 for name, weights in matrices(parent).items()}
             assert all((weights[zeros[name]] == 0).all() for name, weights in matrices(model).items())
 
     def test_values_were_tuned(self, clustered):
-        """The values are not those that the weights were clustered to: training moved them."""
-        model, parent, build = clustered
-        start = wrapped(parent, CLUSTERS, build.options["keep_zeros"])
+        """The values are not the initial centroids: training moved them."""
+        model, parent, keep_zeros = clustered
+        start = wrapped(parent, CLUSTERS, keep_zeros)
         centroids = [variable.numpy() for variable in start.variables if "cluster_centroids" in variable.name]
         kept = [np.unique(weights) for weights in matrices(model).values()]
 
         assert not any(np.isin(np.round(values, 6), np.round(c, 6)).all() for values in kept[-1:] for c in centroids)
 
-    def test_wrappers_are_gone(self, clustered):
-        """The artifact is an ordinary model of the parent's layers and size, and answers."""
+    def test_wrappers_are_removed(self, clustered):
+        """The artifact is an ordinary model with the parent's layers and size; its outputs are finite."""
         model, parent, _ = clustered
 
         assert [layer.name for layer in model.layers] == [layer.name for layer in parent.layers]
         assert model.count_params() == parent.count_params()
-        assert np.isfinite(keras_answers(model, inputs())).all()
+        assert np.isfinite(keras_outputs(model, inputs())).all()
 
 
 class TestBadInput:
     @pytest.mark.parametrize(
         ("clusters", "message"), [(1, "at least two clusters, not 1"), (17, "has 16 weights, not 17")]
     )
-    def test_impossible_clusters(self, clusters, message, tmp_path):
+    def test_impossible_clusters(self, clusters, message, parent, tmp_path):
         """Fewer than two clusters, or more than a tensor has weights, are refused before any work."""
-        build = build_of(tmp_path, clusters=clusters)
-
         with pytest.raises(RecipeError, match=message):
-            cluster(build)
-        assert list(tmp_path.iterdir()) == [build.parent]
+            cluster(build_of(parent, tmp_path), clusters=clusters)
+        assert list(tmp_path.iterdir()) == []
 
-    def test_another_alphabet(self, tmp_path):
-        """So is a parent that reads other characters."""
+    def test_another_alphabet(self, parent, tmp_path):
+        """A parent that reads another alphabet is refused before any work."""
         with pytest.raises(RecipeError, match="reads the alphabet"):
-            cluster(build_of(tmp_path, "абвг"))
+            cluster(build_of(parent, tmp_path, "абвг"), clusters=CLUSTERS)
+        assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("name", "clusters"), [("tf-clustered-16", 16), ("tf-clustered-64", 64), ("tf-magnitude-pruned-clustered", 16)]
 )
 def test_shipped(name, clusters):
-    """No tensor of the shipped rows has more values than its row says."""
-    model = keras_file.load(SHIPPED / f"{name}.keras")
-
-    assert max(len(np.unique(weights)) for weights in matrices(model).values()) <= clusters
+    """No tensor of a shipped artifact has more values than its row says."""
+    assert max(len(np.unique(weights)) for weights in shipped_matrices(name).values()) <= clusters
 
 
 def test_shipped_zeros_stay():
-    """Clustering kept the zeros of the pruned row, and with them its sparsity."""
-    pruned = matrices(keras_file.load(SHIPPED / "tf-magnitude-pruned-full.keras"))
-    both = matrices(keras_file.load(SHIPPED / "tf-magnitude-pruned-clustered.keras"))
+    """Clustering kept the zeros of the pruned row, and so its sparsity."""
+    pruned = shipped_matrices("tf-magnitude-pruned-full")
+    both = shipped_matrices("tf-magnitude-pruned-clustered")
 
     assert all((both[name][weights == 0] == 0).all() for name, weights in pruned.items())
 
 
 class TestRounding:
-    def test_float16s_precision(self):
-        """Weights are rounded as float16 would round them, also where float16 has no such small numbers."""
+    def test_float16_precision(self):
+        """Weights are rounded as float16 rounds, below float16's range too."""
         weights = np.random.default_rng(1).normal(0, 1, 1000).astype(np.float32)
 
         assert np.array_equal(keras_file.rounded(weights), weights.astype(np.float16).astype(np.float32))

@@ -1,69 +1,84 @@
-"""LiteRT: what a file holds, and that it answers as Keras does at every batch size it was converted for."""
+"""LiteRT: what a file holds, and that its outputs are Keras's at every batch size it was converted for."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from crnn.formats import tflite_file, tflite_graph
+from crnn.formats import keras_file, tflite_file, tflite_graph
 from crnn.models import keras_crnn
-from crnn.optimize.litert_convert import BATCH_SIZES, calibration_lines, check_batch_sizes, convert, converted
+from crnn.optimize import litert_convert
+from crnn.optimize.litert_convert import BATCH_SIZES, check_batch_sizes, convert, converted, inputs_of
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes import base
 from crnn.runtimes.litert_runtime import Runtime
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.tests.test_models import SMALL, inputs, keras_answers
+from crnn.tests.test_models import SHALLOW, inputs, keras_outputs
 from crnn.tests.test_training import ALPHABET, corpus, lines
 
+# As many classes as lines in the converter's batch; two LSTMs, the second of which reads the first.
+CONFIG = replace(SHALLOW, classes=2, channels=(4, 6), lstm_units=(5, 6))
 SIZES = (1, 3, 4)
-MODES = {"none": 1e-4, "float16": 0.05, "dynamic": 1.0, "static": 2.0}
+TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": 1.0, "static": 2.0}
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A small model, with as many classes as lines in the converter's batch."""
+    """A small Keras model."""
     keras_crnn.keras.utils.set_random_seed(1)
-    model = keras_crnn.build(replace(SMALL, classes=2))
+    model = keras_crnn.build(CONFIG)
     rng = np.random.default_rng(1)
-    # Biases of zero would be left out of a converted file.
+    # The converter drops biases of zero.
     model.set_weights([w + (w.ndim == 1) * rng.uniform(0.1, 0.3, w.shape) for w in model.get_weights()])
     return model
 
 
-@pytest.fixture(scope="module", params=MODES)
-def file(request, model, tmp_path_factory):
-    """The small model converted in one of the ways, and the difference to Keras that it may have."""
-    folder = tmp_path_factory.mktemp("litert")
-    keras_file.save(model, folder / "parent.keras")
-    options = {"quantization": request.param, "batch_sizes": SIZES[::-1]}
-    build = Build("x", folder / "parent.keras", folder / "x.tflite", corpus(), folder / "x.npz", options, ALPHABET)
-    convert(build)
-    return build.target, MODES[request.param]
+@pytest.fixture(scope="module")
+def expected(model):
+    """The model's outputs for three lines."""
+    return keras_outputs(model, inputs(count=3))
+
+
+@pytest.fixture(scope="module")
+def parent(model, tmp_path_factory):
+    """The model's file."""
+    path = tmp_path_factory.mktemp("litert") / "parent.keras"
+    keras_file.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="module", params=TOLERANCES)
+def file(request, parent):
+    """The model converted with one of the quantizations, and the difference from Keras that it may have."""
+    folder = parent.parent
+    build = Build("x", parent, folder / "x.tflite", corpus(), folder / "x.npz", ALPHABET)
+    convert(build, quantization=request.param, batch_sizes=SIZES[::-1])
+    return build.target, TOLERANCES[request.param]
 
 
 def loaded(path):
-    """A file in its engine, one thread."""
+    """A file in its engine, with one thread."""
     runtime = Runtime()
     runtime.threads = 1
     runtime.load(path, "cpu")
     return runtime
 
 
-class TestAnswers:
-    def test_as_keras(self, file, model):
-        """As nearly as the technique promises, distributions in each time step, again and again."""
+class TestOutputs:
+    def test_equal_keras(self, file, expected):
+        """Within the quantization's tolerance, distributions at each time step, and the same in repeated calls."""
         path, tolerance = file
-        runtime, expected = loaded(path), keras_answers(model, inputs(count=3))
-        answers = [runtime(*inputs(count=3)) for _ in range(3)]
+        runtime = loaded(path)
+        outputs = [runtime(*inputs(count=3)) for _ in range(3)]
 
-        assert np.abs(answers[0] - expected).max() < tolerance
-        assert np.exp(answers[0]).sum(-1) == pytest.approx(np.ones((3, 50)), abs=1e-5)
-        # The fused LSTMs keep their states from call to call; nothing of it may show.
-        assert all(np.array_equal(answers[0], again) for again in answers[1:])
+        assert np.abs(outputs[0] - expected).max() < tolerance
+        assert np.exp(outputs[0]).sum(-1) == pytest.approx(np.ones((3, 50)), abs=1e-5)
+        # The fused LSTMs keep their states between calls; the outputs must not depend on them.
+        assert all(np.array_equal(outputs[0], again) for again in outputs[1:])
 
     @pytest.mark.parametrize("size", [1, 4])
     def test_at_every_batch_size(self, size, file):
-        """A line is answered alike whatever the batch, but for rounding and scales of the batch."""
+        """A line's output does not depend on the batch size, except for rounding and the batch's scales."""
         path, tolerance = file
         runtime = loaded(path)
         together = runtime(*inputs(count=3))
@@ -74,16 +89,16 @@ class TestAnswers:
 
 class TestContent:
     def test_counts(self, file, model):
-        """All weights of the layers and two numbers a BatchNorm channel; multiply-adds as Keras'."""
-        runtime = loaded(file[0])
-        statistics = 2 * sum(SMALL.channels)
+        """All weights of the layers, two numbers per BatchNorm channel, and the MACs of the Keras model."""
+        statistics = 2 * sum(CONFIG.channels)
+        macs = tflite_file.macs(file[0])
 
-        assert sum(array.size for array in runtime.parameters()) == model.count_params() - statistics
-        assert runtime.multiply_adds() == keras_file.macs_of_model(model)
-        assert type(runtime.multiply_adds()) is int  # numpy's would be lost in a JSON
+        assert sum(array.size for array in tflite_file.parameters(file[0])) == model.count_params() - statistics
+        assert macs == keras_file.macs_of_model(model)
+        assert type(macs) is int  # JSON holds no numpy integer
 
     def test_sizes_share_weights(self, file):
-        """The sizes are those asked for, in order, and the weights of all of them are the same bytes."""
+        """The batch sizes are those asked for, in order, and no weights are stored twice."""
         whole = tflite_file.read(file[0].read_bytes())
         stored = [buffer.data.tobytes() for buffer in whole.buffers if buffer.data is not None]
 
@@ -91,7 +106,7 @@ class TestContent:
         assert len(set(stored)) == len(stored)
 
     def test_reading_is_the_inverse_of_writing(self, file):
-        """A file that is read and written answers as before."""
+        """A file that is read and written again has the same outputs."""
         path, _ = file
         copy = path.with_name("copy.tflite")
         copy.write_bytes(tflite_file.written(tflite_file.read(path.read_bytes())))
@@ -100,27 +115,25 @@ class TestContent:
 
 
 class TestConverter:
-    def test_resized_is_what_the_converter_makes(self, model, monkeypatch):
-        """A graph resized to another batch has the tensors and operators of one that is converted at it."""
-        from crnn.optimize import litert_convert
-
+    def test_resized_equals_converted(self, model, monkeypatch):
+        """A graph resized to another batch size has the tensors of one converted at that size."""
         resized = converted(model)
         tflite_file.resize(resized, 5)
         monkeypatch.setattr(litert_convert, "_CONVERTED_AT", 5)
-        made = converted(model)
+        direct = converted(model)
 
-        shapes = [[tuple(tensor.shape) for tensor in each.subgraphs[0].tensors] for each in (resized, made)]
+        shapes = [[tuple(tensor.shape) for tensor in each.subgraphs[0].tensors] for each in (resized, direct)]
         assert shapes[0] == shapes[1]
 
     def test_cells_are_not_clipped(self, file):
-        """No LSTM clips its cells, as the converter would have it: that changes what the shipped model answers."""
+        """No LSTM clips its cells, as the converter's own graph does: that would change the outputs."""
         whole = tflite_file.read(file[0].read_bytes())
         clips = [operator.builtinOptions.cellClip for _, operator in tflite_graph.lstms(whole)]
 
-        assert clips == [0.0] * 2 * len(SIZES)
+        assert clips == [0.0] * len(CONFIG.lstm_units) * len(SIZES)
 
-    def test_a_step_of_all_lines_at_once(self, file):
-        """LSTMs on float weights go through the batch step by step, those on int8 weights line by line."""
+    def test_only_float_lstms_are_time_major(self, file):
+        """LSTMs on float weights compute a time step of all lines at once, those on int8 weights line by line."""
         whole = tflite_file.read(file[0].read_bytes())
         found = {
             (bool(operator.builtinOptions.timeMajor), subgraph.tensors[operator.inputs[1]].type)
@@ -131,22 +144,22 @@ class TestConverter:
 
 
 class TestBadInput:
-    def test_a_batch_size_that_is_not_there(self, file):
-        """A batch of another size is refused, with the sizes and the way out."""
+    def test_missing_batch_size(self, file):
+        """A batch of another size is an error with the known sizes and the command that converts for others."""
         message = r"x\.tflite: the file was converted for batches of 1, 3, 4 lines, not of 2; `python -m crnn build"
 
         with pytest.raises(ValueError, match=message):
             loaded(file[0])(*inputs(count=2))
 
     def test_no_litert_file(self, tmp_path):
-        """What is something else is said to be so, by the engine in its process."""
+        """Another file is an error of the engine in its process."""
         (tmp_path / "none.tflite").write_bytes(b"something else altogether")
 
         with WorkerProcess("none") as worker, pytest.raises(WorkerError, match="not a LiteRT file"):
             worker.ask("load", "litert", str(tmp_path / "none.tflite"), "cpu", {}, 1)
 
     def test_cuda(self, file):
-        """It runs on the CPU only and says so."""
+        """The engine runs on the CPU only and says so."""
         with pytest.raises(RuntimeError, match="LiteRT runs on the CPU"):
             Runtime().load(file[0], "cuda")
 
@@ -159,35 +172,35 @@ class TestBadInput:
         ],
     )
     def test_impossible_settings(self, options, message, tmp_path):
-        """Settings that cannot be meant are refused before the parent is read."""
-        build = Build("x", tmp_path / "none", tmp_path / "x.tflite", corpus(), tmp_path / "x.npz", options, ALPHABET)
+        """Impossible settings are refused before the parent is read."""
+        build = Build("x", tmp_path / "none", tmp_path / "x.tflite", corpus(), tmp_path / "x.npz", ALPHABET)
 
         with pytest.raises(RecipeError, match=message):
-            convert(build)
+            convert(build, **options)
 
     def test_another_alphabet(self, tmp_path):
-        """A parent that reads other characters is refused."""
-        build = Build("x", tmp_path / "none", tmp_path / "x.tflite", corpus(), tmp_path / "x.npz", {}, "абвг")
+        """A parent that reads another alphabet is refused."""
+        build = Build("x", tmp_path / "none", tmp_path / "x.tflite", corpus(), tmp_path / "x.npz", "абвг")
 
         with pytest.raises(RecipeError, match="reads the alphabet"):
             convert(build)
 
     def test_missing_engine_is_named(self, monkeypatch):
-        """Where LiteRT is not installed, that is said before anything is started."""
+        """If LiteRT is not installed, that is reported before any process starts."""
         monkeypatch.setattr(base.importlib.util, "find_spec", lambda name: None if name == "ai_edge_litert" else name)
 
         assert base.missing("litert") == ["ai_edge_litert"]
 
 
 def test_sizes_once_and_in_order():
-    """Batch sizes are taken once each, in ascending order; those the suite sweeps are there by default."""
+    """Batch sizes occur once each, in ascending order; the defaults include those that the suite sweeps."""
     assert check_batch_sizes([32, 1, 32]) == (1, 32)
     assert {1, 2, 4, 8, 16, 32, 64, 128} <= set(BATCH_SIZES)
 
 
 def test_calibration_is_spread_over_the_split():
-    """Calibration sees lines from the first to the last."""
+    """Calibration sees evenly spaced lines, from the first to the last."""
     split = lines(9, 1)
-    images, _ = calibration_lines(split, 3)
+    images, _ = inputs_of(split, 3)
 
     assert np.array_equal(np.rint(images * 255).astype(np.uint8), split.images[[0, 4, 8]])

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
-from crnn.measure import process_pairs
 from crnn.measure.accuracy import check_log_probs
 from crnn.measure.process_pairs import Meter, can_pin, gate_core, measure
 from crnn.measure.session import Runner, Session
@@ -80,7 +79,7 @@ class TestMeasure:
         """An engine that ignores the thread count is found by the threads that compute, not by what it says."""
         greedy = Workload("greedy", "crnn.tests.greedy_runtime")
 
-        with pytest.raises(WorkerError, match="greedy: 3 threads compute, 1 was asked for"):
+        with pytest.raises(WorkerError, match=r"greedy: [23] threads compute, 1 was asked for"):
             measure((greedy, Workload("steady", STEADY)), lines, 1)
 
     def test_a_failure_names_the_workload(self, lines):

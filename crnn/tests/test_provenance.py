@@ -123,7 +123,7 @@ class TestOptions:
         """A misspelt option of such a function could not be told."""
 
         def swallow(build, **options):
-            return options
+            return build, options
 
         with pytest.raises(TypeError, match="swallow takes any keyword"):
             known_options(swallow)

@@ -1,5 +1,6 @@
-"""Post-training quantization in PyTorch: what is stored in eight bits, and what the loaded model computes."""
+"""Post-training quantization in PyTorch: what is stored in int8, and what the loaded model computes."""
 
+import functools
 from dataclasses import replace
 
 import numpy as np
@@ -13,43 +14,54 @@ from crnn.formats import pt_file, torch_int8, torch_qdq
 from crnn.models.config import CRNNConfig
 from crnn.optimize.quantization import dynamic_int8, same_weights, static_int8, to_bfloat16
 from crnn.optimize.recipe import Build, RecipeError
-from crnn.tests.test_models import inputs, torch_answers, torch_model
+from crnn.tests.test_models import inputs, torch_model, torch_outputs
 from crnn.tests.test_training import ALPHABET, TINY, corpus, lines
 
-# PyTorch moves its quantization to torchao; what is used here has no successor there yet.
+# PyTorch is moving quantization to torchao; what is used here has no replacement there yet.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
 def build_of(tmp_path, model, data=None):
-    """A build from a model."""
+    """A build from a model, on the tiny corpus or another one."""
     parent = tmp_path / "parent.pt"
     pt_file.save(model, parent)
-    return Build("tiny", parent, tmp_path / "tiny.pt", data or corpus(), tmp_path / "tiny.npz", {}, ALPHABET)
+    return Build("tiny", parent, tmp_path / "tiny.pt", data or corpus(), tmp_path / "tiny.npz", ALPHABET)
 
 
 def parameter_count(path):
-    """Of an artifact."""
-    return sum(tensor.numel() for tensor in pt_file.parameters(path))
+    """Parameters that an artifact stores."""
+    return sum(array.size for array in pt_file.parameters(path))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Gives a recipe's build from the tiny model, made once, and the parent's content before it."""
+
+    @functools.cache
+    def build_by(recipe):
+        build = build_of(tmp_path_factory.mktemp(recipe.__name__), torch_model(TINY))
+        before = build.source.read_bytes()
+        recipe(build)
+        return build, before
+
+    return build_by
 
 
 @pytest.mark.parametrize("recipe", [same_weights, to_bfloat16, dynamic_int8, static_int8])
 class TestEveryRecipe:
-    def test_parent_is_untouched_and_nothing_is_lost(self, recipe, tmp_path):
-        """As many parameters as the parent has, and the parent's file as it was."""
-        build = build_of(tmp_path, torch_model(TINY))
-        before = build.source.read_bytes()
-        recipe(build)
+    def test_parent_is_unchanged_and_nothing_is_lost(self, recipe, built):
+        """The artifact has as many parameters as the parent, whose file is unchanged."""
+        build, before = built(recipe)
 
         assert parameter_count(build.target) == parameter_count(build.source)
         assert build.source.read_bytes() == before
 
-    def test_answers_nearly_as_the_parent(self, recipe, tmp_path):
-        """The loaded artifact answers with log probabilities near the parent's."""
-        build, batch = build_of(tmp_path, torch_model(TINY)), inputs()
-        recipe(build)
-        answers = torch_answers(pt_file.load(build.target), batch)
+    def test_outputs_are_near_the_parents(self, recipe, built):
+        """The loaded artifact's log probabilities are near the parent's."""
+        (build, _), batch = built(recipe), inputs()
+        outputs = torch_outputs(pt_file.load(build.target), batch)
 
-        assert np.abs(answers - torch_answers(pt_file.load(build.source), batch)).max() < 0.2
+        assert np.abs(outputs - torch_outputs(pt_file.load(build.source), batch)).max() < 0.2
 
 
 class TestSize:
@@ -57,7 +69,7 @@ class TestSize:
         ("recipe", "share"), [(same_weights, 1.0), (to_bfloat16, 0.52), (dynamic_int8, 0.48), (static_int8, 0.80)]
     )
     def test_share_of_the_parents_bytes(self, recipe, share, tmp_path):
-        """At full width the file is as much smaller as its eight- and sixteen-bit weights are."""
+        """At full width the file is smaller by what its int8 and bfloat16 weights save."""
         build = build_of(tmp_path, torch_model(replace(CRNNConfig(), classes=4)))
         recipe(build)
 
@@ -66,19 +78,17 @@ class TestSize:
 
 class TestDynamic:
     def test_file_gives_the_same_model(self, tmp_path):
-        """Saved and loaded, the quantized model answers bit by bit the same."""
+        """A quantized model that is saved and loaded has the same outputs, bit by bit."""
         quantized = torch_int8.quantize(torch_model(TINY))
         torch_int8.save(quantized, tmp_path / "model.pt")
         batch = inputs()
 
         loaded = pt_file.load(tmp_path / "model.pt")
-        assert np.array_equal(torch_answers(loaded, batch), torch_answers(quantized, batch))
+        assert np.array_equal(torch_outputs(loaded, batch), torch_outputs(quantized, batch))
 
-    def test_lstms_and_classifier_are_int8(self, tmp_path):
-        """LSTM matrices and the classifier's are stored as int8, convolutions as floats."""
-        build = build_of(tmp_path, torch_model(TINY))
-        dynamic_int8(build)
-        content = pt_file.read(build.target)
+    def test_lstms_and_classifier_are_int8(self, built):
+        """LSTM and classifier matrices are stored as int8, convolutions as floats."""
+        content = pt_file.read(built(dynamic_int8)[0].target)
 
         lstms = {f"lstms.{i}.weight_{kind}_l0" for i in (0, 1) for kind in ("ih", "hh")}
         assert content["int8"].keys() == lstms | {"classifier.weight"}
@@ -86,10 +96,9 @@ class TestDynamic:
 
 
 class TestStatic:
-    def test_convolutions_are_int8(self, tmp_path):
-        """All five convolutions' weights are stored as int8, each within half a step of the float."""
-        build = build_of(tmp_path, torch_model(TINY))
-        static_int8(build)
+    def test_convolutions_are_int8(self, built):
+        """The weights of all five convolutions are stored as int8, each within half a step of the float."""
+        build, _ = built(static_int8)
         original, quantized = pt_file.load(build.source), pt_file.load(build.target)
 
         for before, after in zip(original.blocks, quantized.blocks, strict=True):
@@ -97,18 +106,16 @@ class TestStatic:
             assert after.conv.weight.dtype == torch.int8
             assert ((after.conv.weight * steps - before.conv.weight).abs() <= steps * 0.501).all()
 
-    def test_scales_cover_what_comes_in(self, tmp_path):
-        """The first convolution's range is that of the pixels: 0 to 1, zero exactly representable."""
-        build = build_of(tmp_path, torch_model(TINY))
-        static_int8(build)
-        scale, zero_point = pt_file.load(build.target).blocks[0].conv.input
+    def test_scales_cover_the_inputs(self, built):
+        """The first convolution's range is that of the pixels: 0 to 1, with an exact zero."""
+        scale, zero_point = pt_file.load(built(static_int8)[0].target).blocks[0].conv.input
 
         assert ((255 - zero_point) * scale, zero_point) == (pytest.approx(1.0, abs=0.01), 0)
 
     @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 2**31))
-    def test_a_convolution_is_that_of_the_rounded_values(self, seed):
-        """It computes the float convolution of inputs and weights rounded to their steps and clipped."""
+    def test_a_convolution_computes_on_rounded_values(self, seed):
+        """It equals the float convolution of inputs and weights that are rounded to their steps and clipped."""
         rng = np.random.default_rng(seed)
         weight = torch.from_numpy(rng.integers(-128, 128, (3, 2, 3, 3)).astype(np.int8))
         scales = torch.from_numpy(rng.uniform(0.01, 0.1, 3).astype(np.float32))
@@ -125,24 +132,23 @@ class TestStatic:
         ("validation", "options", "error", "message"),
         [
             (0, {}, CorpusError, "12/0/4 lines to train, validate and test"),
-            (6, {"calibration_lines": 0}, RecipeError, "tiny: calibration takes at least one line, not 0"),
+            (6, {"calibration_lines": 0}, RecipeError, "tiny: calibration needs at least one line, got 0"),
         ],
     )
     def test_no_line_to_calibrate_with(self, validation, options, error, message, tmp_path):
-        """An empty validation split, or no line of it, is an error that says so, before any work."""
+        """An empty validation split, or no line of it, is an error before any work."""
         data = Corpus("tiny", ALPHABET, "sha", lines(4, 1), lambda: (lines(12, 2), lines(6, 3).take(range(validation))))
-        build = replace(build_of(tmp_path, torch_model(TINY), data), options=options)
+        build = build_of(tmp_path, torch_model(TINY), data)
 
         with pytest.raises(error, match=message):
-            static_int8(build)
+            static_int8(build, **options)
         assert not build.target.exists()
 
 
 class TestBfloat16:
-    def test_weights_are_rounded(self, tmp_path):
+    def test_weights_are_rounded(self, built):
         """Every weight is stored as the nearest bfloat16."""
-        build = build_of(tmp_path, torch_model(TINY))
-        to_bfloat16(build)
+        build, _ = built(to_bfloat16)
         before, after = pt_file.read(build.source)["weights"], pt_file.read(build.target)["weights"]
 
         floats = [name for name, tensor in before.items() if tensor.is_floating_point()]

@@ -1,41 +1,46 @@
-"""Quantization-aware training: what is trained in eight bits, what stays float, what the file computes."""
+"""Quantization-aware training: what is trained in int8, what stays float, what the file computes."""
 
 import numpy as np
 import pytest
 
-from crnn.formats import tflite_file
+from crnn.formats import keras_file, tflite_file
 from crnn.models import keras_crnn
 from crnn.optimize import keras_qat
 from crnn.optimize.quantization_aware import check_layers, train
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes.litert_runtime import Runtime
-from crnn.tests.test_models import inputs, keras_answers
-from crnn.tests.test_training import ALPHABET, TINY, corpus
+from crnn.tests.test_models import SHALLOW, inputs, keras_outputs
+from crnn.tests.test_training import ALPHABET, corpus
 
 INT8 = tflite_file.schema.TensorType.INT8
 
 
-def build_of(tmp_path, alphabet=ALPHABET, **options):
-    """A build from a tiny model whose matrices hold a few values, zero among them."""
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A small model whose matrices hold a few values, zero among them, and its file."""
     keras_crnn.keras.utils.set_random_seed(1)
-    model, parent = keras_crnn.build(TINY), tmp_path / "parent.keras"
+    model, path = keras_crnn.build(SHALLOW), tmp_path_factory.mktemp("parent") / "parent.keras"
     coarse = [np.round(w * 4) / 4 if w.ndim > 1 else w + 0.1 for w in model.get_weights()]
     model.set_weights(coarse)
-    keras_file.save(model, parent)
-    given = {"batch_size": 4, "epochs": 1, "batch_sizes": [3]} | options
-    return Build("tiny", parent, tmp_path / "tiny.tflite", corpus(), tmp_path / "tiny.npz", given, alphabet)
+    keras_file.save(model, path)
+    return model, path
+
+
+def build_of(parent, folder, alphabet=ALPHABET):
+    """A build from the small model."""
+    return Build("tiny", parent, folder / "tiny.tflite", corpus(), folder / "tiny.npz", alphabet)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["qat", "pcqat"])
-def trained(request, tmp_path_factory):
-    """A tiny model trained for quantization, as a LiteRT file, and its build."""
-    build = build_of(tmp_path_factory.mktemp("qat"), preserve=request.param)
-    train(build)
-    return tflite_file.read(build.target.read_bytes()), build
+def trained(request, source, tmp_path_factory):
+    """A small model trained for quantization: the path and content of its file, and whether zeros had to stay."""
+    build = build_of(source[1], tmp_path_factory.mktemp("qat"))
+    train(build, preserve=request.param, batch_size=4, epochs=1, batch_sizes=[3])
+    return build.target, tflite_file.read(build.target.read_bytes()), request.param
 
 
 def operators(model, code):
-    """The types of what each operator of a kind reads."""
+    """The types of the first two inputs of each operator of a kind."""
     subgraph = model.subgraphs[0]
     return [
         [subgraph.tensors[index].type for index in operator.inputs[:2]]
@@ -46,32 +51,31 @@ def operators(model, code):
 
 class TestFile:
     def test_convolutions_compute_in_int8(self, trained):
-        """Each convolution reads int8 images and int8 weights."""
-        assert operators(trained[0], tflite_file.Operator.CONV_2D) == [[INT8, INT8]] * len(TINY.channels)
+        """Each convolution reads int8 activations and int8 weights."""
+        assert operators(trained[1], tflite_file.Operator.CONV_2D) == [[INT8, INT8]] * len(SHALLOW.channels)
 
     def test_lstms_read_floats(self, trained):
-        """The LSTMs read floats; their weights are stored in eight bits."""
-        float32 = tflite_file.schema.TensorType.FLOAT32
+        """The LSTMs read floats; their weights are stored in int8."""
+        found = operators(trained[1], tflite_file.Operator.UNIDIRECTIONAL_SEQUENCE_LSTM)
 
-        assert operators(trained[0], tflite_file.Operator.UNIDIRECTIONAL_SEQUENCE_LSTM) == [[float32, INT8]] * 2
+        assert found == [[tflite_file.schema.TensorType.FLOAT32, INT8]] * len(SHALLOW.lstm_units)
 
-    def test_it_answers_near_its_parent(self, trained):
-        """The file answers with distributions that a training of one epoch has not led far from the parent's."""
+    def test_outputs_are_near_the_parents(self, trained, source):
+        """The outputs are distributions, and after one epoch still near the parent's."""
         runtime = Runtime()
-        runtime.load(trained[1].target, "cpu")
-        answers = runtime(*inputs(count=3))
+        runtime.load(trained[0], "cpu")
+        outputs = runtime(*inputs(count=3))
 
-        assert np.exp(answers).sum(-1) == pytest.approx(np.ones((3, 50)), abs=1e-5)
-        assert np.abs(answers - keras_answers(keras_file.load(trained[1].parent), inputs(count=3))).max() < 1.0
+        assert np.exp(outputs).sum(-1) == pytest.approx(np.ones((3, 50)), abs=1e-5)
+        assert np.abs(outputs - keras_outputs(source[0], inputs(count=3))).max() < 1.0
 
-    def test_zeros_are_kept_where_it_was_asked_for(self, trained):
+    def test_zeros_stay_where_asked_for(self, trained, source):
         """With ``preserve`` a convolution's zeros are zeros of the file."""
-        model, build = trained
-        if not build.options["preserve"]:
+        _, content, preserve = trained
+        if not preserve:
             return
-        parent = keras_file.load(build.parent)
-        banks = [layer.get_weights()[0] for layer in parent.layers if layer.name.startswith("conv")]
-        stored = [array for array in tflite_file.parameters(model) if array.ndim == 4]
+        banks = [layer.get_weights()[0] for layer in source[0].layers if layer.name.startswith("conv")]
+        stored = [array for array in tflite_file.parameters_of(content) if array.ndim == 4]
 
         # (height, width, inputs, outputs) -> (outputs, height, width, inputs)
         assert [bool((s[b.transpose(3, 0, 1, 2) == 0] == 0).all()) for s, b in zip(stored, banks, strict=True)] == [
@@ -80,25 +84,25 @@ class TestFile:
 
 
 class TestRanges:
-    def test_start_at_what_is_seen(self):
+    def test_start_at_the_float_models_ranges(self):
         """Scales of activations start at the float model's range over the lines seen, not at tfmot's 6."""
         keras_crnn.keras.utils.set_random_seed(1)
-        source = keras_crnn.build(TINY)
+        source = keras_crnn.build(SHALLOW)
         model = keras_qat.quantization_aware(source)
         images, field = inputs(count=3)
         keras_qat.set_ranges(model, source, (images[..., None], field))
-        answer = keras_crnn.keras.Model(source.inputs, source.get_layer("conv1").output)([images[..., None], field])
+        output = keras_crnn.keras.Model(source.inputs, source.get_layer("conv1").output)([images[..., None], field])
         found = {v.name.split("/")[-1]: float(v) for v in model.get_layer("quant_conv1").weights if "post" in v.name}
 
         assert found == pytest.approx(
-            {"post_activation_min:0": float(np.min(answer)), "post_activation_max:0": float(np.max(answer))}
+            {"post_activation_min:0": float(np.min(output)), "post_activation_max:0": float(np.max(output))}
         )
 
 
 class TestKinds:
-    def test_only_what_was_asked_for(self):
-        """Of the kinds that can be trained for quantization, only those named are wrapped."""
-        model = keras_qat.quantization_aware(keras_crnn.build(TINY), kinds=["Dense"])
+    def test_only_the_kinds_asked_for(self, source):
+        """Only layers of the kinds named are wrapped."""
+        model = keras_qat.quantization_aware(source[0], kinds=["Dense"])
         wrapped = [layer.name for layer in model.layers if getattr(layer, "layer", None) and len(layer.weights) > 1]
 
         assert "quant_classifier" in wrapped
@@ -106,19 +110,18 @@ class TestKinds:
 
 
 class TestBadInput:
-    def test_unsupported_layers(self, tmp_path):
-        """A layer that tfmot has no rule for is refused before any work, by name."""
-        build = build_of(tmp_path, layers=["Conv2D", "LSTM"])
-
+    def test_unsupported_layers(self, source, tmp_path):
+        """A layer that tfmot has no rule for is refused by name, before any work."""
         with pytest.raises(RecipeError, match="tfmot cannot train LSTM for quantization, only Conv2D, Dense"):
-            train(build)
-        assert list(tmp_path.iterdir()) == [build.parent]
+            train(build_of(source[1], tmp_path), layers=["Conv2D", "LSTM"])
+        assert list(tmp_path.iterdir()) == []
 
     def test_supported_layers(self):
-        """Those it has a rule for pass."""
+        """Layers that it has a rule for are accepted."""
         assert check_layers(["Dense"]) is None
 
-    def test_another_alphabet(self, tmp_path):
-        """A parent that reads other characters is refused."""
+    def test_another_alphabet(self, source, tmp_path):
+        """A parent that reads another alphabet is refused before any work."""
         with pytest.raises(RecipeError, match="reads the alphabet"):
-            train(build_of(tmp_path, "абвг"))
+            train(build_of(source[1], tmp_path, "абвг"))
+        assert list(tmp_path.iterdir()) == []

@@ -1,17 +1,17 @@
-"""Anchors: one fixed workload per engine, which the gate times beside every variant.
+"""Anchors: one fixed workload per engine, which the gate times together with every variant.
 
-What drifts on a machine drifts for both, so the ratio of variant to anchor is what is
-compared from run to run. An anchor has the variants' shape, because only then does it
-drift alike. It shares no code with the variants, so what slows those down cannot slow the
-anchor down too. Its weights are random. Changing one of these files makes saved ratios
-incomparable; the SHA-256 of the file is saved with them.
+Drift of the machine affects both, so the gate compares the ratio of variant to anchor from run
+to run. An anchor has the shape of the CRNN, because only then does it drift alike. It shares no
+code with the variants, so a change that slows them down does not slow the anchor down. Its
+weights are random. The SHA-256 of an anchor's file is saved with the ratios: changing the file
+makes saved ratios incomparable.
 """
 
 from crnn.runtimes import base
 
 
 class Anchor(base.Runtime):
-    """A runtime that is only timed: it reads no artifact and is its own anchor."""
+    """A runtime that is only timed. It loads no artifact and is its own anchor."""
 
     distributions = ()
     anchor = __name__

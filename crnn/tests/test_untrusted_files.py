@@ -11,6 +11,7 @@ from PIL import Image
 
 from crnn.corpus import CorpusError
 from crnn.corpus.user import MAX_PIXELS, read_corpus
+from crnn.formats import keras_file
 from crnn.models import keras_crnn
 
 
@@ -41,7 +42,7 @@ class TestKerasFiles:
         (tmp_path / name).write_bytes((tmp_path / "saved.h5").read_bytes() + archive)
 
         with pytest.raises(ValueError, match=rf"{name}: not a model that Keras reads: no \.keras archive"):
-            keras_crnn.load(tmp_path / name)
+            keras_file.load(tmp_path / name)
         assert not marker.exists()
 
     def test_lambda_layer_is_refused(self, tmp_path, trap, marker):
@@ -49,7 +50,7 @@ class TestKerasFiles:
         trap.save(tmp_path / "model.keras")
 
         with pytest.raises(ValueError, match=r"model\.keras: .*Lambda layer"):
-            keras_crnn.load(tmp_path / "model.keras")
+            keras_file.load(tmp_path / "model.keras")
         assert not marker.exists()
 
 
@@ -72,7 +73,7 @@ class TestCorpusFiles:
         (folder / "common_fields_labels.txt").write_text("1\n", "cp1251")
 
     def test_images(self, tmp_path):
-        """One error names files outside the folder, files that are not regular, and pictures that are too large."""
+        """One error names files outside the folder, files that are not regular, and images that are too large."""
         folder, outside = tmp_path / "corpus", tmp_path / "outside.png"
         folder.mkdir()
         Image.new("L", (50, 20)).save(outside)

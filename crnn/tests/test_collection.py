@@ -1,0 +1,97 @@
+"""No test is dropped silently: what the files define is what pytest collects."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def defined(folder):
+    """Test functions and methods of a folder's files, by ``ast``; with the markers of each."""
+    found = {}
+    for file in sorted((ROOT / folder).glob("test_*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        everywhere = [ast.unparse(node.value) for node in tree.body if is_pytestmark(node)]
+        for node in tree.body:
+            inside = node.body if isinstance(node, ast.ClassDef) and node.name.startswith("Test") else [node]
+            prefix = f"{node.name}::" if isinstance(node, ast.ClassDef) else ""
+            for function in inside:
+                if isinstance(function, ast.FunctionDef) and function.name.startswith("test_"):
+                    markers = [ast.unparse(marker) for marker in function.decorator_list]
+                    name = f"{file.relative_to(ROOT).as_posix()}::{prefix}{function.name}"
+                    found[name] = " ".join([*everywhere, *markers])
+    return found
+
+
+def is_pytestmark(node):
+    """Whether a statement marks the whole module."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "pytestmark"
+
+
+def collected(*arguments):
+    """Names that ``pytest`` collects and would run, without parameters."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
+
+
+@pytest.fixture(scope="module")
+def tests():
+    """The tests of the suite."""
+    return defined("crnn/tests")
+
+
+def test_pytest_runs_every_test_of_the_suite(tests):
+    """All but those that are marked for a release."""
+    assert collected() == {name for name, markers in tests.items() if "mark.release" not in markers}
+
+
+def test_a_file_named_alone_is_run_whole(tests):
+    """The file that was once dropped whole by its name is run whole."""
+    file = "crnn/tests/test_gate.py"
+
+    assert collected(file) == {name for name in tests if name.startswith(f"{file}::")} != set()
+
+
+def test_the_release_checks_are_there(tests):
+    """``pytest -m release`` runs those that are marked so, and there are some."""
+    release = {name for name, markers in tests.items() if "mark.release" in markers}
+
+    assert collected("-m", "release") == release != set()
+
+
+def test_pytest_benchmarks_runs_every_benchmark():
+    """All but the search for what is missing, which takes a baseline."""
+    benchmarks = defined("benchmarks")
+    search = {name for name, markers in benchmarks.items() if "mark.search_for_missing" in markers}
+
+    assert collected("benchmarks") == benchmarks.keys() - search
+    assert len(search) == 1
+
+
+def test_the_quick_run_leaves_out_process_pairs_alone():
+    """``--quick`` measures less of everything else."""
+    benchmarks = defined("benchmarks")
+    left_out = {
+        name
+        for name, markers in benchmarks.items()
+        if "mark.process_pairs" in markers or "mark.search_for_missing" in markers
+    }
+
+    assert collected("benchmarks", "--quick") == benchmarks.keys() - left_out
+
+
+def test_no_test_hides_another():
+    """Two functions of one name in one scope: the first would never run."""
+    hidden = []
+    for file in sorted((ROOT / "crnn/tests").glob("*.py")) + sorted((ROOT / "benchmarks").glob("*.py")):
+        for scope in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(scope, ast.Module | ast.ClassDef):
+                names = [node.name for node in scope.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+                hidden += [f"{file.name}: {name}" for name in set(names) if names.count(name) > 1]
+
+    assert hidden == []

@@ -32,7 +32,7 @@ def everything(model):
 
 
 def silence(model, group, unit):
-    """Make a unit's output zero by its own weights: a channel by its BatchNorm, an LSTM's unit by its output gate."""
+    """Make a unit's output zero by its own weights: a channel by its BatchNorm, an LSTM's unit by its cell gate."""
     with torch.no_grad():
         if group.recurrent:
             lstm = model.get_submodule(group.layer)

@@ -13,11 +13,11 @@ from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes import base
 from crnn.runtimes.litert_runtime import Runtime
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.tests.test_models import SHALLOW, inputs, keras_outputs
+from crnn.tests.test_models import STACKED, inputs, keras_outputs
 from crnn.tests.test_training import ALPHABET, corpus, lines
 
-# As many classes as lines in the converter's batch; two LSTMs, the second of which reads the first.
-CONFIG = replace(SHALLOW, classes=2, channels=(4, 6), lstm_units=(5, 6))
+# As many classes as lines in the converter's batch.
+CONFIG = replace(STACKED, classes=2)
 SIZES = (1, 3, 4)
 TOLERANCES = {"none": 1e-4, "float16": 0.05, "dynamic": 1.0, "static": 2.0}
 

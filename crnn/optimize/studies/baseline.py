@@ -46,10 +46,11 @@ def cer_difference(row: Row) -> str:
 
 
 def execution_table(chosen: Callable[[Variant], bool]) -> str:
-    """Speed-ups, CER differences and first calls of the chosen rows."""
+    """Speed-ups, CER differences and first calls of the chosen rows; a new row is missing until it is measured."""
     rows, baseline = [], measured()
     for variant in filter(chosen, VARIANTS):
-        row = baseline[variant.name]
+        if (row := baseline.get(variant.name)) is None:
+            continue
         latencies = [row.latencies[size] for size in BATCH_SIZES]
         gains = [
             with_interval([getattr(latency, f"speedup_{part}ratio") for part in ("", "low_", "high_")], ".2f")

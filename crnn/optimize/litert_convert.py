@@ -34,7 +34,7 @@ def inputs_of(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]:
     """
     count = min(count, len(lines))
     if count < 1:
-        raise RecipeError(f"calibration takes at least one line, not {count}")
+        raise RecipeError(f"calibration needs at least one line, got {count}")
     rows = np.linspace(0, len(lines) - 1, count).astype(int)
     return model_inputs(lines.images[rows], lines.kinds[rows])
 

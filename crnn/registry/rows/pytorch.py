@@ -72,8 +72,10 @@ INT8_DYNAMIC = originals.TORCH.derive(
     max_bytes=2_900_000,
     max_peak_memory_bytes=1_150_000_000,
     max_log_prob_difference=4.8,
-    # Scales are taken from each batch, so the output for a line depends a little on its neighbours.
+    # Scales are taken from each batch, so the output for a line depends a little on its neighbours:
+    # 22 of the 2,000 lines are read differently at batch 1 than at batch 128.
     max_timed_difference=3.4,
+    max_lines_read_differently=30,
 )
 INT8_STATIC = originals.TORCH.derive(
     "torch-int8-static",

@@ -42,6 +42,8 @@ def computing_threads(before: Reading | None, after: Reading | None) -> int | No
     if before is None or after is None:
         return None
     consumed = [cpu - before.cpu.get(thread, 0) for thread, cpu in after.cpu.items()]
+    if not any(consumed):
+        return 1  # too short to be seen: the thread that called
     cores = sum(consumed) / max(after.at - before.at, 1)
     pool, busy = (sum(cpu >= share * max(consumed) for cpu in consumed) for share in (_POOL_SHARE, _LEAST_SHARE))
     return min(busy, max(pool, ceil(cores - _ROUNDING)))

@@ -1,7 +1,6 @@
 """The gate as a user types it: in a repository of its own, whose variants take exactly as long as they are told to."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, REGRESSED_STATUS
+from crnn.tests.test_suite import own_machine
 
 ROOT = Path(__file__).parents[2]
 VARIANTS = """
@@ -67,7 +67,7 @@ def pytest_in(repository, tmp_path_factory):
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--benchmark-quiet", *arguments],
             cwd=repository,
-            env=os.environ | {"CRNN_CACHE": str(cache), "CRNN_SLOWED": slowed, "PYTHONPATH": str(repository)},
+            env=own_machine(cache) | {"CRNN_SLOWED": slowed, "PYTHONPATH": str(repository)},
             capture_output=True,
             text=True,
             check=False,

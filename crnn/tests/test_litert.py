@@ -168,7 +168,7 @@ class TestBadInput:
         [
             ({"quantization": "int4"}, "no quantization 'int4'; there are: none, float16, dynamic, static"),
             ({"batch_sizes": [0, 1]}, "batch sizes have to be at least 1: 0, 1"),
-            ({"quantization": "static", "calibration_lines": 0}, "at least one line, not 0"),
+            ({"quantization": "static", "calibration_lines": 0}, "at least one line, got 0"),
         ],
     )
     def test_impossible_settings(self, options, message, tmp_path):

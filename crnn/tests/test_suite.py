@@ -27,6 +27,13 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+def own_machine(cache):
+    """The environment of a run with a cache and a machine's lock of its own: others may measure meanwhile."""
+    # pytest-benchmark measures nothing where it finds itself within pytest-xdist.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return outside | {"CRNN_CACHE": str(cache), "TMPDIR": str(cache)}
+
+
 def command(*arguments, broken=True):
     """``pytest`` with these arguments."""
     plugin = ["-p", "crnn.tests.broken_variants"] if broken else []
@@ -41,7 +48,7 @@ def run(cache):
         done = subprocess.run(
             command(*arguments, broken=broken),
             cwd=ROOT,
-            env=os.environ | {"CRNN_CACHE": str(cache)},
+            env=own_machine(cache),
             capture_output=True,
             text=True,
             check=False,
@@ -258,7 +265,7 @@ class TestSaving:
         process = subprocess.Popen(
             command(*MEASUREMENTS, *arguments),
             cwd=ROOT,
-            env=os.environ | {"CRNN_CACHE": str(cache), "PYTHONUNBUFFERED": "1"},
+            env=own_machine(cache) | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,

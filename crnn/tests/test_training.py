@@ -16,6 +16,8 @@ from crnn.training.batches import augment, steps_per_epoch, training_batches
 from crnn.training.loop import CheckpointError, EarlyStopping, Schedule, fit, validation_cer
 
 TINY = CRNNConfig(classes=4, channels=(2, 2, 2, 2, 4), lstm_units=(4, 4))
+# For TensorFlow, which takes seconds to trace each layer.
+SHALLOW = CRNNConfig(classes=4, channels=(2, 4), pools=((8, 4), (4, 2)), lstm_units=(4,))
 ALPHABET = "абв"
 
 
@@ -40,7 +42,7 @@ def learner(framework, schedule):
         return TorchLearner(TINY, schedule)
     from crnn.training.keras_learner import KerasLearner
 
-    return KerasLearner(TINY, schedule)
+    return KerasLearner(SHALLOW, schedule)
 
 
 def weights(learner):

@@ -1,13 +1,13 @@
 """How two values of one measurement compare: as numbers, line by line, by process pairs, or as files."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from crnn.gate.declaration import Measure
 from crnn.gate.intervals import ratio_interval
 from crnn.gate.limits import Limit
 from crnn.gate.sequential import BETTER, SAME, SCREEN_TAIL, UNCLEAR, WORSE, Reference, decide
@@ -23,45 +23,11 @@ class IncomparableError(Exception):
     """Raised for two values that cannot be compared; the message says why."""
 
 
-class Declared(Protocol):
-    """The parts of a measurement's declaration that comparisons use, see ``crnn/gate/measures.py``."""
-
-    @property
-    def name(self) -> str:
-        """Name, as in ``--gate``."""
-
-    @property
-    def key(self) -> str:
-        """The compared field."""
-
-    @property
-    def worse(self) -> str:
-        """The verdict if the value rises beyond the limit."""
-
-    @property
-    def better(self) -> str:
-        """The verdict if the value falls beyond the limit."""
-
-    @property
-    def scale(self) -> float:
-        """Factor that converts the value to the shown unit."""
-
-    @property
-    def unit(self) -> str:
-        """The shown unit."""
-
-    def value(self, measured: Measured) -> Any:
-        """The compared value."""
-
-    def shown(self, value: Any) -> str:
-        """A value as text, without its unit."""
-
-
 @dataclass(frozen=True)
 class Pair:
     """The input of a comparison: a measurement in the baseline and in the run."""
 
-    measure: Declared
+    measure: Measure
     before: Measured
     after: Measured
     limit: Limit
@@ -80,9 +46,6 @@ class Pair:
             "" if word == NOT_COMPARABLE else str(self.limit),
             reason,
         )
-
-
-Comparison = Callable[[Pair], Verdict]
 
 
 def percent(change: float, low: float | None = None, high: float | None = None) -> str:
@@ -113,11 +76,13 @@ def scalar(pair: Pair) -> Verdict:
 def deployment_latency(pair: Pair) -> Verdict:
     """Compare speed-ups over the original, else medians: in a speed-up the state of the machine cancels out."""
     old, new = _number(pair, pair.before), _number(pair, pair.after)
-    change = new - old
-    before, after = pair.before.record, pair.after.record
-    if isinstance(before, Latency) and isinstance(after, Latency) and before.speedup_ratio and after.speedup_ratio:
-        change = old * (before.speedup_ratio / after.speedup_ratio - 1)
-    return _scalar(pair, old, new, change)
+    speedups = [side.record.speedup_ratio for side in (pair.before, pair.after) if isinstance(side.record, Latency)]
+    if None in speedups:
+        return _scalar(pair, old, new, new - old)
+    if not all(isinstance(ratio, int | float) and isfinite(ratio) and ratio > 0 for ratio in speedups):
+        raise IncomparableError(f"speedup_ratio is {' and '.join(map(repr, speedups))}, not positive numbers")
+    before, after = (float(ratio or 1) for ratio in speedups)
+    return _scalar(pair, old, new, old * (before / after - 1))
 
 
 def same_file(pair: Pair) -> Verdict:

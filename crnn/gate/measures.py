@@ -1,20 +1,16 @@
 """One declaration per measurement. Limits, verdicts and the table are derived from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
 
 from crnn.gate import columns, comparisons
 from crnn.gate.columns import Column
-from crnn.gate.comparisons import Comparison
+from crnn.gate.declaration import CORPUS, Measure
 from crnn.gate.limits import Limit, LimitError
-from crnn.measure.records import Accuracy, Footprint, Identity, Latency, Measured, Record, RelativeLatency, kind_of
+from crnn.measure.records import Accuracy, Footprint, Latency, RelativeLatency
 
-# Two values can only be compared if these fields are equal.
-_CORPUS = ("corpus_sha256", "lines_count")
-_DEPLOYMENT = (*_CORPUS, "runtime", "device", "threads_count")
+_DEPLOYMENT = (*CORPUS, "runtime", "device", "threads_count")
 _PAIRS = (
-    *_CORPUS,
+    *CORPUS,
     "runtime",
     "device",
     "anchor",
@@ -25,77 +21,29 @@ _PAIRS = (
     "gate_plan",
 )
 
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """One measurement, and how it is compared.
-
-    Attributes:
-        name: as in ``--gate``.
-        record: the kind of record that holds it.
-        key: the compared field of the record, or of the identity beside it.
-        compare: the function that compares two values.
-        limit: the default limit.
-        worse: the verdict if the value rises beyond the limit.
-        better: the verdict if it falls beyond the limit.
-        agree: fields of record and identity that have to be equal on both sides.
-        same_machine: whether the machines' fingerprints have to be equal.
-        units: the units in which a limit may be written.
-        positive: whether the limit has to be above zero.
-        scale: factor that converts the value to the shown unit.
-        unit: the shown unit.
-        columns: its columns of the table.
-    """
-
-    name: str
-    record: type[Record]
-    key: str
-    limit: Limit
-    compare: Comparison = comparisons.scalar
-    worse: str = "larger"
-    better: str = "smaller"
-    agree: tuple[str, ...] = _CORPUS
-    same_machine: bool = False
-    units: tuple[str, ...] = ("%", "")
-    positive: bool = False
-    scale: float = 1
-    unit: str = ""
-    columns: tuple[Column, ...] = ()
-
-    def __post_init__(self) -> None:
-        known = {item.name for kind in (self.record, Identity) for item in fields(kind)}
-        if unknown := {self.key, *self.agree} - known:
-            raise ValueError(f"{self.name}: {self.record.__name__} has no {', '.join(sorted(unknown))}")
-
-    def measured_in(self, info: Mapping[str, Any]) -> bool:
-        """Whether a benchmark's ``extra_info`` holds this measurement."""
-        return kind_of(info) is self.record
-
-    def value(self, measured: Measured, key: str | None = None) -> Any:
-        """The compared value, or another field of the record or the identity."""
-        key = key or self.key
-        return getattr(measured.record if hasattr(measured.record, key) else measured.identity, key, None)
-
-    def shown(self, value: Any) -> str:
-        """A value as text, without its unit."""
-        if isinstance(value, str):
-            return value[:12]
-        if value is None:
-            return "-"
-        scaled = value * self.scale
-        return f"{scaled:,.0f}" if isinstance(value, int) else f"{scaled:.4g}"
-
-
 MEASURES: tuple[Measure, ...] = (
     Measure(
         name="parameters",
         record=Footprint,
         key="parameters_stored_count",
+        compare=comparisons.scalar,
         limit=Limit(0, "%"),
         columns=(Column("parameters", columns.parameters),),
     ),
-    Measure(name="nonzero", record=Footprint, key="parameters_nonzero_count", limit=Limit(1, "%")),
-    Measure(name="macs", record=Footprint, key="multiply_adds_per_line_count", limit=Limit(0, "%")),
+    Measure(
+        name="nonzero",
+        record=Footprint,
+        key="parameters_nonzero_count",
+        compare=comparisons.scalar,
+        limit=Limit(1, "%"),
+    ),
+    Measure(
+        name="macs",
+        record=Footprint,
+        key="multiply_adds_per_line_count",
+        compare=comparisons.scalar,
+        limit=Limit(0, "%"),
+    ),
     Measure(
         # Ratio to the anchor on one thread and one core, in fresh processes: stable from run to run.
         name="relative_latency",
@@ -161,15 +109,24 @@ MEASURES: tuple[Measure, ...] = (
         name="bytes",
         record=Footprint,
         key="file_bytes",
+        compare=comparisons.scalar,
         limit=Limit(1, "%"),
         unit=" bytes",
         columns=(Column("saved as", columns.file_size),),
     ),
-    Measure(name="compressed", record=Footprint, key="compressed_bytes", limit=Limit(1, "%"), unit=" bytes"),
+    Measure(
+        name="compressed",
+        record=Footprint,
+        key="compressed_bytes",
+        compare=comparisons.scalar,
+        limit=Limit(1, "%"),
+        unit=" bytes",
+    ),
     Measure(
         name="memory",
         record=Footprint,
         key="peak_memory_bytes",
+        compare=comparisons.scalar,
         limit=Limit(10, "%"),
         agree=_DEPLOYMENT,
         same_machine=True,

@@ -206,6 +206,16 @@ class TestNoFalseGreen:
         assert code == INCOMPARABLE_STATUS
         assert any(message in str(verdict) for verdict in verdicts.values())
 
+    def test_a_speedup_that_is_not_a_number_is_not_compared(self, compare):
+        """NaN is neither above nor below a limit."""
+        before, after = (run(latency=LATENCY_INFO | {"speedup_ratio": ratio}) for ratio in (2.0, float("nan")))
+        verdicts, code = compare(after, before=before)
+
+        assert (verdicts["latency"].reason, code) == (
+            "speedup_ratio is 2.0 and nan, not positive numbers",
+            INCOMPARABLE_STATUS,
+        )
+
     def test_a_renamed_test_is_missing_and_new(self, compare):
         """A new name does not inherit an old baseline."""
         after, renamed = run(), "benchmarks/test_accuracy.py::test_reading[torch-original]"

@@ -1,4 +1,4 @@
-"""An engine whose framework nobody has."""
+"""An engine whose framework is never installed."""
 
 from crnn.runtimes import noop_runtime
 

@@ -1,4 +1,4 @@
-"""An engine with faults, chosen by the variant's options, for the tests of the harness."""
+"""An engine with faults, selected by the variant's options, for the tests of the harness."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from crnn.runtimes import noop_runtime
 
 
 class Runtime(noop_runtime.Runtime):
-    """Behaves like the engine that does nothing until the fault strikes."""
+    """Behaves like the no-op engine until the fault occurs."""
 
     def load(self, path, device, *, fault=None):
         super().load(path, device)

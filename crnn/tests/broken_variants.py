@@ -1,6 +1,6 @@
-"""A pytest plugin that replaces the registry: one sound variant, and one for each fault.
+"""A pytest plugin that replaces the registry: one sound variant and one per fault.
 
-The field corpus is cut to its first lines, so that a run takes seconds.
+The field corpus is cut to its first lines so that a run takes seconds.
 
     pytest -p crnn.tests.broken_variants benchmarks
 """
@@ -18,7 +18,7 @@ _FREE = Thresholds(parameters=0, macs=0, max_bytes=100, max_peak_memory_bytes=10
 
 
 def write_nothing(build):
-    """The recipe of them all."""
+    """The recipe of all these variants."""
     build.target.write_bytes(b"nothing")
     return {}
 
@@ -76,7 +76,7 @@ registry.VARIANTS = (
 
 @functools.cache
 def open_short_corpus(folder):
-    """The field corpus cut short; a user's own as it is."""
+    """Return the first lines of the field corpus, or a user's corpus unchanged."""
     whole = _open_corpus(folder)
     if folder is not None:
         return whole
@@ -87,7 +87,7 @@ corpus.open_corpus = open_short_corpus
 
 
 def pytest_configure(config):
-    """Build the artifacts here: the command that would do it does not know this registry."""
+    """Build the artifacts here: ``python -m crnn build`` does not know this registry."""
     from crnn import artifacts
 
     if not config.getoption("collectonly") and config.getoption("corpus") is None:

@@ -1,4 +1,4 @@
-"""An engine that computes with three threads, whatever it is asked for."""
+"""An engine that computes with three threads regardless of the number requested."""
 
 import hashlib
 import threading
@@ -10,12 +10,12 @@ WORK = bytes(3_000_000)
 
 
 def compute():
-    """Keep a thread busy, without Python's lock: hashing releases it."""
+    """Keep a thread busy without holding Python's lock: hashing releases it."""
     hashlib.sha256(WORK).digest()
 
 
 class Runtime(noop_runtime.Runtime):
-    """Its pool outlives the calls, as those of the frameworks do."""
+    """Keeps its thread pool between calls, as the frameworks do."""
 
     def load(self, path, device):
         super().load(path, device)

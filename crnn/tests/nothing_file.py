@@ -1,11 +1,11 @@
-"""The format of the tests' artifacts: nothing is stored, nothing is computed."""
+"""The format of the tests' artifacts: no parameters, no MACs."""
 
 
 def parameters(_):
-    """None."""
+    """Return no parameters."""
     return ()
 
 
 def macs(_):
-    """None."""
+    """Return no MACs."""
     return 0

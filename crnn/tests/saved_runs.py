@@ -1,4 +1,4 @@
-"""A saved run as the suite writes it, small, to be changed by the tests of the gate."""
+"""A small saved run in the suite's format, for the tests of the gate to modify."""
 
 import copy
 import json
@@ -34,7 +34,7 @@ EDITS = np.where(np.arange(LINES) % 20 == 0, 1, 0).astype(np.uint16)
 
 
 def accuracy(edits=EDITS, losses=None):
-    """What ``test_accuracy`` keeps."""
+    """The record that ``test_accuracy`` saves."""
     cer = float(edits.sum() / (CHARACTERS * LINES))
     record = Accuracy(
         cer_fraction=cer,
@@ -95,7 +95,7 @@ GATE_INFO = (
 
 
 def run(**changed):
-    """A saved run's JSON; named benchmarks are replaced, or left out if None."""
+    """A saved run's JSON; named benchmarks are replaced, or omitted if None."""
     infos = {ACCURACY: accuracy(), FOOTPRINT: FOOTPRINT_INFO, LATENCY: LATENCY_INFO, GATE: GATE_INFO}
     names = {"accuracy": ACCURACY, "footprint": FOOTPRINT, "latency": LATENCY, "gate": GATE}
     for name, info in changed.items():
@@ -115,6 +115,6 @@ def run(**changed):
 
 
 def write(path, content):
-    """Save it."""
+    """Write the run to a file; return its path."""
     path.write_text(json.dumps(content), "utf-8")
     return path

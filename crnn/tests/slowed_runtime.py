@@ -1,4 +1,4 @@
-"""An engine with a busy wait planted in each call, which the gate has to notice."""
+"""An engine with a busy wait in each call, which the gate has to detect."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from crnn.runtimes import base
 
 
 class Runtime(base.Runtime):
-    """Option ``engine``: what it runs; option ``share``: how much longer each call takes."""
+    """Option ``engine``: the engine to run; option ``share``: the added time as a fraction of the call."""
 
     requires = ()
     distributions = ()

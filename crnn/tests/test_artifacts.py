@@ -1,4 +1,4 @@
-"""Artifacts: built whole or not at all, checked before use, rebuilt when stale."""
+"""Artifacts: built completely or not at all, verified before use, rebuilt when stale."""
 
 import errno
 import json
@@ -21,7 +21,7 @@ CALLS = []
 
 
 def write_name(build):
-    """A recipe that writes its own name behind its parent's content."""
+    """A recipe that appends its own name to its parent's content."""
     CALLS.append(build.name)
     content = build.parent.read_bytes() if build.parent else b""
     build.target.write_bytes(content + build.name.encode())
@@ -29,31 +29,31 @@ def write_name(build):
 
 
 def fill_the_disk(build):
-    """A recipe that runs out of space after half of its file."""
+    """A recipe that runs out of disk space halfway through its file."""
     build.target.write_bytes(b"half")
     raise OSError(errno.ENOSPC, "No space left on device", str(build.target))
 
 
 def train_and_fill_the_disk(build):
-    """A recipe that trains, and has no space for its result."""
+    """A recipe that trains and then has no disk space for its result."""
     build.checkpoint.write_bytes(b"trained")
     fill_the_disk(build)
 
 
 def train_and_save(build):
-    """A recipe that takes up what was trained."""
+    """A recipe that saves the content of its checkpoint."""
     build.target.write_bytes(build.checkpoint.read_bytes())
     return {}
 
 
 def be_interrupted(build):
-    """A recipe during which Ctrl-C is pressed."""
+    """A recipe that is interrupted by Ctrl-C."""
     build.target.write_bytes(b"half")
     raise KeyboardInterrupt
 
 
 def variant(name, recipe="write_name", parent=None, trained=False):
-    """An entry with a recipe of this module."""
+    """A registry entry with a recipe of this module."""
     return Variant(
         name,
         "none",
@@ -72,33 +72,33 @@ GENERATIONS = (variant("one"), variant("two", parent="one"), variant("three", pa
 
 @pytest.fixture(autouse=True)
 def generations(monkeypatch, tmp_path):
-    """A registry of three generations and a cache of its own."""
+    """Use a registry of three generations and an empty cache."""
     monkeypatch.setenv("CRNN_CACHE", str(tmp_path))
     monkeypatch.setattr(registry, "VARIANTS", GENERATIONS)
     CALLS.clear()
 
 
 def files(folder):
-    """All files below a folder but locks."""
+    """Names of all files below a folder except locks."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
 class TestBuild:
     def test_parents_first(self):
-        """Building the last builds all before it, each from its parent's content."""
+        """Building a variant builds its ancestors first, each from its parent's content."""
         path = artifacts.build(registry.get("three"), corpus())
 
         assert (CALLS, path.read_bytes()) == (["one", "two", "three"], b"onetwothree")
 
     def test_kept_when_good(self):
-        """What is there and good is not built again; with force it is, its parents are not."""
+        """A valid artifact is not built again; ``force`` rebuilds it but not its parents."""
         for force in (False, False, True):
             artifacts.build(registry.get("two"), corpus(), force=force)
 
         assert CALLS == ["one", "two", "two"]
 
     def test_record(self):
-        """The record says of what, for what and by what the artifact was made."""
+        """The record names the variant, its parent and its hash, the corpus, the alphabet and the package versions."""
         two = registry.get("two")
         record = artifacts.verified_record(artifacts.build(two, corpus()))
         one = artifacts.location(registry.get("one"), corpus())
@@ -108,7 +108,7 @@ class TestBuild:
         assert (record["alphabet"], record["versions"]["numpy"]) == (ALPHABET, np.__version__)
 
     def test_parent_is_untouched(self):
-        """Building a child leaves the parent's file as it was."""
+        """Building a child does not change the parent's file."""
         one = artifacts.build(registry.get("one"), corpus())
         before = (one.read_bytes(), one.stat().st_mtime_ns)
         artifacts.build(registry.get("three"), corpus())
@@ -123,14 +123,14 @@ class TestBuild:
 
     @pytest.mark.parametrize(("recipe", "error"), [("fill_the_disk", OSError), ("be_interrupted", KeyboardInterrupt)])
     def test_no_half_written_file(self, recipe, error, tmp_path):
-        """No space, or Ctrl-C in the middle: the error comes through, nothing is left behind."""
+        """If the disk is full or Ctrl-C is pressed, the error is raised and no file is left behind."""
         with pytest.raises(error):
             artifacts.build(variant("half", recipe), corpus())
 
         assert files(tmp_path) == []
 
     def test_checkpoint_outlives_a_failed_save(self, tmp_path):
-        """What was trained is lost only once it is saved: a failed build leaves its checkpoint, a good one does not."""
+        """A failed save keeps the checkpoint; a successful one deletes it."""
         half, whole = variant("half", "train_and_fill_the_disk"), variant("half", "train_and_save")
         with pytest.raises(OSError, match="No space left"):
             artifacts.build(half, corpus())
@@ -140,7 +140,7 @@ class TestBuild:
         assert (left, files(tmp_path)) == (["half.npz"], ["half.bin", "half.bin.json"])
 
     def test_two_builds_at_once(self):
-        """Processes that want the same artifact at once all end well, with one good file."""
+        """Processes that build the same artifact at the same time all succeed and leave one valid file."""
         script = (
             "from crnn import artifacts, registry; from crnn.tests import test_artifacts as t; "
             "registry.VARIANTS = t.GENERATIONS; artifacts.build(registry.get('three'), t.corpus())"
@@ -154,7 +154,7 @@ class TestBuild:
 
 class TestFind:
     def test_missing(self):
-        """What was never built is an error that says what to type."""
+        """Finding an artifact that was never built is an error that names the command to build it."""
         with pytest.raises(ArtifactError, match=r"one: .*is missing; `python -m crnn build one --corpus FOLDER`"):
             artifacts.find(registry.get("one"), corpus())
 
@@ -168,7 +168,7 @@ class TestFind:
 
     @pytest.mark.parametrize("content", ["{", "{}", "[]"])
     def test_corrupt_record(self, content):
-        """So is a record that is no JSON, or not a record."""
+        """A record that is not JSON, or not a complete record, is an error that names the file."""
         path = artifacts.build(registry.get("one"), corpus())
         artifacts.record_path(path).write_text(content)
 
@@ -176,7 +176,7 @@ class TestFind:
             artifacts.find(registry.get("one"), corpus())
 
     def test_stale_after_its_parent(self):
-        """When the parent was rebuilt with another content, the child is stale and is built again."""
+        """A child is stale and is rebuilt if its parent's content has changed."""
         artifacts.build(registry.get("two"), corpus())
         one = artifacts.location(registry.get("one"), corpus())
         one.write_bytes(b"ONE")
@@ -188,7 +188,7 @@ class TestFind:
         assert artifacts.build(registry.get("two"), corpus()).read_bytes() == b"ONEtwo"
 
     def test_another_version_of_a_tool_is_another_file(self, monkeypatch):
-        """A conversion made by another version of a tool is not found; what took training is."""
+        """Another version of a tool gives a conversion another path; a trained artifact keeps its path."""
         trained = replace(registry.get("two"), trained=True)
         before = [artifacts.build(row, corpus()) for row in (registry.get("two"), trained)]
         monkeypatch.setattr(provenance, "versions", lambda _: {"tool": "2.0"})
@@ -196,11 +196,11 @@ class TestFind:
         with pytest.raises(ArtifactError, match="is missing"):
             artifacts.find(registry.get("two"), corpus())
         assert artifacts.location(registry.get("two"), corpus()) != before[0]
-        # Its parent, a conversion, is another file too; its own path stays.
+        # Its parent, a conversion, is a different file too; its own path is unchanged.
         assert artifacts.location(trained, corpus()) == before[1]
 
     def test_two_environments_share_a_cache(self, monkeypatch):
-        """What one environment converts stays as it is while another one, with other tools, converts its own."""
+        """An environment with other tool versions converts its own file and leaves the existing one unchanged."""
         path = artifacts.build(registry.get("two"), corpus())
         before = path.stat().st_mtime_ns
         with monkeypatch.context() as other:
@@ -210,7 +210,7 @@ class TestFind:
         assert (path.stat().st_mtime_ns, artifacts.find(registry.get("two"), corpus())) == (before, path)
 
     def test_shipped(self):
-        """A trained variant's artifact for the field corpus lies in the repository, and git restores it."""
+        """A trained variant's artifact for the field corpus is in the repository, and git restores it."""
         field = Corpus("field", ALPHABET, "", corpus().test, lambda: None)
         trained = variant("trained", trained=True)
 

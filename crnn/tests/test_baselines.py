@@ -1,4 +1,4 @@
-"""What becomes a baseline, and how it is kept."""
+"""What can become a baseline, and how a baseline is stored."""
 
 import json
 
@@ -12,7 +12,7 @@ from crnn.tests.saved_runs import GATE_INFO, run, write
 
 class TestPromote:
     def test_writes_without_raw_seconds(self, tmp_path):
-        """A baseline keeps statistics and errors by line; raw seconds would only swell the repository."""
+        """A baseline keeps statistics and errors per line, but no raw timings: they would only take space."""
         written = promote(read(write(tmp_path / "run.json", run())), tmp_path / "baselines", (ROLLING, PINNED))
 
         assert [path.name for path in written] == [ROLLING, PINNED]
@@ -30,26 +30,26 @@ class TestPromote:
         ids=["failed", "quick", "interrupted", "partial"],
     )
     def test_names_why_a_run_is_unfit(self, tmp_path, session, fault):
-        """Only a whole, passed, full run is fit to be a baseline."""
+        """A failed, interrupted, partial or ``--quick`` run cannot become a baseline."""
         content = run()
         content["crnn"] |= session
 
         assert faults(read(write(tmp_path / "run.json", content))) == [fault]
 
     def test_a_run_that_stopped_early_is_unfit(self, tmp_path):
-        """A compared run has as few process pairs as its answer took."""
+        """A compared run that stopped early has too few process pairs to become a baseline."""
         content = run(gate=GATE_INFO | {"gate_ratios": [1.0, 1.0]})
 
         assert ": 2 process pairs of 8" in faults(read(write(tmp_path / "run.json", content)))[0]
 
     def test_a_sound_run_is_fit(self, tmp_path):
-        """Nothing speaks against it."""
+        """A complete run without failures can become a baseline."""
         assert faults(read(write(tmp_path / "run.json", run()))) == []
 
 
 class TestCompact:
     def test_round_trip(self):
-        """Arrays come back as they were, type and all."""
+        """Unpacked arrays equal the packed ones."""
         array = np.random.default_rng(1).normal(size=100).astype(np.float32)
 
         assert unpack(pack(array)).tolist() == array.tolist()

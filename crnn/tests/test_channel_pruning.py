@@ -32,7 +32,7 @@ def everything(model):
 
 
 def silence(model, group, unit):
-    """Make a unit's output zero by its own weights: a channel by its BatchNorm, an LSTM's unit by its cell gate."""
+    """Make a unit's output zero through its own weights: a channel's BatchNorm, an LSTM unit's cell gate."""
     with torch.no_grad():
         if group.recurrent:
             lstm = model.get_submodule(group.layer)
@@ -55,7 +55,7 @@ class TestKeep:
     @settings(max_examples=30, deadline=None)
     @given(st.integers(0, LAYERS - 1), st.integers(0, 2**31))
     def test_silent_units_can_be_removed(self, layer, seed):
-        """Without units whose output is zero, in any layer, the model has the same outputs."""
+        """Removing units whose output is zero, in any layer, does not change the model's outputs."""
         model = torch_model(SMALL, seed % 100)
         group = groups(model)[layer]
         dropped = np.random.default_rng(seed).permutation(group.units)[: group.units // 2].tolist()
@@ -68,7 +68,7 @@ class TestKeep:
         assert np.abs(torch_outputs(keep(model, kept), batch) - torch_outputs(model, batch)).max() < 1e-5
 
     def test_parent_is_unchanged(self):
-        """Pruning creates a new model; changing it does not change the old one."""
+        """Pruning creates a new model; changing it does not change the original."""
         model = torch_model(SMALL)
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         smaller = keep(model, [range(group.units - 1) for group in groups(model)])
@@ -80,7 +80,7 @@ class TestKeep:
 
     @pytest.mark.parametrize(("recurrent", "parameters"), [(True, 1_218_859), (False, 1_389_809)])
     def test_a_tenth_of_the_original(self, recurrent, parameters):
-        """Without a tenth of each layer's units 1.22 M parameters are left, of the convolutions' alone 1.39 M."""
+        """Removing a tenth of each layer's units leaves 1.22 M parameters; of the convolutions' alone, 1.39 M."""
         model = CRNN(CRNNConfig())
         kept = [range(g.units - (g.units // 10 if recurrent or not g.recurrent else 0)) for g in groups(model)]
 
@@ -117,7 +117,7 @@ class TestKnownLayers:
             groups(model)
 
     def test_another_model_is_refused(self):
-        """Known layers in another model are refused too."""
+        """Known layers in an unknown model are refused."""
         with pytest.raises(TypeError, match="cannot prune a Sequential"):
             check_known(torch.nn.Sequential(torch.nn.Linear(2, 2)))
 
@@ -181,7 +181,7 @@ class TestSelect:
     @settings(max_examples=20, deadline=None)
     @given(st.floats(1.05, 8), st.integers(0, 2**31))
     def test_reaches_the_target_with_whole_blocks(self, reduction, seed):
-        """What is left takes no more MACs than the target and has whole blocks of eight units."""
+        """The pruned model takes no more MACs than the target and keeps whole blocks of eight units."""
         rng = np.random.default_rng(seed)
         target = macs_of_config(self.CONFIG) / reduction
         kept = select(self.CONFIG, [rng.random(units) for units in self.COUNTS], target)
@@ -201,7 +201,7 @@ class TestSelect:
         )
 
     def test_important_layer_stays_whole(self):
-        """A layer whose units all score a thousand times as high keeps all of them."""
+        """A layer whose units all score a thousand times higher loses none of them."""
         scores = [np.full(units, 1000.0 if layer == 1 else 1.0) for layer, units in enumerate(self.COUNTS)]
 
         assert len(select(self.CONFIG, scores, macs_of_config(self.CONFIG) / 2)[1]) == self.CONFIG.channels[1]
@@ -216,12 +216,12 @@ class TestBadSettings:
 
     @pytest.mark.parametrize("reduction", [1.0, 0.5, float("nan")])
     def test_reduction(self, reduction):
-        """A reduction that reduces nothing is refused."""
+        """A reduction by a factor of 1 or less is refused."""
         with pytest.raises(RecipeError, match="must be above 1"):
             check_reachable(CRNNConfig(), reduction)
 
     def test_unreachable_reduction(self):
-        """A reduction that one block per layer does not reach is refused, with the fewest MACs that a line can take."""
+        """A reduction beyond one block per layer is refused with the smallest possible number of MACs per line."""
         least = macs_of_config(CRNNConfig(channels=(BLOCK,) * 5, lstm_units=(BLOCK,) * 2))
 
         with pytest.raises(RecipeError, match=f"a line cannot take fewer than {least:,} MACs; 23,375 were asked for"):
@@ -229,7 +229,7 @@ class TestBadSettings:
 
 
 def test_pairs_of_groups_share_no_weights():
-    """Each weight is produced by one group only."""
+    """Each weight tensor produces the units of one group only."""
     produced = [{part.tensor for part in group.parts if part.produces} for group in groups(torch_model(SMALL))]
 
     assert [a & b for a, b in itertools.combinations(produced, 2)] == [set()] * (LAYERS * (LAYERS - 1) // 2)
@@ -247,7 +247,7 @@ class TestIterativeRecipe:
         return Build(name, parent, tmp_path / f"{name}.pt", corpus(), tmp_path / f"{name}.npz", ALPHABET)
 
     def test_reaches_the_reduction(self, tmp_path):
-        """The artifact takes at most the MACs asked for, records them, and no step's file is left."""
+        """The artifact takes at most the requested MACs, records them and leaves no intermediate files."""
         build = self.build(tmp_path, "pruned")
         before = build.source.read_bytes()
         notes = iterative_pruning.prune(build, **self.OPTIONS)
@@ -259,7 +259,7 @@ class TestIterativeRecipe:
         assert len(list(tmp_path.iterdir())) == len(["parent", "pruned", "checkpoint", "soft targets"])
 
     def test_resumes_after_an_interruption(self, tmp_path, monkeypatch):
-        """Interrupted after the first step and resumed, a build ends with the weights of an uninterrupted one."""
+        """A build interrupted after its first step and resumed ends with the weights of an uninterrupted one."""
         whole, resumed = self.build(tmp_path / "a", "pruned"), self.build(tmp_path / "b", "pruned")
         iterative_pruning.prune(whole, **self.OPTIONS)
 
@@ -282,7 +282,7 @@ class TestIterativeRecipe:
 class TestFixedShareRecipe:
     @pytest.mark.parametrize(("recurrent", "units"), [(True, (5, 5)), (False, (10, 10))])
     def test_removes_the_share(self, recurrent, units, tmp_path):
-        """Half of each layer's units are removed, those of the LSTMs only if asked for."""
+        """Half of each layer's units are removed; those of the LSTMs only if requested."""
         parent = tmp_path / "parent.pt"
         pt_file.save(torch_model(replace(SMALL, classes=4, lstm_units=(10, 10))), parent)
         build = Build("p", parent, tmp_path / "p.pt", corpus(), tmp_path / "p.npz", ALPHABET)

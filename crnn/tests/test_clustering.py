@@ -29,7 +29,7 @@ def tiny(seed=1):
 class TestBits:
     @given(st.integers(1, 8), st.data())
     def test_unpacking_is_the_inverse(self, bits, data):
-        """Unpacked indices equal the packed ones, which take no more bytes than their bits need."""
+        """Unpacked indices equal the original ones; packed, they take no more bytes than their bits require."""
         indices = np.array(data.draw(st.lists(st.integers(0, 2**bits - 1), min_size=1, max_size=50)))
         packed = codebook.pack(indices, bits)
 
@@ -93,7 +93,7 @@ class TestKMeans:
 
 class TestTraining:
     def test_few_values_before_and_after_updates(self):
-        """Each tensor has at most as many values as clusters, after updates too, and updates change them."""
+        """A tensor never has more distinct values than clusters, before or after updates; updates change them."""
         learner, values = TorchClusterer(tiny(), SCHEDULE, CLUSTERS), []
         for batch in training_batches(lines(12, 1), ALPHABET, 4, 1, 0):
             values.append({n: learner.model.get_parameter(n).detach().unique() for n in clustered_names(learner.model)})
@@ -141,7 +141,7 @@ class TestArtifact:
         model = TorchClusterer(tiny(), SCHEDULE, CLUSTERS).model
         pt_file.save_clustered(model, tmp_path / "model.pt")
         batch, weights = inputs(), model.state_dict()
-        # As the learner has it: in another memory format a convolution rounds otherwise.
+        # As in the learner: in another memory format a convolution rounds differently.
         loaded = pt_file.load(tmp_path / "model.pt").to(memory_format=torch.channels_last)
 
         assert all(torch.equal(tensor, weights[name]) for name, tensor in loaded.state_dict().items())
@@ -155,7 +155,7 @@ class TestArtifact:
         assert (tmp_path / "model.pt").stat().st_size < 1_492_398 * 4 / 8 + 60_000
 
     def test_recipe(self, tmp_path):
-        """The artifact has few values per tensor; the notes give the bytes of the same weights as floats."""
+        """The artifact has few distinct values per tensor; the notes give the bytes of the same weights as floats."""
         build, notes = self.built(tmp_path)
         model = pt_file.load(build.target)
 

@@ -1,4 +1,4 @@
-"""No test is dropped silently: what the files define is what pytest collects."""
+"""No test is dropped silently: pytest collects every test that the files define."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def defined(folder):
-    """Test functions and methods of a folder's files, by ``ast``; with the markers of each."""
+    """Test functions and methods in a folder's files, found with ``ast``, with the markers of each."""
     found = {}
     for file in sorted((ROOT / folder).glob("test_*.py")):
         tree = ast.parse(file.read_text("utf-8"))
@@ -33,7 +33,7 @@ def is_pytestmark(node):
 
 
 def collected(*arguments):
-    """Names that ``pytest`` collects and would run, without parameters."""
+    """Names of the tests that ``pytest`` collects and would run, without parameters."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return {line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line}
@@ -46,31 +46,31 @@ def tests():
 
 
 def test_pytest_runs_every_test_of_the_suite(tests, request):
-    """All but those that are marked for a release."""
+    """``pytest`` runs every test except those marked for a release."""
     config = request.config
     whole = not config.option.keyword and config.args in (config.getini("testpaths"), [f"{ROOT}/crnn/tests"])
-    # Of a whole run what it runs itself; else what a whole run would.
+    # In a full run, the tests of this session; otherwise, the tests that a full run would collect.
     running = {item.nodeid.partition("[")[0] for item in request.session.items} if whole else collected()
 
     assert running == {name for name, markers in tests.items() if "mark.release" not in markers}
 
 
 def test_a_file_named_alone_is_run_whole(tests):
-    """The file that was once dropped whole by its name is run whole."""
+    """A test file named on the command line is run completely."""
     file = "crnn/tests/test_gate.py"
 
     assert collected(file) == {name for name in tests if name.startswith(f"{file}::")} != set()
 
 
 def test_the_release_checks_are_there(tests):
-    """``-m release`` runs what is marked so, all of it in one file."""
+    """``-m release`` runs all tests with that marker, which are all in one file."""
     release = {name for name, markers in tests.items() if "mark.release" in markers}
 
     assert collected("crnn/tests/test_release.py", "-m", "release") == release != set()
 
 
 def test_pytest_benchmarks_runs_every_benchmark():
-    """All but the search for what is missing, which takes a baseline."""
+    """``pytest benchmarks`` runs everything except the search for missing results, which needs a baseline."""
     benchmarks = defined("benchmarks")
     search = {name for name, markers in benchmarks.items() if "mark.search_for_missing" in markers}
 
@@ -79,7 +79,7 @@ def test_pytest_benchmarks_runs_every_benchmark():
 
 
 def test_the_quick_run_leaves_out_process_pairs_alone():
-    """``--quick`` measures less of everything else."""
+    """``--quick`` leaves out only the process pairs, besides the search for missing results."""
     benchmarks = defined("benchmarks")
     left_out = {
         name
@@ -91,7 +91,7 @@ def test_the_quick_run_leaves_out_process_pairs_alone():
 
 
 def test_no_test_hides_another():
-    """Two functions of one name in one scope: the first would never run."""
+    """No two functions or classes in one scope share a name: the first would never run."""
     hidden = []
     for file in sorted((ROOT / "crnn/tests").glob("*.py")) + sorted((ROOT / "benchmarks").glob("*.py")):
         for scope in ast.walk(ast.parse(file.read_text("utf-8"))):

@@ -1,4 +1,4 @@
-"""The field corpus, and a user's own with all its possible faults."""
+"""The field corpus, and user corpora with every kind of fault."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def shipped():
 
 
 def write_images(folder, count, size=(60, 20), mode="L", name="{}.png"):
-    """Write random pictures and return their names."""
+    """Write random images and return their names."""
     rng = np.random.default_rng(1)
     names = [name.format(index) for index in range(count)]
     for name_ in names:
@@ -46,7 +46,7 @@ def write_tsv(folder, rows):
 
 
 def write_hdf5(folder, count, labels):
-    """Write the form of the original experiment, with ``count`` random pictures."""
+    """Write the form of the original experiment, with ``count`` random images."""
     with h5py.File(folder / "common_fields_images.h5", "w") as file:
         file["images"] = np.random.default_rng(1).integers(0, 256, (count, 32, 400), np.uint8)
         file["additional_bit"] = np.arange(count) % 2
@@ -55,12 +55,12 @@ def write_hdf5(folder, count, labels):
 
 class TestFieldCorpus:
     def test_sizes(self, shipped):
-        """16,000 lines to train, 1,500 to validate, 2,000 to test, grey pictures of 32x400."""
+        """The splits have 16,000, 1,500 and 2,000 lines; images are grey, 32x400."""
         assert list(SIZES.items()) == [("train", 16_000), ("validation", 1_500), ("test", len(shipped))]
         assert (shipped.images.shape, shipped.images.dtype) == ((2000, 32, 400), np.uint8)
 
     def test_minimal_install(self):
-        """With only the minimal packages the field corpus is the same by its hash, and the import loads no Pillow."""
+        """With only the minimal packages, the field corpus has the same hash and its import does not load Pillow."""
         hidden = "faker tqdm h5py matplotlib rapidfuzz scipy tensorflow tf_keras onnx onnxruntime"
         program = (
             f"import sys; sys.modules |= dict.fromkeys({hidden.split()!r})\n"
@@ -71,20 +71,20 @@ class TestFieldCorpus:
         assert done.stdout.split() == ["False", open_corpus(None).sha256]
 
     def test_some_labels_and_one_typeface_are_unseen(self, shipped):
-        """Each is a large enough share of the test split for a CER of its own."""
+        """Unseen labels and the unseen typeface each make up enough test lines for a CER of their own."""
         shares = [np.mean(~shipped.seen), np.mean(unseen_typeface(shipped))]
 
         assert [0.2 < share < 0.7 for share in shares] == [True, True]
 
     def test_generator_still_draws_what_is_shipped(self, shipped):
-        """The first lines drawn now are those that were shipped, pixel by pixel."""
+        """The first lines drawn now equal the shipped ones pixel by pixel."""
         drawn = draw_split("test", 8)
 
         assert drawn.labels == shipped.labels[:8]
         assert np.array_equal(drawn.images, shipped.images[:8])
 
     def test_training_never_sees_the_unseen_typeface(self):
-        """Training lines are set in the other typefaces."""
+        """Training lines never use the unseen typeface."""
         assert not unseen_typeface(draw_split("train", 64)).any()
 
     def test_corrupt_file_is_named(self, tmp_path):
@@ -105,13 +105,13 @@ class TestFieldCorpus:
             field_test_split(tmp_path / "none.zip")
 
     def test_manifest(self, shipped):
-        """The manifest has the file's number of lines."""
+        """The manifest gives the file's number of lines."""
         assert json.loads(SHIPPED.with_suffix(".json").read_text())["lines"] == len(shipped)
 
 
 class TestModelInputs:
     def test_field_carries_the_kind(self):
-        """Every time step has the one-hot of the kind."""
+        """Every time step carries the one-hot of the line's kind."""
         images, field = model_inputs(np.full((2, 32, 400), 255, np.uint8), np.array([DIGITS, LETTERS], np.uint8))
 
         assert (images.max(), images.dtype, field.dtype) == (1.0, np.float32, np.float32)
@@ -124,13 +124,13 @@ class TestFit:
         st.integers(1, 900), st.integers(1, 200), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "LA"])
     )
     def test_any_size_and_mode(self, width, height, mode):
-        """Any size and mode becomes uint8 32x400."""
+        """Images of any size and mode become uint8 32x400."""
         fitted = fit(Image.new(mode, (width, height)))
 
         assert (fitted.shape, fitted.dtype) == ((32, 400), np.uint8)
 
     def test_keeps_the_aspect(self):
-        """A square of ink in a wide picture stays square."""
+        """A square of ink in a wide image stays square."""
         picture = Image.new("L", (400, 64), 255)
         picture.paste(0, (100, 16, 132, 48))
         ink = fit(picture) < 128
@@ -138,7 +138,7 @@ class TestFit:
         assert (ink.any(0).sum(), ink.any(1).sum()) == (16, 16)
 
     def test_pads_with_the_border(self):
-        """Padding has the picture's own background, so it adds no edge."""
+        """Padding uses the image's own background, so it adds no edge."""
         assert np.unique(fit(Image.new("L", (50, 20), 180))).tolist() == [180]
 
     def test_transparent_is_white(self):
@@ -155,7 +155,7 @@ class TestFit:
 
     @pytest.mark.parametrize("name", ["pages.tif", "animated.gif"])
     def test_first_frame(self, tmp_path, name):
-        """Of several pages or frames the first is used."""
+        """Of several pages or frames, the first is used."""
         frames = [Image.new("L", (50, 20), level) for level in (0, 255)]
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
 
@@ -165,7 +165,7 @@ class TestFit:
 
 class TestForms:
     def check(self, folder, count):
-        """Read the folder and check that its three splits have all lines and share no picture."""
+        """Read the folder and check that its three splits hold all lines and share no image."""
         corpus = read_corpus(folder)
         splits = [corpus.train, corpus.validation, corpus.test]
         assert sum(map(len, splits)) == count
@@ -173,7 +173,7 @@ class TestForms:
         return corpus
 
     def test_tsv(self, tmp_path):
-        """``file <TAB> text``; the kind comes from a third column or from the text."""
+        """``file <TAB> text`` is read; the kind comes from a third column or from the text."""
         names = write_images(tmp_path, 60, mode="RGB", name="{}.jpg")
         write_tsv(tmp_path, [(name, "12", "letters") if i % 2 else (name, "Я1") for i, name in enumerate(names)])
         corpus = self.check(tmp_path, 60)
@@ -182,7 +182,7 @@ class TestForms:
         assert set(corpus.train.kinds) == {LETTERS}
 
     def test_folder_called_field_is_not_the_field_corpus(self, tmp_path):
-        """A user's folder of that name does not select the shipped artifacts and thresholds."""
+        """A user's folder named ``field`` does not select the shipped artifacts and thresholds."""
         folder = tmp_path / "field"
         folder.mkdir()
         write_tsv(folder, [(name, "1") for name in write_images(folder, 60)])
@@ -190,14 +190,14 @@ class TestForms:
         assert self.check(folder, 60).name == "own-field"
 
     def test_icdar(self, tmp_path):
-        """``file, "text"``; the text may contain commas and quotes."""
+        """``file, "text"`` is read; the text may contain commas and quotes."""
         names = write_images(tmp_path, 60, name="word_{}.png")
         (tmp_path / "gt.txt").write_text("".join(f'{name}, "a, \\"b\\""\n' for name in names), "utf-8-sig")
 
         assert self.check(tmp_path, 60).train.labels[0] == 'a, "b"'
 
     def test_original_experiment(self, tmp_path):
-        """Pictures and kinds in HDF5, labels in cp1251; the kinds are the file's, not those of the text."""
+        """Images and kinds are read from HDF5, labels from cp1251; the text does not change the kinds."""
         write_hdf5(tmp_path, 60, "ИВАНОВ\n11\n" * 30)
         corpus = self.check(tmp_path, 60)
 
@@ -205,7 +205,7 @@ class TestForms:
         assert kinds == {"ИВАНОВ": DIGITS, "11": LETTERS}
 
     def test_equal_pictures_share_a_split(self, tmp_path):
-        """A picture that occurs twice is never in both the training and the test split."""
+        """An image that occurs twice is never in both the training and the test split."""
         names = write_images(tmp_path, 40)
         for name in names:
             shutil.copy(tmp_path / name, tmp_path / f"copy-{name}")
@@ -215,7 +215,7 @@ class TestForms:
         assert len(corpus.train) + len(corpus.validation) + len(corpus.test) == 80
 
     def test_shared_pictures_are_refused(self):
-        """A corpus whose splits share a picture is refused before training."""
+        """A corpus whose splits share an image is refused before training."""
         split = draw_split("test", 2)
 
         with pytest.raises(CorpusError, match="share images"):
@@ -224,7 +224,7 @@ class TestForms:
 
 class TestBadInput:
     def test_every_fault_is_named_at_once(self, tmp_path):
-        """One error names unreadable and missing pictures, empty and too long labels and bad rows."""
+        """One error names unreadable and missing images, empty and too long labels and bad rows."""
         names = write_images(tmp_path, 7)
         (tmp_path / names[1]).write_bytes(b"not a picture")
         whole = (tmp_path / names[2]).read_bytes()
@@ -252,7 +252,7 @@ class TestBadInput:
         ("listing", "message"), [(None, "holds none of"), (b"", "lists no lines"), (b"a.png\t\xff\n", "not utf-8")]
     )
     def test_folder_without_lines(self, tmp_path, listing, message):
-        """A missing or empty listing, or one in another encoding, is named."""
+        """A missing or empty listing, or one in another encoding, is an error that says so."""
         if listing is not None:
             (tmp_path / "labels.tsv").write_bytes(listing)
 
@@ -260,19 +260,19 @@ class TestBadInput:
             read_corpus(tmp_path)
 
     def test_no_folder(self, tmp_path):
-        """A missing folder is named."""
+        """A missing folder is an error that says so."""
         with pytest.raises(CorpusError, match="no such folder"):
             read_corpus(tmp_path / "none")
 
     def test_hdf5_that_does_not_match_its_labels(self, tmp_path):
-        """Pictures, bits and labels must agree in number."""
+        """The numbers of images, kinds and labels must be equal."""
         write_hdf5(tmp_path, 3, "1\n2\n")
 
         with pytest.raises(CorpusError, match="2 labels"):
             read_corpus(tmp_path)
 
     def test_corrupt_hdf5(self, tmp_path):
-        """A file that is not HDF5 is named."""
+        """A file that is not HDF5 is an error that names it."""
         (tmp_path / "common_fields_images.h5").write_bytes(b"no")
         (tmp_path / "common_fields_labels.txt").write_text("1\n", "cp1251")
 
@@ -283,14 +283,14 @@ class TestBadInput:
 @needs_real_images
 class TestRealImages:
     def test_captchas(self):
-        """2,000 colour JPEG of four digits, all of them used."""
+        """All 2,000 colour JPEG images of four digits are read."""
         corpus = read_corpus(REAL / "digits_captcha_henan")
 
         assert corpus.alphabet == "0123456789"
         assert len(corpus.train) + len(corpus.validation) + len(corpus.test) == 2000
 
     def test_newspaper_names_its_one_unusable_line(self):
-        """Of 517 scans one label needs more than 50 time steps; it is named, nothing is half-read."""
+        """One of 517 labels needs more than 50 time steps; the error names it alone."""
         with pytest.raises(CorpusError) as caught:
             read_corpus(REAL / "vyl_tujod_1939_09")
 

@@ -1,4 +1,4 @@
-"""Offline distillation: which outputs of the teacher are stored, and what the student is trained on."""
+"""Offline distillation: which teacher outputs are stored, and what the student is trained on."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def teacher():
 
 @pytest.fixture
 def file(tmp_path):
-    """The file that stands for the teacher's weights."""
+    """The file that stands in for the teacher's weights."""
     path = tmp_path / "teacher.pt"
     path.write_bytes(b"weights")
     return path
@@ -68,7 +68,7 @@ def targets(teacher, file, tmp_path):
 class TestStorage:
     @given(st.integers(0, 2**31))
     def test_restored_distributions(self, seed):
-        """What is restored is a distribution with the teacher's probabilities for its best classes."""
+        """Restored outputs are distributions with the teacher's probabilities for its best classes."""
         log_probs = distributions(seed).numpy()
         classes, kept = compress(log_probs)
         restored = restore(classes, kept, 20)
@@ -91,7 +91,7 @@ class TestStorage:
         assert (classes.nbytes + kept.nbytes) / 10 == 3 * KEPT_CLASSES
 
     def test_the_teacher_runs_once(self, teacher, file, tmp_path):
-        """Outputs are stored: a second training, of any number of epochs, reads them."""
+        """The teacher runs once: a second training, of any number of epochs, reads the stored outputs."""
         for _ in range(2):
             targets = SoftTargets(file, teacher, corpus(), SCHEDULE, tmp_path, VIEWS)
             for epoch in range(3 * VIEWS):
@@ -100,7 +100,7 @@ class TestStorage:
         assert teacher.calls == VIEWS * 3
 
     def test_stored_outputs_belong_to_one_training(self, teacher, file, tmp_path):
-        """Another teacher, corpus or order of lines does not read the stored outputs."""
+        """Stored outputs are not used with another teacher, corpus or order of lines."""
         list(SoftTargets(file, teacher, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
         file.write_bytes(b"other weights")
         list(SoftTargets(file, teacher, corpus(), SCHEDULE, tmp_path, VIEWS).batches(0))
@@ -110,7 +110,7 @@ class TestStorage:
         assert teacher.calls == 4 * 3
 
     def test_outputs_belong_to_the_images_shown(self, teacher, targets):
-        """The student sees the images that the teacher saw, augmented alike, and other views in other epochs."""
+        """The student sees the images that the teacher saw, with the same augmentation, and other views later."""
         seen = [batch for epoch in range(VIEWS) for batch in targets.batches(epoch)]
 
         for batch in seen:
@@ -119,7 +119,7 @@ class TestStorage:
         assert not np.array_equal(seen[0].images, seen[3].images)
 
     def test_labels_belong_to_the_lines(self, targets):
-        """Images and labels are the training batches of the view."""
+        """Images and labels are those of the view's training batches."""
         shown = list(targets.batches(VIEWS + 1))
         expected = list(training_batches(corpus().train, ALPHABET, 4, SCHEDULE.seed, 1))
 
@@ -130,14 +130,14 @@ class TestStorage:
 class TestLoss:
     @given(st.integers(0, 2**31), st.sampled_from([1.0, 2.0, 4.0]))
     def test_no_divergence_of_equals(self, seed, temperature):
-        """The divergence is zero for equal distributions, and positive for any others."""
+        """The divergence is zero for equal distributions and positive for different ones."""
         one, other = distributions(seed), distributions(seed + 1)
 
         assert softened_divergence(one, one, temperature).item() == pytest.approx(0, abs=1e-4)
         assert softened_divergence(other, one, temperature).item() > 0
 
     def test_by_hand(self):
-        """At temperature 1, summed over time steps: one step of (1/2, 1/2) against (1/4, 3/4)."""
+        """At temperature 1, the divergence of (1/2, 1/2) from (1/4, 3/4) equals a hand calculation."""
         teacher = torch.tensor([[[0.5, 0.5]]]).log()
         student = torch.tensor([[[0.25, 0.75]]]).log()
         expected = 0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)
@@ -145,7 +145,7 @@ class TestLoss:
         assert softened_divergence(student, teacher, 1.0).item() == pytest.approx(expected, rel=1e-5)
 
     def test_temperature_keeps_the_size_of_gradients(self):
-        """Between nearly equal distributions, twice the temperature gives gradients of the same size."""
+        """For nearly equal distributions, doubling the temperature keeps the size of the gradients."""
         teacher, sizes = torch.zeros(1, 1, 3), []
         for temperature in (4.0, 8.0):
             student = torch.tensor([[[0.1, 0.0, -0.1]]], requires_grad=True)
@@ -165,7 +165,7 @@ class TestLoss:
         assert whole == pytest.approx(labels * parts[0] + soft * parts[1], rel=1e-5)
 
     def test_labels_only_is_plain_training(self, targets):
-        """Without the soft part the loss of a step is that of the ordinary learner."""
+        """Without the soft part, the loss of a step is that of the ordinary learner."""
         batch = next(targets.batches(0))
         plain = TorchLearner(torch_model(TINY), SCHEDULE)
         distiller = TorchDistiller(torch_model(TINY), SCHEDULE, Weighting(soft=0))
@@ -201,14 +201,14 @@ class TestRecipe:
         assert build.source.read_bytes() == before
 
     def test_the_student_has_922_702_parameters(self):
-        """That is its size for the alphabet of the field corpus."""
+        """The student has 922,702 parameters for the alphabet of the field corpus."""
         config = CRNNConfig(channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS)
 
         assert sum(parameter.numel() for parameter in CRNN(config).parameters()) == 922_702
 
     @pytest.mark.parametrize("recipe", [distill, prune, prune_iteratively, cluster, static_int8])
     def test_a_parent_of_another_alphabet(self, recipe, tmp_path):
-        """A teacher that reads another alphabet is refused, with both alphabets, before any work."""
+        """A teacher with another alphabet is refused before any work, with both alphabets in the message."""
         build = build_of(tmp_path, alphabet="xyz")
 
         with pytest.raises(RecipeError, match=r"parent\.pt reads the alphabet 'xyz', the corpus tiny has 'абв'"):

@@ -1,4 +1,4 @@
-"""What the documents name exists."""
+"""Tests and files named in the documentation exist."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ PATH = re.compile(r"`(?P<path>(?:crnn|fixtures|benchmarks)/[\w./-]+)`|\]\((?P<li
 
 
 def definitions(file):
-    """Classes and functions of a test file, methods as ``Class::method``."""
+    """Classes and functions of a test file, with methods as ``Class::method``."""
     tree = ast.parse(file.read_text("utf-8"))
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -25,7 +25,7 @@ def definitions(file):
 @pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
 class TestPages:
     def test_names_tests_that_exist(self, page):
-        """A test that a page names is there."""
+        """Every test named on a page exists."""
         missing = []
         for match in TEST_NAME.finditer(page.read_text("utf-8")):
             files = [folder / match["file"] for folder in (ROOT / "crnn" / "tests", ROOT / "benchmarks")]
@@ -36,7 +36,7 @@ class TestPages:
         assert missing == []
 
     def test_names_files_that_exist(self, page):
-        """A file or folder that a page names or links to is there; capitals stand for a name of one's own."""
+        """Every file or folder that a page names or links to exists; capitals are placeholders."""
         missing = []
         for match in PATH.finditer(page.read_text("utf-8")):
             place = ROOT / match["path"] if match["path"] else page.parent / match["link"]

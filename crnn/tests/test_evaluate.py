@@ -68,7 +68,7 @@ class TestCtcLoss:
     @settings(max_examples=40, deadline=None)
     @given(problems)
     def test_agrees_with_pytorch(self, problem):
-        """PyTorch's CTC loss gives the same nats."""
+        """PyTorch's CTC loss gives the same value."""
         import torch
 
         seed, labels = problem
@@ -87,12 +87,12 @@ class TestCtcLoss:
     @settings(max_examples=15, deadline=None)
     @given(problems)
     def test_agrees_with_tensorflow(self, problem):
-        """TensorFlow's CTC loss, blank at class 0, gives the same nats."""
+        """TensorFlow's CTC loss, with blank at class 0, gives the same value."""
         from crnn.models.keras_crnn import tf
 
         seed, labels = problem
         log_probs = random_log_probs(seed, len(labels), 8, 4).astype(np.float32)
-        # TensorFlow needs a column, even if all labels are empty.
+        # TensorFlow needs at least one column, even if all labels are empty.
         classes, lengths = encode([*labels, "а"], "абв")
         expected = tf.nn.ctc_loss(
             classes[:-1], log_probs, lengths[:-1], [8] * len(labels), logits_time_major=False, blank_index=0
@@ -101,13 +101,13 @@ class TestCtcLoss:
         assert ctc_losses(log_probs, classes[:-1], lengths[:-1]) == pytest.approx(expected.numpy(), abs=1e-4)
 
     def test_too_few_steps(self):
-        """A label that needs more time steps than there are has no path."""
+        """A label that needs more time steps than the outputs have is impossible: it has no path."""
         assert ctc_losses(random_log_probs(1, 1, 2, 3), *encode(["аа"], "аб")).tolist() == [np.inf]
 
 
 class TestEvaluate:
     def test_counts(self):
-        """CER, exact lines and loss of outputs that decode to known texts."""
+        """CER, exact lines and loss are correct for outputs that decode to known texts."""
         log_probs = np.full((2, 50, 3), np.log(1e-6))
         log_probs[:, :, 0] = np.log(1 - 2e-6)
         log_probs[:, :2] = np.log([[1e-6, 1 - 2e-6, 1e-6], [1e-6, 1e-6, 1 - 2e-6]])  # both decode to "аб"
@@ -117,7 +117,7 @@ class TestEvaluate:
         assert evaluation.losses[0] == pytest.approx(50 * 2e-6, abs=1e-4)
 
     def test_refuses_non_finite_values(self):
-        """NaN in a line is an error that says in how many lines."""
+        """NaN in a line is an error that says how many lines are affected."""
         log_probs = random_log_probs(1, 3, 50, 3)
         log_probs[1, 7, 2] = np.nan
 
@@ -125,18 +125,18 @@ class TestEvaluate:
             evaluate(log_probs, lines_of("аба"), "аб")
 
     def test_refuses_logits(self):
-        """Values that are not normalised are not taken for log probabilities."""
+        """Unnormalised values are not accepted as log probabilities."""
         with pytest.raises(ValueError, match="are these logits"):
             check_log_probs(np.ones((1, 50, 3)))
 
     def test_refuses_probabilities(self):
-        """Probabilities, such as a softmax in the model gives, are not taken for log probabilities."""
+        """Probabilities, such as those of a softmax in the model, are not accepted as log probabilities."""
         with pytest.raises(ValueError, match="sum to one"):
             check_log_probs(np.exp(random_log_probs(1, 1, 50, 3)))
 
     @pytest.mark.parametrize("shape", [(1, 50, 3), (2, 49, 3), (2, 50, 4)])
     def test_refuses_other_shapes(self, shape):
-        """Lines, time steps and classes must be those of the corpus."""
+        """The numbers of lines, time steps and classes must be those of the corpus."""
         with pytest.raises(ValueError, match=r"expected \(2, 50, 3\)"):
             evaluate(random_log_probs(1, *shape), lines_of("аб"), "аб")
 
@@ -149,7 +149,7 @@ class TestIntervals:
         assert cer_difference(evaluation, evaluation) == (0.0, (0.0, 0.0))
 
     def test_pairing_finds_small_differences(self):
-        """One more edit in three of a hundred lines is significant, though the intervals of the two CERs overlap."""
+        """One more edit in three of a hundred lines is significant although the two CER intervals overlap."""
         base = np.random.default_rng(2).poisson(0.5, 1000)
         worse = base.copy()
         worse[::33] += 1
@@ -170,6 +170,6 @@ class TestIntervals:
         assert 88 <= hits <= 100
 
     def test_largest_difference_needs_equal_shapes(self):
-        """Outputs of different shapes are an error: they are not broadcast."""
+        """Outputs of different shapes are an error and are not broadcast."""
         with pytest.raises(ValueError, match="cannot be compared"):
             largest_difference(np.zeros((2, 50, 3)), np.zeros((1, 50, 3)))

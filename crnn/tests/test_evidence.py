@@ -1,7 +1,7 @@
-"""What the gate's verdicts are worth, recomputed from what was measured to learn it.
+"""The gate's error rates, recomputed from the measurements in ``benchmarks/evidence``.
 
-``benchmarks/evidence`` holds every process pair and every line's edits. Each comparison
-below takes its pairs from there as the gate would have taken them, and no two comparisons
+The folder holds every process pair and the edits of every line. Each comparison
+below takes its pairs in the order in which the gate would take them. No two comparisons
 of unchanged code share a process.
 """
 
@@ -28,7 +28,7 @@ FAMILY_SIZE = 12
 
 
 def pairs(name):
-    """Ratios by variant and planted share, in order of time."""
+    """Ratios by variant and planted slowdown, in chronological order."""
     found = defaultdict(list)
     with (EVIDENCE / f"{name}.csv").open(encoding="ascii", newline="") as file:
         for row in csv.DictReader(file):
@@ -37,17 +37,17 @@ def pairs(name):
 
 
 def parts(ratios, size):
-    """Whole parts of that size, in order."""
+    """Split the ratios into consecutive parts of the given size, without an incomplete last one."""
     return [tuple(ratios[start : start + size]) for start in range(0, len(ratios) - size + 1, size)]
 
 
 def baselines(variant, count):
-    """The first pairs measured of unchanged code, a baseline's number each."""
+    """The given number of baselines, from the first pairs of unchanged code."""
     return parts(pairs("unchanged")[variant, 0.0], BASELINE_PAIRS)[:count]
 
 
 def gate(sets, source):
-    """Compare with each baseline in turn, taking pairs from the source; words, and pairs used."""
+    """Compare with each baseline in turn, taking pairs from the source; return verdicts and numbers of pairs."""
     words, used = [], []
     for ratios in sets:
         reference = Reference(tuple(ratios), SLOWER)
@@ -59,7 +59,7 @@ def gate(sets, source):
 
 @pytest.fixture(scope="module")
 def unchanged():
-    """Words and pairs used of all comparisons of unchanged code, by variant."""
+    """Verdicts and numbers of pairs for all comparisons of unchanged code, by variant."""
     return {
         variant: gate(baselines(variant, count), iter(pairs("unchanged")[variant, 0.0][BASELINE_PAIRS * count :]))
         for variant, count in COMPARISONS.items()
@@ -68,38 +68,38 @@ def unchanged():
 
 class TestLatency:
     def test_unchanged_code_is_never_flagged(self, unchanged):
-        """300 comparisons, baselines from the first hour, runs from the next: none is red for any reason."""
+        """None of 300 comparisons of unchanged code is red for any reason."""
         assert Counter(word for words, _ in unchanged.values() for word in words) == {SAME: 300}
 
     @pytest.mark.parametrize("load", ["quiet", "half"])
     @pytest.mark.parametrize(("planted", "least"), [(0.05, 57), (0.10, 60)])
     def test_a_planted_slowdown_is_caught(self, load, planted, least):
-        """A busy wait in the worker, 60 runs; with the other core idle, and with half a load on it."""
+        """A slowdown of 5 % is detected in at least 57 of 60 runs, one of 10 % in all of them."""
         variant = "ort-torch2onnx-optimized"
         words, _ = gate(baselines(variant, 60), iter(pairs(load)[variant, planted]))
 
         assert words.count(WORSE) >= least
 
     def test_sequential_stopping_saves_a_third(self, unchanged):
-        """A plan of one size needs more pairs to leave as few comparisons open."""
+        """Sequential stopping takes at most two thirds of the pairs of a fixed plan that decides every comparison."""
         variant = "ort-torch2onnx-optimized"
         source = pairs("unchanged")[variant, 0.0][BASELINE_PAIRS * COMPARISONS[variant] :]
         words, used = unchanged[variant]
 
         def decides(size):
-            """Whether one look at that many pairs leaves no comparison open, of those that there are pairs for."""
+            """Whether a single look at that many pairs decides every comparison for which there are enough pairs."""
             sets = zip(baselines(variant, COMPARISONS[variant]), parts(source, size), strict=False)
             return all(Reference(ratios, SLOWER).word(run, SCREEN_TAIL) == SAME for ratios, run in sets)
 
         size = next(filter(decides, range(2, 13)))
         assert words.count(SAME) == len(words)
         assert np.mean(used) <= 2 / 3 * size
-        # As benchmarks/README.md says, over both engines.
+        # The figures in benchmarks/README.md, over both engines.
         everywhere = [count for _, counts in unchanged.values() for count in counts]
         assert (size, round(float(np.mean(everywhere)), 1)) == (9, 3.1)
 
     def test_alone_and_within_the_suite_are_the_same(self):
-        """What else the suite keeps running changes the ratio by less than 3 %."""
+        """The other workers of the suite change the ratio by less than 3 %."""
         measured = json.loads((EVIDENCE / "alone.json").read_text())
         changes = {name: ratio_interval(m["suite"], m["alone"], 0.025)[0] - 1 for name, m in measured.items()}
 
@@ -108,7 +108,7 @@ class TestLatency:
         assert round(max(map(abs, changes.values())), 3) == 0.009
 
     def test_the_gate_takes_at_most_25_seconds_a_variant(self):
-        """Of unchanged code, starts of processes included, on average over the suite."""
+        """On unchanged code the gate takes at most 25 s per variant on average, process starts included."""
         measured = json.loads((EVIDENCE / "alone.json").read_text())
 
         mean_s = np.mean([m["gate_s"] for m in measured.values()])
@@ -120,7 +120,7 @@ class TestLatency:
 class TestAccuracy:
     @pytest.fixture
     def measured(self):
-        """What ``accuracy.py`` wrote."""
+        """The JSON that ``accuracy.py`` wrote."""
         return json.loads((EVIDENCE / "accuracy.json").read_text())
 
     def word(self, before, after, characters):
@@ -128,7 +128,7 @@ class TestAccuracy:
         return decide(change, low, high, declared("cer").limit.allowed(1))
 
     def test_identical_weights_never_alarm(self, measured):
-        """Each of 25 judgements, by other engines, batches and threads, against each other one: 300 comparisons."""
+        """None of 300 pairwise comparisons between 25 evaluations of the same weights is red."""
         characters = unpack(measured["line_characters"])
         judged = [unpack(entry["line_edits"]) for entry in measured["same"]]
         words = Counter(
@@ -138,7 +138,7 @@ class TestAccuracy:
         assert words == {SAME: 300}
 
     def test_a_rise_of_a_fifth_of_a_point_is_always_caught(self, measured):
-        """Noise that costs 0.2 points of CER net, some lines getting better: 60 of 60."""
+        """Noise that costs 0.2 points of CER net is detected 60 times out of 60, although some lines improve."""
         characters, before = unpack(measured["line_characters"]), unpack(measured["same"][0]["line_edits"])
         planted = [unpack(edits) for edits in measured["planted"]]
         rises = [(after.astype(int) - before).sum() / characters.sum() for after in planted]
@@ -149,6 +149,6 @@ class TestAccuracy:
 
 class TestChance:
     def test_what_no_failure_in_so_many_shows(self):
-        """0 of 300 keeps the rate of false alarms below 1 % with 95 % confidence; one test's level is lower still."""
+        """0 of 300 bounds the rate of false alarms below 1 % with 95 % confidence; one test's level is lower still."""
         assert 1 - 0.05 ** (1 / 300) < 0.01
         assert FAMILY / FAMILY_SIZE < 0.001

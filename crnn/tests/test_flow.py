@@ -1,4 +1,4 @@
-"""The one-way flow of data, held against the imports of the code itself."""
+"""The one-way flow of data, checked against the imports in the code."""
 
 import ast
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# From what is used to what uses it; a file may import from its own level and those above.
+# Each level may import from itself and from those listed above it.
 LEVELS = (
     ("crnn/text.py",),
     ("crnn/corpus/",),
@@ -23,7 +23,7 @@ LEVELS = (
     ("crnn/measure/",),
     ("crnn/gate/",),
     ("crnn/report/",),
-    # They use whatever measures; only the command line uses them.
+    # The studies use everything above; only the command line uses them.
     ("crnn/optimize/studies/",),
     ("crnn/__main__.py",),
     ("fixtures/",),
@@ -55,13 +55,13 @@ FILES = [file for file in SOURCES if "/tests/" not in file and file != "crnn/__i
 
 
 def level(file):
-    """The level of a file: that of the longest prefix it has."""
+    """The level of a file: that of the longest matching prefix."""
     prefixes = {prefix: index for index, prefixes in enumerate(LEVELS) for prefix in prefixes}
     return prefixes[max((prefix for prefix in prefixes if file.startswith(prefix)), key=len)]
 
 
 def imports(file, at_import_time=False):
-    """Modules that a file imports, anywhere or as soon as it is itself imported."""
+    """Modules that a file imports, anywhere or only at import time."""
     tree = ast.parse((ROOT / file).read_text("utf-8"))
     inner = {
         node
@@ -94,7 +94,7 @@ def own_files(modules):
 
 @pytest.mark.parametrize("file", FILES)
 def test_imports_go_one_way(file):
-    """No file imports from a level below its own."""
+    """No file imports from a level listed below its own."""
     assert [used for used in own_files(imports(file)) if level(used) > level(file)] == []
 
 
@@ -106,7 +106,7 @@ def test_no_circles():
 
 
 def test_few_loose_modules():
-    """Beside its folders and its entry points, the package has at most three modules."""
+    """Besides its folders and entry points, the package has at most three modules."""
     loose = [file for file in FILES if Path(file).parent == Path("crnn") and not Path(file).name.startswith("__")]
 
     assert len(loose) <= MOST_LOOSE_MODULES
@@ -120,7 +120,7 @@ def test_files_are_short(file):
 
 @pytest.mark.parametrize("file", [file for file in FILES if not file.startswith(FRAMEWORK_FOLDERS)])
 def test_frameworks_stay_in_their_folders(file):
-    """Outside runtimes, models, training and optimize no framework is imported."""
+    """No framework is imported outside runtimes, formats, models, training and optimize."""
     assert {module.split(".")[0] for module in imports(file)} & FRAMEWORKS == set()
 
 
@@ -130,7 +130,7 @@ def test_one_place_reads_the_clock():
 
 
 def test_what_measures_needs_no_pytest():
-    """Everything below the fixtures can be used without pytest; only the command line knows where it saves runs."""
+    """Everything below the fixtures works without pytest; only the command line imports it, to find saved runs."""
     users = [file for file in FILES if {"pytest", "pytest_benchmark"} & {name.split(".")[0] for name in imports(file)}]
 
     assert [file for file in users if not file.startswith(("fixtures/", "benchmarks/"))] == ["crnn/__main__.py"]
@@ -143,7 +143,7 @@ def test_engines_import_their_framework_in_load(file):
 
 
 def test_torch_rows_need_torch_alone():
-    """Where only PyTorch, numpy, Pillow and pytest are installed, measuring and building PyTorch's rows imports."""
+    """PyTorch's rows can be built and measured with only PyTorch, numpy, Pillow and pytest installed."""
     blocked = (
         "tensorflow",
         "tf_keras",

@@ -1,4 +1,4 @@
-"""The gate's arithmetic: limits, intervals, sequential measuring."""
+"""The gate's arithmetic: limits, intervals, sequential measurement."""
 
 import itertools
 
@@ -43,7 +43,7 @@ class TestLimits:
             parse(text)
 
     def test_the_command_line_goes_over_the_registry_and_that_over_the_defaults(self):
-        """Each limit comes from the most particular place that names it."""
+        """A limit on the command line overrides the registry's, which overrides the default."""
         limits = limits_of({"latency": "8%", "bytes": "2%"}, {"bytes": Limit(3, "%")})
 
         assert (limits["latency"], limits["bytes"], limits["cer"]) == (Limit(8, "%"), Limit(3, "%"), Limit(0.1, "pp"))
@@ -53,11 +53,11 @@ class TestLimits:
         [(Limit(5, "%"), 200, 10), (Limit(0.1, "pp"), 0.5, 0.001), (Limit(3), 7, 3), (Limit(None), 7, float("inf"))],
     )
     def test_allows_in_the_measurement_s_own_unit(self, limit, before, allowed):
-        """A limit becomes a change of the value."""
+        """A limit is converted to a change in the measurement's own unit."""
         assert limit.allowed(before) == pytest.approx(allowed)
 
     def test_names_are_told_apart(self):
-        """Each measurement has a name of its own, and a limit that its own parser takes."""
+        """Names are unique, and each default limit has a unit that the measurement's parser accepts."""
         names = [measure.name for measure in MEASURES]
 
         assert len(set(names)) == len(names)
@@ -68,7 +68,7 @@ class TestIntervals:
     @settings(deadline=None)  # the first example imports scipy
     @given(RATIOS, RATIOS, st.floats(0.5, 2))
     def test_scaling_both_sides_changes_nothing(self, after, before, factor):
-        """A machine that is slower by a factor today gives the same answer."""
+        """Scaling both sides by the same factor does not change the interval."""
         scaled = ratio_interval([factor * ratio for ratio in after], [factor * ratio for ratio in before], 0.005)
 
         assert scaled == pytest.approx(ratio_interval(after, before, 0.005))
@@ -76,25 +76,25 @@ class TestIntervals:
     @settings(deadline=None)
     @given(RATIOS, RATIOS)
     def test_holds_the_ratio_of_the_medians(self, after, before):
-        """The interval lies around the ratio of the medians (of logarithms)."""
+        """The interval contains the ratio of the medians, which are taken over logarithms."""
         ratio, low, high = ratio_interval(after, before, 0.005)
 
         assert low <= ratio <= high
         assert ratio == pytest.approx(np.exp(np.median(np.log(after)) - np.median(np.log(before))))
 
     def test_equal_pairs_leave_no_doubt(self):
-        """Without spread there is no interval."""
+        """Without spread, the interval has zero width."""
         assert ratio_interval([1.1] * 3, [1.0] * 8, 0.005) == pytest.approx((1.1, 1.1, 1.1))
 
     @pytest.mark.parametrize(("after", "before"), [([], [1, 1]), ([1], []), ([1, float("nan")], [1, 1])])
     def test_refuses_too_few_and_what_is_no_number(self, after, before):
-        """What cannot show its spread is no sample."""
+        """Too few ratios, or ratios that are not numbers, are an error."""
         with pytest.raises(ValueError, match="process pairs"):
             ratio_interval(after, before, 0.005)
 
     @pytest.mark.parametrize("outliers", [0, 0.1])
     def test_keeps_its_error_rate(self, outliers):
-        """An interval with one percent at each end misses the truth so rarely, also when one process in ten is off."""
+        """An interval with 1 % at each end misses the true ratio no more often, even with one process in ten off."""
         random = np.random.default_rng(3)
 
         def processes(count):
@@ -112,7 +112,7 @@ class TestIntervals:
 class TestDecide:
     @given(st.floats(-0.5, 0.5), st.floats(0, 0.2), st.floats(0, 0.2), st.floats(0, 0.1))
     def test_says_what_the_interval_shows(self, change, below, above, allowed):
-        """Same: too much is excluded. Worse: it is not, but no change is. Unclear: neither is."""
+        """The verdict says whether the interval excludes the limit, excludes no change, or excludes neither."""
         low, high = change - below, change + above
         word = decide(change, low, high, allowed)
 
@@ -123,7 +123,7 @@ class TestDecide:
         )
 
     def test_better_only_beyond_the_limit(self):
-        """A gain counts as one when it is as large as a loss that would count."""
+        """A change counts as a gain only if it is larger than the limit."""
         assert [decide(change, change, change, 0.05) for change in (-0.06, -0.03)] == [BETTER, SAME]
 
 
@@ -136,31 +136,31 @@ class TestSequential:
         return pairs, reference.verdict(pairs.screen, pairs.confirmation, family)
 
     def test_unchanged_code_stops_at_the_first_look(self):
-        """Where the answer is clear nothing more is measured."""
+        """If the first look gives a clear verdict, nothing more is measured."""
         assert self.run([1.0, 1.001] * 20) == (Pairs([1.0, 1.001]), SAME)
 
     def test_a_slowdown_is_measured_again(self):
-        """Red takes a second set of fresh processes."""
+        """A slowdown is confirmed with a second set of fresh processes."""
         pairs, word = self.run([1.1, 1.101] * 20)
 
         assert (word, len(pairs.screen), len(pairs.confirmation)) == (WORSE, 2, 3)
 
     def test_what_the_second_set_does_not_show_is_no_slowdown(self):
-        """A suspicion that fresh processes do not share is dropped."""
+        """A slowdown that fresh processes do not confirm is dropped."""
         assert self.run([1.1, 1.101, *[1.0] * 20])[1] == SAME
 
     def test_noise_is_never_a_pass(self):
-        """Where the spread hides the limit the verdict is unclear, after all pairs that are allowed."""
+        """If the spread is as large as the limit, all allowed pairs are measured and the verdict is unclear."""
         pairs, word = self.run([0.8, 1.2] * 20)
 
         assert (word, len(pairs)) == (UNCLEAR, sequential.SCREEN_LOOKS[-1])
 
     def test_without_a_baseline_it_measures_one(self):
-        """A run that is compared with nothing has as many pairs as a baseline needs."""
+        """A run without a baseline measures as many pairs as a baseline needs."""
         assert len(measure(itertools.repeat(1.0).__next__, [], 6)) == sequential.BASELINE_PAIRS
 
     def test_two_baselines_both_have_to_be_answered(self):
-        """Against the pinned baseline a creep is red that the newest one lets pass."""
+        """A creep that passes against the newest baseline is red against the pinned one."""
         crept = [1.028, 1.03, 1.029, 1.031, 1.03, 1.029, 1.03, 1.03]
         newest, pinned = Reference(tuple(crept), 0.05), Reference(self.BASELINE, 0.05)
         pairs = measure(itertools.cycle([1.06, 1.061, 1.059]).__next__, [newest, pinned], 6)
@@ -168,7 +168,7 @@ class TestSequential:
         assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (newest, pinned)] == [SAME, WORSE]
 
     def test_a_slowdown_against_one_baseline_does_not_leave_the_other_without_a_verdict(self):
-        """The screen goes on until each baseline has one, although the first pairs are slower than the pinned one."""
+        """A slowdown against one baseline does not end the screening before the other one has a verdict."""
         spread = Reference((0.97, 1.09, 1.0, 1.06, 1.03, 1.0, 1.07, 1.02), 0.05)
         pinned = Reference(tuple(ratio / 1.05 for ratio in self.BASELINE), 0.05)
         pairs = measure(itertools.cycle([1.02, 1.021, 1.019]).__next__, [spread, pinned], 6)
@@ -178,7 +178,7 @@ class TestSequential:
         assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (spread, pinned)] == [SAME, WORSE]
 
     def test_a_creep_of_one_percent_a_commit_is_red_by_the_sixth(self):
-        """Each commit passes against the one before it; against the pinned baseline the sum shows."""
+        """A creep of 1 % per commit passes against each previous commit and fails against the pinned baseline."""
         random = np.random.default_rng(5)
 
         def processes(slowdown, count):
@@ -195,7 +195,7 @@ class TestSequential:
         assert WORSE in [word for _, word in words]
 
     def test_one_process_off_by_a_tenth_is_no_slowdown(self):
-        """A process with an unlucky layout of memory, one in each run, makes no run red."""
+        """One process per run with an unlucky memory layout makes no run red."""
         random = np.random.default_rng(7)
         red = 0
         for _ in range(200):

@@ -1,4 +1,4 @@
-"""The gate as a user types it: in a repository of its own, whose variants take exactly as long as they are told to."""
+"""The gate as a user runs it, in a separate repository whose variants take a known time per call."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ GATE = "benchmarks/test_gate.py::test_process_pairs"
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
-    """A commit of this tree's code and corpus, with a registry of two steady variants."""
+    """A commit of this tree's code and corpus, with a registry of two variants of known latency."""
     folder = tmp_path_factory.mktemp("repository")
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -60,7 +60,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pytest_in(repository, tmp_path_factory):
-    """Run pytest there; returns what it printed and its exit status."""
+    """Run pytest in the repository; return its output and exit status."""
     cache = tmp_path_factory.mktemp("cache")
 
     def run(*arguments, slowed="nobody"):
@@ -88,7 +88,7 @@ def baseline(repository, pytest_in):
 
 @pytest.fixture(scope="module")
 def slower(pytest_in, baseline, tmp_path_factory):
-    """A run in which one of the two variants is slower: output, status and the folder of its files."""
+    """A run in which one of the two variants is slower: output, status and output folder."""
     folder = tmp_path_factory.mktemp("slower")
     output, status = pytest_in(
         "benchmarks/test_footprint.py",
@@ -108,7 +108,7 @@ class TestCompare:
         assert slower[1] == REGRESSED_STATUS, slower[0]
 
     def test_the_slower_variant_fails_in_junit_and_no_other(self, slower):
-        """The failed verdict is a failed test, with before, after, interval and limit in its message."""
+        """Only the slower variant's test fails, with before, after, interval and limit in its message."""
         failed = {
             case.get("name"): case.find("failure").get("message")
             for case in ElementTree.parse(slower[2] / "junit.xml").iter("testcase")  # noqa: S314 our own file
@@ -120,11 +120,11 @@ class TestCompare:
             assert part in failed["test_process_pairs[slowed]"]
 
     def test_the_report_is_written(self, slower):
-        """The Markdown has the verdict on top."""
+        """The Markdown report contains the failed verdict."""
         assert "| slower | relative_latency | test_process_pairs[slowed] |" in (slower[2] / "report.md").read_text()
 
     def test_the_run_is_saved_with_its_verdicts(self, slower):
-        """What got slower was measured soundly: it is in the JSON, which says that it failed."""
+        """A slower run is saved with its verdicts and the name of the failed test."""
         content = json.loads((slower[2] / "run.json").read_text())
         verdicts = {b["fullname"]: b["extra_info"].get("gate_verdicts") for b in content["benchmarks"]}
 
@@ -133,7 +133,7 @@ class TestCompare:
         assert content["crnn"]["failed"] == [f"{GATE}[slowed]"]
 
     def test_a_removed_variant_is_missing(self, pytest_in, repository, baseline, tmp_path):
-        """What the baseline has and the suite has no more is red, not forgotten; a deselected one is neither."""
+        """A variant that is only in the baseline is missing, which is red; a deselected one is not missing."""
         content = json.loads(baseline.read_text())
         content["benchmarks"] = [b for b in content["benchmarks"] if "footprint" in b["fullname"]]
         removed = json.loads(json.dumps(content["benchmarks"][0]).replace("[steady]", "[gone]"))
@@ -141,7 +141,7 @@ class TestCompare:
         content["benchmarks"].append(removed)
         old = tmp_path / "old.json"
         old.write_text(json.dumps(content))
-        # Also where the test that searches for it is not among those that are run.
+        # Even if the test that searches for missing results is not selected.
         runs = ["benchmarks/test_footprint.py", f"--benchmark-compare={old}"]
         output, status = pytest_in(*runs)
 
@@ -164,7 +164,7 @@ class TestCompare:
         ids=["no such run", "no JSON", "no baseline", "no such limit", "no such commit", "two baselines"],
     )
     def test_what_cannot_be_compared_ends_at_once(self, pytest_in, arguments, status, message):
-        """Nothing is measured when there is nothing to compare with."""
+        """An impossible comparison ends the run before anything is measured."""
         output, ended = pytest_in("benchmarks/test_footprint.py", *arguments)
 
         assert (ended, message in output) == (status, True), output
@@ -172,7 +172,7 @@ class TestCompare:
 
 class TestOtherTools:
     def test_reads_what_was_promoted(self, baseline, tmp_path):
-        """pytest-benchmark's own comparison loads it; github-action-benchmark and Bencher find what they read."""
+        """pytest-benchmark reads a promoted run, which has the keys for github-action-benchmark and Bencher."""
         folder = tmp_path / "baselines"
         promoted = [sys.executable, "-m", "crnn", "baseline", "promote", baseline, "--folder", folder, "--anyway"]
         subprocess.run(promoted, cwd=ROOT, capture_output=True, check=True)
@@ -193,7 +193,7 @@ class TestOtherTools:
 
 class TestAgainst:
     def test_a_slowdown_since_a_commit_is_red(self, pytest_in, repository):
-        """Both sides are measured in this run; no baseline file is needed, and the worktree is gone afterwards."""
+        """A slowdown since a commit is red without a baseline file, and the worktree is removed afterwards."""
         (repository / "crnn" / "tests" / "steady_runtime.py").write_text(
             (ROOT / "crnn" / "tests" / "steady_runtime.py").read_text().replace("else 0.001", "else 0.0012")
         )

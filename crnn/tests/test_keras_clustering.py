@@ -1,4 +1,4 @@
-"""Weight clustering in Keras: how many values a tensor keeps, and that zeros stay zero."""
+"""Weight clustering in Keras: how many distinct values a tensor keeps, and that zeros stay zero."""
 
 import functools
 import io
@@ -32,7 +32,7 @@ def matrices(model):
 
 @functools.cache
 def shipped_matrices(name):
-    """Those of a shipped artifact, by their path in its HDF5 file: building the model would take seconds."""
+    """Those of a shipped artifact, by their HDF5 path: building the model would take seconds."""
     with zipfile.ZipFile(SHIPPED / f"{name}.keras") as archive:
         content = io.BytesIO(archive.read("model.weights.h5"))
     found = {}
@@ -68,18 +68,18 @@ def clustered(request, parent, tmp_path_factory):
 
 class TestClustering:
     def test_few_values_per_tensor(self, clustered):
-        """Each filter bank and matrix holds at most as many values as asked for."""
+        """Each filter bank and matrix holds at most as many distinct values as requested."""
         assert max(len(np.unique(weights)) for weights in matrices(clustered[0]).values()) <= CLUSTERS
 
     def test_zeros_stay(self, clustered):
-        """If asked for, what was zero is zero."""
+        """If requested, weights that were zero stay zero."""
         model, parent, keep_zeros = clustered
         if keep_zeros:
             zeros = {name: weights == 0 for name, weights in matrices(parent).items()}
             assert all((weights[zeros[name]] == 0).all() for name, weights in matrices(model).items())
 
     def test_values_were_tuned(self, clustered):
-        """The values are not the initial centroids: training moved them."""
+        """Training moved the values away from the initial centroids."""
         model, parent, keep_zeros = clustered
         start = wrapped(parent, CLUSTERS, keep_zeros)
         centroids = [variable.numpy() for variable in start.variables if "cluster_centroids" in variable.name]
@@ -107,7 +107,7 @@ class TestBadInput:
         assert list(tmp_path.iterdir()) == []
 
     def test_another_alphabet(self, parent, tmp_path):
-        """A parent that reads another alphabet is refused before any work."""
+        """A parent with another alphabet is refused before any work."""
         with pytest.raises(RecipeError, match="reads the alphabet"):
             cluster(build_of(parent, tmp_path, "абвг"), clusters=CLUSTERS)
         assert list(tmp_path.iterdir()) == []
@@ -117,12 +117,12 @@ class TestBadInput:
     ("name", "clusters"), [("tf-clustered-16", 16), ("tf-clustered-64", 64), ("tf-magnitude-pruned-clustered", 16)]
 )
 def test_shipped(name, clusters):
-    """No tensor of a shipped artifact has more values than its row says."""
+    """No tensor of a shipped artifact has more distinct values than its row states."""
     assert max(len(np.unique(weights)) for weights in shipped_matrices(name).values()) <= clusters
 
 
 def test_shipped_zeros_stay():
-    """Clustering kept the zeros of the pruned row, and so its sparsity."""
+    """Clustering keeps the zeros of the pruned row, and so its sparsity."""
     pruned = shipped_matrices("tf-magnitude-pruned-full")
     both = shipped_matrices("tf-magnitude-pruned-clustered")
 
@@ -131,7 +131,7 @@ def test_shipped_zeros_stay():
 
 class TestRounding:
     def test_float16_precision(self):
-        """Weights are rounded as float16 rounds, below float16's range too."""
+        """Weights are rounded to float16's precision, also below float16's range."""
         weights = np.random.default_rng(1).normal(0, 1, 1000).astype(np.float32)
 
         assert np.array_equal(keras_file.rounded(weights), weights.astype(np.float16).astype(np.float32))

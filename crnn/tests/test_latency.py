@@ -1,4 +1,4 @@
-"""Pairs of blocks, and the intervals made of them, with workers that only pretend."""
+"""Pairs of blocks and their intervals, with simulated workers."""
 
 from math import comb
 
@@ -27,12 +27,12 @@ PLAN = Plan(warmup_s=0.1, pairs=6)
 
 
 def normalized(log_probs):
-    """Summing to one in each time step, float32."""
+    """Normalise to a sum of one per time step, in float32."""
     return (log_probs - np.log(np.exp(log_probs).sum(-1, keepdims=True))).astype(np.float32)
 
 
 class PretendedWorker:
-    """Answers at once that a call took so long; keeps a diary shared with the other worker."""
+    """Returns given durations at once and logs its calls in a diary shared with the other worker."""
 
     def __init__(self, name, seconds, diary):
         self.name, self.seconds, self.diary = name, seconds, diary
@@ -46,13 +46,13 @@ class PretendedWorker:
 
 
 def constant(seconds):
-    """The same duration for ever."""
+    """Yield the same duration forever."""
     while True:
         yield seconds
 
 
 def measured(ours, theirs, plan=PLAN, untimed=()):
-    """Both sides after a whole plan, and the diary; the original may have answered calls before."""
+    """Both sides after a whole plan, and the diary; the original may have been called before."""
     diary = []
     sides = [
         Side(PretendedWorker("variant", ours, diary), 4),
@@ -65,7 +65,7 @@ def measured(ours, theirs, plan=PLAN, untimed=()):
 
 class TestBlocks:
     def test_order_alternates_and_each_block_settles(self):
-        """Variant first, then original first, and so on; after a block its worker's threads come to rest."""
+        """The order alternates from pair to pair, and each block's worker settles after it."""
         _, diary = measured(constant(1.0), constant(1.0))
 
         timed = [name for name, method in diary if method == "time"][-12:]
@@ -74,13 +74,13 @@ class TestBlocks:
         assert after == {("variant", "settle"), ("original", "settle")}
 
     def test_short_calls_make_long_blocks(self):
-        """A block of short calls holds many, its first one untimed; a long call is a block of its own."""
+        """A block of short calls holds many of them, the first untimed; a long call is a block by itself."""
         [short, long], _ = measured(constant(0.01), constant(1.0))
 
         assert ([len(b) for b in short.blocks], [len(b) for b in long.blocks]) == ([8] * 6, [1] * 6)
 
     def test_first_call_is_its_own_number(self):
-        """The slow first call is kept apart from warm-up and from what is timed."""
+        """The slow first call is recorded separately and is not among the timed calls."""
 
         def durations():
             yield 5.0
@@ -92,13 +92,13 @@ class TestBlocks:
         assert {second for block in side.blocks for second in block} == {0.05}
 
     def test_warm_already(self):
-        """A worker that has answered calls at this batch size before is called once to come back to it."""
+        """A worker that was called at this batch size before makes only one more warm-up call."""
         [_, original], _ = measured(constant(1.0), constant(0.02), untimed=[5.0, 0.04, 0.04, 0.04])
 
         assert (original.untimed, original.calls_per_block) == ([5.0, 0.04, 0.04, 0.04, 0.02], 2)
 
     def test_speedup_cancels_drift(self):
-        """A machine that slows down by half during the run changes the times, not the speed-up."""
+        """A machine that slows down during the run changes the times but not the speed-up."""
         drift = iter(np.linspace(1, 1.5, 10_000))
 
         def at(seconds):
@@ -124,14 +124,14 @@ class TestStopping:
         ],
     )
     def test_ends_where_the_rest_would_add_nothing(self, ratio, call_s, pairs):
-        """Half of the pairs do where the speed-up is clear and no percentile is to be gained."""
+        """Half of the pairs suffice if the speed-up is clear and the rest would support no further percentile."""
         plan = Plan(warmup_s=0.1, pairs=12, clear_pairs=6)
         sides, _ = measured(constant(call_s), constant(call_s * ratio), plan)
 
         assert [len(side.blocks) for side in sides] == [pairs, pairs]
 
     def test_an_original_is_measured_whole(self):
-        """Without another side there is no speed-up that could be clear."""
+        """An original is measured with all pairs: it has no speed-up that could become clear."""
         plan = Plan(warmup_s=0.1, pairs=12, clear_pairs=6)
         side = Side(PretendedWorker("original", constant(1.0), []), 4)
         warm_up([side], plan)
@@ -143,12 +143,12 @@ class TestStopping:
 class TestIntervals:
     @pytest.mark.parametrize(("count", "ranks"), [(5, None), (6, (0, 5)), (9, (1, 7)), (12, (2, 9)), (20, (5, 14))])
     def test_ranks(self, count, ranks):
-        """The ranks of the usual tables for the median's 95 % interval."""
+        """The ranks are those of the usual tables for the median's 95 % interval."""
         assert median_interval(list(range(count))) == ranks
 
     @given(st.integers(6, 400))
     def test_coverage_is_at_least_95_percent_and_barely(self, count):
-        """The binomial probability between the ranks is 95 % or more; one rank narrower it is less."""
+        """The interval covers the median with at least 95 % probability; one rank narrower, it does not."""
         low, high = median_interval(list(range(count)))
 
         def coverage(below):
@@ -158,12 +158,12 @@ class TestIntervals:
         assert coverage(low + 1) >= 0.95 > coverage(low + 2)
 
     def test_percentile(self):
-        """The value below which that share of the samples lies."""
+        """A percentile is the value below which that share of the samples lies."""
         assert percentile(list(range(101)), 0.95) == 95
 
     @pytest.mark.parametrize(("count", "ranks"), [(58, []), (59, [95]), (298, [95]), (299, [95, 99])])
     def test_percentiles_need_samples(self, count, ranks):
-        """p95 from 59 calls on, p99 from 299 on."""
+        """The 95th percentile needs 59 calls, the 99th needs 299."""
         assert list(supported_percentiles(list(range(count)))) == ranks
 
     @pytest.mark.parametrize(
@@ -176,45 +176,45 @@ class TestIntervals:
         ],
     )
     def test_verdict(self, interval, verdict):
-        """Only an interval that leaves out 1 tells faster from slower."""
+        """Only an interval that excludes 1 counts as faster or slower."""
         assert Speedup(1.0, interval, 6).verdict == verdict
 
 
 class TestOutputs:
-    """Log probabilities of four lines, T = 50, of an alphabet of three characters."""
+    """Timed outputs of four lines: 50 time steps, an alphabet of four characters."""
 
     @pytest.fixture
     def evaluation(self):
-        """Of four lines, each decoded to another text: one character in all time steps."""
+        """An evaluation of four lines, each decoded to a different character."""
         log_probs = np.full((4, 50, 5), -9.0)
         log_probs[np.arange(4), :, np.arange(1, 5)] = 0
         return evaluate(normalized(log_probs), lines_of(["а", "б", "в", "г"]), "абвг")
 
     def difference(self, evaluation, outputs, rows=(0, 1, 2, 3)):
-        """Of a side that timed these."""
+        """The difference between timed outputs and the evaluation."""
         return timed_difference([Side(None, 2, outputs=outputs)], evaluation, "абвг", np.array(rows))
 
     def test_same_outputs(self, evaluation):
-        """Outputs equal to the evaluated ones, lines wrapping around, differ by nothing."""
+        """Outputs equal to the evaluated ones have no difference, even if the lines wrap around."""
         log_probs = evaluation.log_probs
 
         assert self.difference(evaluation, {0: log_probs[[0, 1]], 3: log_probs[[3, 0]]}) == TimedDifference(0, 0)
 
     def test_rounding_changes_no_text(self, evaluation):
-        """A small difference is shown, and reads the same."""
+        """A small difference in log probability is reported and changes no text."""
         found = self.difference(evaluation, {0: evaluation.log_probs[:2] - 0.25})
 
         assert found == TimedDifference(pytest.approx(0.25), 0)
 
     def test_cached_outputs(self, evaluation):
-        """The first batch's outputs returned for every batch are found, and the lines counted that read otherwise."""
+        """The first batch's outputs returned for every batch are detected, and the lines that change are counted."""
         log_probs = evaluation.log_probs
         found = self.difference(evaluation, {0: log_probs[:2], 2: log_probs[:2], 4: log_probs[:2], 6: log_probs[:2]})
 
         assert (found.log_prob > 5, found.lines) == (True, 2)
 
     def test_workers_that_keep_some_lines(self, evaluation):
-        """Lines are counted by their place among those that were evaluated."""
+        """A worker's lines are matched by their position in the evaluated split."""
         log_probs = evaluation.log_probs
 
         assert self.difference(evaluation, {0: log_probs[[3, 1]]}, (3, 1)) == TimedDifference(0, 0)

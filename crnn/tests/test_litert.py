@@ -1,4 +1,4 @@
-"""LiteRT: what a file holds, and that its outputs are Keras's at every batch size it was converted for."""
+"""LiteRT: what a file holds, and that its outputs equal Keras's at every batch size it was converted for."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ def parent(model, tmp_path_factory):
 
 @pytest.fixture(scope="module", params=TOLERANCES)
 def file(request, parent):
-    """The model converted with one of the quantizations, and the difference from Keras that it may have."""
+    """The model converted with one of the quantizations, and the allowed difference from Keras."""
     folder = parent.parent
     build = Build("x", parent, folder / "x.tflite", corpus(), folder / "x.npz", ALPHABET)
     convert(build, quantization=request.param, batch_sizes=SIZES[::-1])
@@ -57,7 +57,7 @@ def file(request, parent):
 
 
 def loaded(path):
-    """A file in its engine, with one thread."""
+    """Load a file in its engine, with one thread."""
     runtime = Runtime()
     runtime.threads = 1
     runtime.load(path, "cpu")
@@ -66,7 +66,7 @@ def loaded(path):
 
 class TestOutputs:
     def test_equal_keras(self, file, expected):
-        """Within the quantization's tolerance, distributions at each time step, and the same in repeated calls."""
+        """Outputs are distributions, agree with Keras within the quantization's tolerance and repeat exactly."""
         path, tolerance = file
         runtime = loaded(path)
         outputs = [runtime(*inputs(count=3)) for _ in range(3)]
@@ -78,7 +78,7 @@ class TestOutputs:
 
     @pytest.mark.parametrize("size", [1, 4])
     def test_at_every_batch_size(self, size, file):
-        """A line's output does not depend on the batch size, except for rounding and the batch's scales."""
+        """A line's output does not depend on the batch size, except for rounding and scales per batch."""
         path, tolerance = file
         runtime = loaded(path)
         together = runtime(*inputs(count=3))
@@ -89,7 +89,7 @@ class TestOutputs:
 
 class TestContent:
     def test_counts(self, file, model):
-        """All weights of the layers, two numbers per BatchNorm channel, and the MACs of the Keras model."""
+        """The file has the layers' weights, two numbers per BatchNorm channel and the Keras model's MACs."""
         statistics = 2 * sum(CONFIG.channels)
         macs = tflite_file.macs(file[0])
 
@@ -98,7 +98,7 @@ class TestContent:
         assert type(macs) is int  # JSON holds no numpy integer
 
     def test_sizes_share_weights(self, file):
-        """The batch sizes are those asked for, in order, and no weights are stored twice."""
+        """The batch sizes are those requested, in order, and no weights are stored twice."""
         whole = tflite_file.read(file[0].read_bytes())
         stored = [buffer.data.tobytes() for buffer in whole.buffers if buffer.data is not None]
 
@@ -126,14 +126,14 @@ class TestConverter:
         assert shapes[0] == shapes[1]
 
     def test_cells_are_not_clipped(self, file):
-        """No LSTM clips its cells, as the converter's own graph does: that would change the outputs."""
+        """No LSTM clips its cell state, unlike in the converter's own graph: clipping would change the outputs."""
         whole = tflite_file.read(file[0].read_bytes())
         clips = [operator.builtinOptions.cellClip for _, operator in tflite_graph.lstms(whole)]
 
         assert clips == [0.0] * len(CONFIG.lstm_units) * len(SIZES)
 
     def test_only_float_lstms_are_time_major(self, file):
-        """LSTMs on float weights compute a time step of all lines at once, those on int8 weights line by line."""
+        """LSTMs with float weights compute a time step for all lines at once, those with int8 weights line by line."""
         whole = tflite_file.read(file[0].read_bytes())
         found = {
             (bool(operator.builtinOptions.timeMajor), subgraph.tensors[operator.inputs[1]].type)
@@ -145,14 +145,14 @@ class TestConverter:
 
 class TestBadInput:
     def test_missing_batch_size(self, file):
-        """A batch of another size is an error with the known sizes and the command that converts for others."""
+        """Another batch size is an error that gives the known ones and the command to convert for others."""
         message = r"x\.tflite: the file was converted for batches of 1, 3, 4 lines, not of 2; `python -m crnn build"
 
         with pytest.raises(ValueError, match=message):
             loaded(file[0])(*inputs(count=2))
 
     def test_no_litert_file(self, tmp_path):
-        """Another file is an error of the engine in its process."""
+        """A file that is not LiteRT is an error from the engine in its process."""
         (tmp_path / "none.tflite").write_bytes(b"something else altogether")
 
         with WorkerProcess("none") as worker, pytest.raises(WorkerError, match="not a LiteRT file"):
@@ -179,7 +179,7 @@ class TestBadInput:
             convert(build, **options)
 
     def test_another_alphabet(self, tmp_path):
-        """A parent that reads another alphabet is refused."""
+        """A parent with another alphabet is refused."""
         build = Build("x", tmp_path / "none", tmp_path / "x.tflite", corpus(), tmp_path / "x.npz", "абвг")
 
         with pytest.raises(RecipeError, match="reads the alphabet"):
@@ -199,7 +199,7 @@ def test_sizes_once_and_in_order():
 
 
 def test_calibration_is_spread_over_the_split():
-    """Calibration sees evenly spaced lines, from the first to the last."""
+    """Calibration uses evenly spaced lines, from the first to the last."""
     split = lines(9, 1)
     images, _ = inputs_of(split, 3)
 

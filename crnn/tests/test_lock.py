@@ -1,4 +1,4 @@
-"""One run measures on a machine at a time."""
+"""Only one run measures on a machine at a time."""
 
 import os
 import subprocess
@@ -18,21 +18,21 @@ HOLD, WAIT = f"{_RUN.format(wait=False)}\n    input()", _RUN.format(wait=True)
 
 @pytest.fixture(autouse=True)
 def own_machine(tmp_path, monkeypatch):
-    """A lock of this test's own."""
+    """Use a lock of this test's own."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.delenv("CRNN_MEASURING", raising=False)
 
 
 def start(code):
-    """Another process."""
+    """Start another process."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, text=True, **pipes)
 
 
 @pytest.fixture
 def holder():
-    """A process that measures until it is told to end."""
+    """A process that measures until it is stopped."""
     with start(HOLD) as process:
         assert process.stdout.readline() == "held\n"
         yield process
@@ -41,13 +41,13 @@ def holder():
 
 
 def test_a_second_run_stops_and_names_the_first(holder):
-    """The message has its process, its command and its start."""
+    """A second run stops; its message gives the first run's process, command and start time."""
     with pytest.raises(BusyError, match=rf"process {holder.pid}, '-c', started 20.*--if-busy wait"), measuring(False):
         pass
 
 
 def test_a_second_run_waits_if_asked_to(holder):
-    """It says what it waits for, and measures once the first has ended."""
+    """With ``wait``, a second run says what it waits for and measures once the first has ended."""
     with start(WAIT) as waiting:
         assert f"waiting: process {holder.pid}" in waiting.stderr.readline()
         holder.communicate("\n")
@@ -56,7 +56,7 @@ def test_a_second_run_waits_if_asked_to(holder):
 
 
 def test_a_run_that_was_killed_holds_nothing(holder):
-    """The system releases the lock of a process that is gone."""
+    """The system releases the lock of a process that was killed."""
     holder.kill()
     holder.wait()
 
@@ -65,7 +65,7 @@ def test_a_run_that_was_killed_holds_nothing(holder):
 
 
 def test_what_a_run_starts_belongs_to_it():
-    """A suite that is run for ``--against`` measures within the run that started it."""
+    """A suite that a run starts, as for ``--against``, measures under that run's lock."""
     with measuring(wait=False), start(WAIT) as inner:
         assert inner.communicate()[0] == "held\n"
 

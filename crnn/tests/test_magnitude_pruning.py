@@ -34,7 +34,7 @@ def build_of(parent, folder):
 
 
 def check_zeros(found, recurrent, tolerance=0.0):
-    """Assert that four in five weights are zero, to the weight, in each pruned tensor, and none in the others."""
+    """Assert that exactly four in five weights of each pruned tensor are zero, and none of the others."""
     for name, weights in found.items():
         expected = 0.8 if recurrent or "lstm" not in name else 0.0
         assert (weights == 0).mean() == pytest.approx(expected, abs=0.51 / weights.size + tolerance)
@@ -43,7 +43,7 @@ def check_zeros(found, recurrent, tolerance=0.0):
 class TestSchedule:
     @given(st.floats(0.01, 0.9), st.integers(2, 40), st.integers(30, 300))
     def test_last_step_updates_the_masks_and_leaves_an_epoch(self, share, epochs, per_epoch):
-        """The last pruning step updates the masks, at least an epoch before the end, or is refused."""
+        """The last pruning step updates the masks and leaves at least one epoch of training, or is refused."""
         try:
             end = last_pruning_step(share, epochs, per_epoch)
         except RecipeError:
@@ -54,19 +54,19 @@ class TestSchedule:
         assert share * epochs * per_epoch <= end + 1e-6 <= (epochs - 1) * per_epoch + 1e-6
 
     def test_too_late_a_last_step(self, parent, tmp_path):
-        """Pruning that would end after training does is refused before any work, with both steps."""
+        """Pruning that would end after training is refused before any work, with both steps in the message."""
         with pytest.raises(RecipeError, match=r"with step 75, training has 36 steps \(12 epochs of 3\): .* step 33"):
             prune(build_of(parent, tmp_path), recurrent=True, pruning_share=1.5, **OPTIONS)
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(("initial", "final"), [(0.5, 1.0), (-0.1, 0.5), (0.8, 0.5)])
     def test_impossible_sparsity(self, initial, final):
-        """A sparsity outside [0, 1), or one that would decrease, is refused."""
+        """A sparsity that is outside [0, 1), or that would decrease, is refused."""
         with pytest.raises(RecipeError, match="sparsity has to rise within"):
             check_sparsity(initial, final)
 
     def test_another_alphabet(self, parent, tmp_path):
-        """A parent that reads another alphabet is refused before any work."""
+        """A parent with another alphabet is refused before any work."""
         with pytest.raises(RecipeError, match="reads the alphabet"):
             prune(replace(build_of(parent, tmp_path), parent_alphabet="абвг"), recurrent=True, **OPTIONS)
         assert list(tmp_path.iterdir()) == []
@@ -82,7 +82,7 @@ def pruned(request, parent, tmp_path_factory):
 
 class TestPruning:
     def test_four_in_five_are_zero_where_asked_for(self, pruned):
-        """Each pruned tensor has the final sparsity, to the weight; the others have no zeros."""
+        """Each pruned tensor has exactly the final sparsity; the others have no zeros."""
         model, notes, *_ = pruned
         check_zeros(matrices(model), notes["recurrent"])
 
@@ -94,20 +94,20 @@ class TestPruning:
         assert model.count_params() == parent.count_params()
 
     def test_the_best_epoch_follows_the_last_pruning_step(self, pruned):
-        """Only weights of epochs after the last pruning step are kept."""
+        """The weights kept are those of an epoch after the last pruning step."""
         _, notes, *_ = pruned
 
         assert notes["best_epoch"] > notes["last_pruning_step"] / 3
 
     def test_the_rest_was_trained(self, pruned):
-        """The artifact is not the parent with zeros in it: the other weights have changed."""
+        """The artifact is not just the parent with zeros in it: the other weights have changed."""
         model, _, parent, _ = pruned
         before, after = parent.get_weights(), model.get_weights()
 
         assert any(np.any((a != 0) & (np.abs(a - b) > 1e-3)) for a, b in zip(after, before, strict=True))
 
     def test_the_parent_is_unchanged(self, pruned):
-        """The parent's file is the same; its outputs are finite, and it has no zeros."""
+        """The parent's file is unchanged: its outputs are finite, and it has no zeros."""
         _, _, parent, unchanged = pruned
 
         assert unchanged
@@ -117,5 +117,5 @@ class TestPruning:
 
 @pytest.mark.parametrize(("name", "recurrent"), [("full", True), ("partial", False)])
 def test_shipped(name, recurrent):
-    """Each tensor of the shipped artifacts has four zeros in five weights, to the weight, or none."""
+    """In each tensor of the shipped artifacts exactly four in five weights are zero, or none."""
     check_zeros(shipped_matrices(f"tf-magnitude-pruned-{name}"), recurrent, 1e-4)

@@ -1,4 +1,4 @@
-"""``python -m crnn`` as it is typed."""
+"""``python -m crnn`` as a user types it."""
 
 import json
 import re
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A corpus of 40 pictures of one digit each, and an empty cache."""
+    """A corpus of 40 images of one digit each, and an empty cache."""
     monkeypatch.setenv("CRNN_CACHE", str(tmp_path / "cache"))
     lines = tmp_path / "lines"
     lines.mkdir()
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_list_shows_every_variant(capsys):
-    """Names, techniques, engines, parents, and what is shipped."""
+    """The list shows names, techniques, engines, parents and which artifacts are shipped."""
     status = main(["list"])
 
     printed = capsys.readouterr().out.splitlines()
@@ -47,7 +47,7 @@ def test_list_shows_every_variant(capsys):
     ],
 )
 def test_mistakes_are_one_line(arguments, message, capsys):
-    """What is wrong is said in a line on standard error, with exit status 1."""
+    """An error is one line on standard error, with exit status 1."""
     assert main(arguments) == 1
     assert capsys.readouterr().err.startswith(message)
 
@@ -56,13 +56,13 @@ def test_mistakes_are_one_line(arguments, message, capsys):
     "arguments", [["train"], ["train", "--framework", "jax"], ["build"], ["train", "--epochs", "0"]]
 )
 def test_usage(arguments):
-    """Commands that cannot be meant end with argparse's status 2."""
+    """Invalid command lines end with argparse's status 2."""
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
 
 
 def test_train_on_ones_own_corpus(folder):
-    """Training leaves an artifact for that corpus with its alphabet, epochs and best epoch on record."""
+    """Training on a user's corpus leaves an artifact whose record has its alphabet, epochs and best epoch."""
     command = [sys.executable, "-m", "crnn", "train", "--framework", "torch", "--corpus", str(folder), "--epochs", "1"]
     done = subprocess.run([*command, "--batch-size", "8"], cwd=ROOT, capture_output=True, text=True, check=True)
 

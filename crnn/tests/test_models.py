@@ -65,7 +65,7 @@ class TestConfig:
         assert CRNNConfig.from_json(SMALL.to_json()) == SMALL
 
     def test_pools_must_give_50_steps(self):
-        """Pools whose result is not 1x50 are refused when the config is created."""
+        """Pools that do not result in 1x50 are refused when the config is created."""
         with pytest.raises(ValueError, match="not 1x50"):
             CRNNConfig(pools=((2, 2),) * 5)
 
@@ -89,7 +89,7 @@ def keras_model():
 
 class TestTwins:
     def test_parameter_counts(self, full_size):
-        """1,492,398 in PyTorch; Keras has one LSTM bias instead of two and counts BatchNorm's statistics."""
+        """PyTorch has 1,492,398 parameters; Keras has one LSTM bias instead of two and counts BatchNorm statistics."""
         model, twin = full_size
         in_torch = sum(parameter.numel() for parameter in model.parameters())
 
@@ -105,7 +105,7 @@ class TestTwins:
     @settings(max_examples=5, deadline=None)
     @given(st.integers(0, 2**31))
     def test_port_back_computes_the_same(self, seed):
-        """From PyTorch to Keras and back: the same function, biases summed."""
+        """A model ported from PyTorch to Keras and back computes the same function, with its biases summed."""
         from crnn.models import port
 
         model, batch = torch_model(STACKED, seed), inputs(seed % 1000)
@@ -116,7 +116,7 @@ class TestTwins:
     @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 2**31))
     def test_keras_weights_survive_the_round_trip_exactly(self, keras_model, seed):
-        """From Keras to PyTorch and back, every weight stays the same, bit by bit."""
+        """Weights ported from Keras to PyTorch and back are the same bit for bit."""
         from crnn.models import port
 
         rng = np.random.default_rng(seed)
@@ -190,7 +190,7 @@ class TestMacs:
         assert (by_hand, macs_of_config(CRNNConfig())) == (233_753_600, 233_753_600)
 
     def test_frameworks_agree(self, full_size):
-        """The count from the Keras layers equals that from the config."""
+        """The count from the Keras layers equals the count from the config."""
         from crnn.formats import keras_file
 
         assert keras_file.macs_of_model(full_size[1]) == macs_of_config(CRNNConfig())

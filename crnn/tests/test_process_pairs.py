@@ -1,4 +1,4 @@
-"""Pairs of fresh processes, and the anchors that they are measured beside."""
+"""Pairs of fresh processes, and their anchors."""
 
 import ast
 from pathlib import Path
@@ -29,14 +29,14 @@ def lines():
 
 
 def relabelled(lines):
-    """The lines with labels of the alphabet."""
+    """The lines with labels from the alphabet."""
     return Lines(lines.images, ("а", "б", "в"), lines.kinds, lines.typefaces, lines.seen)
 
 
 class TestAnchors:
     @pytest.mark.parametrize("name", ANCHORS)
     def test_answers_as_a_variant_does(self, name):
-        """An anchor does the variants' work: batches in, log probabilities out."""
+        """An anchor takes batches and returns log probabilities, as a variant does."""
         anchor = runtime_class(f"crnn.runtimes.anchors.{name}")()
         anchor.load(Path(), "cpu")
         log_probs = anchor(np.ones((2, 32, 400), np.float32), np.ones((2, TIME_STEPS, 2), np.float32))
@@ -46,7 +46,7 @@ class TestAnchors:
 
     @pytest.mark.parametrize("name", ANCHORS)
     def test_shares_no_code_with_the_variants(self, name):
-        """What makes a variant slower must not make its anchor slower too."""
+        """An anchor imports none of the variants' code, so nothing can slow both down."""
         tree = ast.parse((Path(anchors.__file__).parent / f"{name}.py").read_text("utf-8"))
         ours = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and "crnn" in node.module}
 
@@ -54,7 +54,7 @@ class TestAnchors:
 
     @pytest.mark.parametrize("engine", engine_names())
     def test_every_engine_has_one(self, engine):
-        """Each engine names an anchor that exists, on its own framework where there is one."""
+        """Each engine names an existing anchor, on its own framework if there is one."""
         anchor = runtime_class(engine).anchor
 
         assert issubclass(runtime_class(anchor), Anchor)
@@ -62,13 +62,13 @@ class TestAnchors:
 
     @pytest.mark.parametrize("name", ANCHORS)
     def test_each_is_some_engine_s(self, name):
-        """No anchor is left over."""
+        """Every anchor is used by an engine."""
         assert f"crnn.runtimes.anchors.{name}" in {runtime_class(engine).anchor for engine in engine_names()}
 
 
 class TestMeasure:
     def test_a_slowdown_is_the_ratio(self, lines, monkeypatch):
-        """A workload whose calls take a fifth longer than the other's gives a ratio of 1.2."""
+        """A workload whose calls take 20 % longer than the other's gives a ratio of 1.2."""
         monkeypatch.setenv("CRNN_SLOWED", "slow")
         slow, steady = Workload("slow", STEADY, options={"name": "slow"}), Workload("steady", STEADY)
 
@@ -76,14 +76,14 @@ class TestMeasure:
         assert measure((steady, slow), lines, 1, order=1).ratio == pytest.approx(1 / 1.2, rel=0.02)
 
     def test_more_threads_than_asked_for_are_refused(self, lines):
-        """An engine that ignores the thread count is found by the threads that compute, not by what it says."""
+        """An engine that computes with more threads than requested is refused."""
         greedy = Workload("greedy", "crnn.tests.greedy_runtime")
 
         with pytest.raises(WorkerError, match=r"greedy: [23] threads compute, 1 was asked for"):
             measure((greedy, Workload("steady", STEADY)), lines, 1)
 
     def test_a_failure_names_the_workload(self, lines):
-        """Whose worker it was stands in the message."""
+        """A failure's message names the workload whose worker failed."""
         broken = Workload("the broken one", "crnn.tests.broken_runtime", options={"fault": "crashes"})
 
         with pytest.raises(WorkerError, match="the broken one: the worker died"):
@@ -91,7 +91,7 @@ class TestMeasure:
 
     @pytest.mark.skipif(not can_pin(), reason="this system keeps no process on a core")
     def test_pins_every_thread(self):
-        """A pinned worker's threads, the engine's own too, stay on one core."""
+        """All threads of a pinned worker, including the engine's own, stay on one core."""
         import os
 
         with WorkerProcess("onnx") as worker:
@@ -106,7 +106,7 @@ class TestMeasure:
 class TestMeter:
     @pytest.fixture
     def meter(self, lines, tmp_path):
-        """Of a variant that takes a millisecond, and is as good as its evaluation says."""
+        """The meter of a variant whose calls take one millisecond."""
         limits = Thresholds(parameters=0, macs=0, max_bytes=1, max_peak_memory_bytes=1)
         variant = Variant("steady", "none", "none:none", "none", STEADY, ".bin", limits)
         artifact = tmp_path / "none"
@@ -118,7 +118,7 @@ class TestMeter:
         run.worker.stop()
 
     def test_compares_timed_outputs_with_the_evaluated_ones(self, meter):
-        """The outputs of timed calls are those that were evaluated, and the record says so."""
+        """Timed outputs are compared with the evaluated ones, and the record holds the difference."""
         assert meter.next_ratio() == pytest.approx(1, rel=0.05)
         record = meter.record([1.0])
 
@@ -126,7 +126,7 @@ class TestMeter:
         assert (record.anchor, record.gate_threads_count, record.gate_ratios) == (STEADY, 1, [1.0])
 
     def test_settings_tell_anchors_apart(self, meter):
-        """Ratios to different anchors are not comparable."""
+        """Different anchors have different hashes, so that their ratios are not compared."""
         other = Meter(meter._session, meter._runner, 1, Workload("anchor", "crnn.runtimes.noop_runtime"))
 
         assert meter.record([]).anchor_sha256 != other.record([]).anchor_sha256

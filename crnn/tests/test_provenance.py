@@ -1,4 +1,4 @@
-"""What a conversion depends on: an edit of any module that its recipe imports, or of an option, makes another file."""
+"""What a conversion depends on: the modules that its recipe imports, the options, the versions of packages."""
 
 import itertools
 import sys
@@ -28,7 +28,7 @@ PACKAGES = (f"converters{number}" for number in itertools.count())
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package of one's own: a recipe whose module imports another, which imports a third."""
+    """A temporary package: a recipe whose module imports another, which imports a third."""
     name = next(PACKAGES)
     folder = tmp_path / "code" / name
     folder.mkdir(parents=True)
@@ -45,7 +45,7 @@ def package(tmp_path, monkeypatch):
 
 
 def variant(package, **options):
-    """A conversion by that package."""
+    """A conversion with the package's recipe."""
     thresholds = Thresholds(parameters=0, macs=0, max_bytes=9, max_peak_memory_bytes=0)
     recipe = f"{package}.recipe:convert"
     return Variant("own", "none", recipe, "none", "noop", ".bin", thresholds, recipe_options=options)
@@ -53,7 +53,7 @@ def variant(package, **options):
 
 class TestConversions:
     def test_an_edit_of_an_imported_module_makes_another_file(self, package):
-        """The module may be imported by another one, inside a function."""
+        """Editing a module gives another file even if it is imported indirectly, inside a function."""
         own = registry.get("own")
         artifacts.build(own, corpus())
         (package / "last.py").write_text("TEXT = '22'\n")
@@ -65,7 +65,7 @@ class TestConversions:
         assert artifacts.build(own, corpus()).read_text() == "a22"
 
     def test_an_edit_of_an_option_makes_another_file(self, package):
-        """The registry's options are part of what made a file."""
+        """Changing an option in the registry gives another file."""
         first = artifacts.build(registry.get("own"), corpus())
         other = variant(package.name, letter="b")
 
@@ -73,7 +73,7 @@ class TestConversions:
         assert artifacts.build(other, corpus()).read_text() == "b1"
 
     def test_recipes_of_this_package_name_their_helpers(self):
-        """The modules that were once forgotten are among the sources, and no framework was imported to find them."""
+        """A recipe's sources include the helper modules that it imports."""
         names = {path.name for path in provenance.sources("crnn.optimize.litert_convert")}
         other = {path.name for path in provenance.sources("crnn.optimize.quantization")}
 
@@ -81,7 +81,7 @@ class TestConversions:
         assert {"torch_int8.py", "torch_qdq.py", "torch_crnn.py"} <= other
 
     def test_versions_are_those_of_the_packages_it_imports(self):
-        """A recipe depends on its own tools, also where a package has another name than its module."""
+        """A recipe depends only on its own tools, even if a package and its module have different names."""
         versions = provenance.versions("crnn.optimize.onnx_graph")
 
         assert {"onnx", "onnxoptimizer", "onnxsim", "pillow"} <= versions.keys()
@@ -90,37 +90,37 @@ class TestConversions:
 
 class TestOptions:
     def test_an_unknown_option_of_a_recipe_is_refused_before_any_work(self, package):
-        """The message lists the options there are; nothing was built."""
+        """An unknown option of a recipe is an error that lists the known ones, before anything is built."""
         with pytest.raises(OptionError, match=r"recipe .*convert of own has no option 'epochs'; it has letter"):
             artifacts.build(registry.get("own"), corpus(), {"epochs": 5})
         assert not (package.parents[1] / "cache").exists()
 
     def test_options_of_a_schedule_are_known(self):
-        """A recipe that trains takes those of the schedule."""
+        """A recipe that trains takes the options of the schedule."""
         recipe = registry.VARIANTS[0].load_recipe()
 
         assert known_options(recipe) == ("batch_size", "epochs", "patience", "seed")
 
     def test_an_unknown_option_of_an_engine_is_refused(self):
-        """A misspelt option would measure another row under this one's name."""
+        """An unknown option of an engine is an error that lists the known ones."""
         with pytest.raises(OptionError, match="engine torch has no option 'chanels_last'; it has channels_last, dtype"):
             check_options(runtime_class("torch").load, {"chanels_last": True}, "engine torch")
 
     @pytest.mark.parametrize("row", registry.VARIANTS, ids=registry.names())
     def test_rows_have_known_options_only(self, row):
-        """The registry's options are those of recipe and engine."""
+        """A row of the registry has only options that its recipe and its engine know."""
         check_options(row.load_recipe(), row.recipe_options, row.recipe)
         check_options(runtime_class(row.runtime).load, row.runtime_options, row.runtime)
 
     @pytest.mark.parametrize("engine", engine_names())
     def test_engines_name_their_options(self, engine):
-        """No engine takes any keyword; nor does its anchor."""
+        """Engines and anchors name all their options and take no arbitrary keywords."""
         classes = (runtime_class(engine), runtime_class(runtime_class(engine).anchor))
 
         assert all(isinstance(known_options(used.load), tuple) for used in classes)
 
     def test_a_function_that_takes_any_keyword_is_refused(self):
-        """A misspelt option of such a function could not be told."""
+        """A function that takes any keyword is refused: a misspelt option would go unnoticed."""
 
         def swallow(build, **options):
             return build, options
@@ -131,7 +131,7 @@ class TestOptions:
 
 class TestDerive:
     def test_a_child_inherits_what_its_parent_weighs(self):
-        """Engine, suffix, counts and limits for size; not what the parent alone promises."""
+        """A child inherits engine, suffix, counts and size limits, but not promises that only its parent makes."""
         parent = registry.get("torch-channels-last")
         child = parent.derive("child", "cut", "recipes:cut", max_bytes=7)
 
@@ -141,10 +141,10 @@ class TestDerive:
         assert (child.trained, child.watched, child.recipe_options) == (False, True, {})
 
     def test_another_engine_does_not_take_the_parents_options(self):
-        """They are the engine's own."""
+        """A child with another engine does not inherit the options of its parent's engine."""
         assert registry.get("torch-channels-last").derive("x", "y", "z", runtime="onnx").runtime_options == {}
 
     def test_an_unknown_attribute_is_refused(self):
-        """A misspelt change would be no change."""
+        """An unknown attribute is an error: a misspelt change would have no effect."""
         with pytest.raises(TypeError, match="max_byte"):
             registry.VARIANTS[0].derive("x", "y", "z", max_byte=7)

@@ -22,20 +22,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::U
 
 
 def build_of(tmp_path, model, data=None):
-    """A build from a model, on the tiny corpus or another one."""
+    """A build from a model, for the tiny corpus or a given one."""
     parent = tmp_path / "parent.pt"
     pt_file.save(model, parent)
     return Build("tiny", parent, tmp_path / "tiny.pt", data or corpus(), tmp_path / "tiny.npz", ALPHABET)
 
 
 def parameter_count(path):
-    """Parameters that an artifact stores."""
+    """Number of parameters that an artifact stores."""
     return sum(array.size for array in pt_file.parameters(path))
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Gives a recipe's build from the tiny model, made once, and the parent's content before it."""
+    """A function that runs a recipe on the tiny model once and also returns the parent's content before it."""
 
     @functools.cache
     def build_by(recipe):
@@ -69,7 +69,7 @@ class TestSize:
         ("recipe", "share"), [(same_weights, 1.0), (to_bfloat16, 0.52), (dynamic_int8, 0.48), (static_int8, 0.80)]
     )
     def test_share_of_the_parents_bytes(self, recipe, share, tmp_path):
-        """At full width the file is smaller by what its int8 and bfloat16 weights save."""
+        """At full width, the file is smaller by the bytes that its int8 and bfloat16 weights save."""
         build = build_of(tmp_path, torch_model(replace(CRNNConfig(), classes=4)))
         recipe(build)
 
@@ -78,7 +78,7 @@ class TestSize:
 
 class TestDynamic:
     def test_file_gives_the_same_model(self, tmp_path):
-        """A quantized model that is saved and loaded has the same outputs, bit by bit."""
+        """A quantized model that is saved and loaded has the same outputs bit for bit."""
         quantized = torch_int8.quantize(torch_model(TINY))
         torch_int8.save(quantized, tmp_path / "model.pt")
         batch = inputs()
@@ -97,7 +97,7 @@ class TestDynamic:
 
 class TestStatic:
     def test_convolutions_are_int8(self, built):
-        """The weights of all five convolutions are stored as int8, each within half a step of the float."""
+        """The weights of all five convolutions are stored as int8, within half a quantization step of the floats."""
         build, _ = built(static_int8)
         original, quantized = pt_file.load(build.source), pt_file.load(build.target)
 
@@ -115,7 +115,7 @@ class TestStatic:
     @settings(max_examples=20, deadline=None)
     @given(st.integers(0, 2**31))
     def test_a_convolution_computes_on_rounded_values(self, seed):
-        """It equals the float convolution of inputs and weights that are rounded to their steps and clipped."""
+        """A convolution equals the float convolution of inputs and weights rounded to their steps and clipped."""
         rng = np.random.default_rng(seed)
         weight = torch.from_numpy(rng.integers(-128, 128, (3, 2, 3, 3)).astype(np.int8))
         scales = torch.from_numpy(rng.uniform(0.01, 0.1, 3).astype(np.float32))
@@ -136,7 +136,7 @@ class TestStatic:
         ],
     )
     def test_no_line_to_calibrate_with(self, validation, options, error, message, tmp_path):
-        """An empty validation split, or no line of it, is an error before any work."""
+        """Calibrating with an empty validation split, or with none of its lines, is an error before any work."""
         data = Corpus("tiny", ALPHABET, "sha", lines(4, 1), lambda: (lines(12, 2), lines(6, 3).take(range(validation))))
         build = build_of(tmp_path, torch_model(TINY), data)
 

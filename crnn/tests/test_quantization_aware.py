@@ -33,7 +33,7 @@ def build_of(parent, folder, alphabet=ALPHABET):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["qat", "pcqat"])
 def trained(request, source, tmp_path_factory):
-    """A small model trained for quantization: the path and content of its file, and whether zeros had to stay."""
+    """A small model's file after quantization-aware training: path, content, and whether zeros had to stay."""
     build = build_of(source[1], tmp_path_factory.mktemp("qat"))
     train(build, preserve=request.param, batch_size=4, epochs=1, batch_sizes=[3])
     return build.target, tflite_file.read(build.target.read_bytes()), request.param
@@ -61,7 +61,7 @@ class TestFile:
         assert found == [[tflite_file.schema.TensorType.FLOAT32, INT8]] * len(SHALLOW.lstm_units)
 
     def test_outputs_are_near_the_parents(self, trained, source):
-        """The outputs are distributions, and after one epoch still near the parent's."""
+        """The outputs are distributions and, after one epoch, still near the parent's."""
         runtime = Runtime()
         runtime.load(trained[0], "cpu")
         outputs = runtime(*inputs(count=3))
@@ -70,7 +70,7 @@ class TestFile:
         assert np.abs(outputs - keras_outputs(source[0], inputs(count=3))).max() < 1.0
 
     def test_zeros_stay_where_asked_for(self, trained, source):
-        """With ``preserve`` a convolution's zeros are zeros of the file."""
+        """With ``preserve``, a convolution's zeros are zeros in the file."""
         _, content, preserve = trained
         if not preserve:
             return
@@ -85,7 +85,7 @@ class TestFile:
 
 class TestRanges:
     def test_start_at_the_float_models_ranges(self, source):
-        """Scales of activations start at the float model's range over the lines seen, not at tfmot's 6."""
+        """Activation scales start at the float model's range over the given lines, not at tfmot's 6."""
         parent, _ = source
         model = keras_qat.quantization_aware(parent)
         images, field = inputs(count=3)
@@ -101,7 +101,7 @@ class TestRanges:
 
 class TestKinds:
     def test_only_the_kinds_asked_for(self, source):
-        """Only layers of the kinds named are wrapped."""
+        """Only layers of the named kinds are wrapped."""
         model = keras_qat.quantization_aware(source[0], kinds=["Dense"])
         wrapped = [layer.name for layer in model.layers if getattr(layer, "layer", None) and len(layer.weights) > 1]
 
@@ -111,17 +111,17 @@ class TestKinds:
 
 class TestBadInput:
     def test_unsupported_layers(self, source, tmp_path):
-        """A layer that tfmot has no rule for is refused by name, before any work."""
+        """A layer without a tfmot rule is refused by name before any work."""
         with pytest.raises(RecipeError, match="tfmot cannot train LSTM for quantization, only Conv2D, Dense"):
             train(build_of(source[1], tmp_path), layers=["Conv2D", "LSTM"])
         assert list(tmp_path.iterdir()) == []
 
     def test_supported_layers(self):
-        """Layers that it has a rule for are accepted."""
+        """Layers with a tfmot rule are accepted."""
         assert check_layers(["Dense"]) is None
 
     def test_another_alphabet(self, source, tmp_path):
-        """A parent that reads another alphabet is refused before any work."""
+        """A parent with another alphabet is refused before any work."""
         with pytest.raises(RecipeError, match="reads the alphabet"):
             train(build_of(source[1], tmp_path, "абвг"))
         assert list(tmp_path.iterdir()) == []

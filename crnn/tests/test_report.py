@@ -68,7 +68,7 @@ LARGE_BATCH = replace(
 
 
 def entries(variant, original, *records):
-    """What the measurements of a variant leave in the JSON."""
+    """The entries that a variant's measurements leave in the JSON."""
     identity = Identity(
         variant=variant,
         technique="cut",
@@ -87,7 +87,7 @@ def entries(variant, original, *records):
 
 class TestTable:
     def test_row(self):
-        """One row per variant, latency of the largest batch size, intervals in brackets."""
+        """A variant has one row, with the latency at the largest batch size and intervals in brackets."""
         [row] = table.rows(entries("mine", "theirs"))
 
         assert row == (
@@ -105,7 +105,7 @@ class TestTable:
         )
 
     def test_zeros_are_counted(self):
-        """Where many parameters are zero, both counts are shown."""
+        """If many parameters are zero, both counts are shown."""
         benchmarks = entries("mine", "theirs", replace(FOOTPRINT, parameters_nonzero_count=300_000))
 
         assert table.rows(benchmarks)[0][3] == "1,492,398 (300,000 not zero)"
@@ -116,25 +116,25 @@ class TestTable:
 
     @pytest.mark.parametrize("verdict", ["slower", "no difference shown"])
     def test_no_gain_is_a_result(self, verdict):
-        """A variant that brings nothing keeps its row, with that verdict."""
+        """A variant without a gain keeps its row, with that verdict."""
         benchmarks = entries("mine", "theirs", replace(LARGE_BATCH, speedup_verdict=verdict))
 
         assert table.rows(benchmarks)[0][6] == f"1.50 [1.40, 1.60] {verdict}"
 
     def test_registrys_order(self):
-        """Rows come in the registry's order, strangers behind."""
+        """Rows are in the registry's order, unknown variants last."""
         shuffled = [entry for name in ("zzz", *reversed(names())) for entry in entries(name, name)]
 
         assert [row[0] for row in table.rows(shuffled)] == [*names(), "zzz"]
 
     def test_what_was_not_measured_is_a_dash(self):
-        """A run of one measurement alone still gives its row."""
+        """A run of a single measurement gives a row with dashes for the others."""
         [row] = table.rows(entries("mine", "theirs", FOOTPRINT))
 
         assert row[4:10] == ("-",) * 6
 
     def test_terminal_and_markdown_hold_the_same(self):
-        """Both show every cell."""
+        """The terminal and the Markdown table both show every cell."""
         benchmarks = entries("mine", "theirs")
 
         for cell in table.rows(benchmarks)[0]:
@@ -142,7 +142,7 @@ class TestTable:
             assert cell in table.markdown(benchmarks)
 
     def test_a_damaged_measurement_is_named(self):
-        """What lacks a key is an error that names the key, not a row with holes."""
+        """A measurement that lacks a key is an error that names the key, not a row with gaps."""
         [benchmark] = entries("mine", "theirs", FOOTPRINT)
         del benchmark["extra_info"]["file_bytes"]
 
@@ -150,7 +150,7 @@ class TestTable:
             table.rows([benchmark])
 
     def test_no_results(self):
-        """A JSON of another suite has nothing to report."""
+        """A JSON of another suite is an error: it has nothing to report."""
         with pytest.raises(table.ReportError, match="nothing to report"):
             table.markdown([{"name": "other", "extra_info": {}}])
 
@@ -197,6 +197,6 @@ class TestBaseline:
         assert abs(cers[0] - cers[1]) <= 0.003
 
     def test_baseline_names_no_host(self):
-        """The machine's name is in none of them."""
+        """No committed baseline contains the machine's name."""
         assert BASELINES
         assert [path.name for path in BASELINES if "node" in json.loads(path.read_text("utf-8"))["machine_info"]] == []

@@ -1,4 +1,4 @@
-"""Engines, and the processes that run them."""
+"""Engines and the processes that run them."""
 
 import importlib.util
 import itertools
@@ -20,7 +20,7 @@ from crnn.runtimes.threads import Reading, computing_threads
 from crnn.runtimes.worker import Worker, peak_memory_bytes, timed_call
 from crnn.tests.test_models import STACKED, torch_model, torch_outputs
 
-# The exporters warn of deprecations inside themselves.
+# The exporters issue deprecation warnings about their own code.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 
 
@@ -39,7 +39,7 @@ def expected(lines):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The small model as every artifact of the registry's recipes, by name."""
+    """The small model as an artifact of each of the registry's recipes, by name."""
     from crnn.formats import keras_file, pt_file
     from crnn.models import port
 
@@ -88,7 +88,7 @@ def load(made):
 class TestEngines:
     @pytest.mark.parametrize("size", [1, 3, 8])
     def test_agrees_with_the_model_at_any_batch_size(self, name, size, load, lines, expected):
-        """Log probabilities float32 (B, 50, C) within 1e-4 of eager PyTorch."""
+        """Outputs are log probabilities, float32 (B, 50, C), within 1e-4 of eager PyTorch's."""
         images, field = model_inputs(*lines)
         answers = load(name)(images[:size], field[:size])
 
@@ -96,9 +96,9 @@ class TestEngines:
         assert np.abs(answers - expected[:size]).max() < 1e-4
 
     def test_counts_on_the_artifact(self, name, made):
-        """MACs are those of the model whatever the format.
+        """MACs are the model's in every format; parameters are counted as the framework does.
 
-        PyTorch's parameters leave out BatchNorm's statistics, Keras' one bias of each LSTM, ONNX neither.
+        PyTorch leaves out BatchNorm's statistics, Keras one bias vector per LSTM, ONNX neither.
         """
         parameters = sum(p.numel() for p in torch_model(STACKED).parameters())
         statistics, second_biases = 2 * sum(STACKED.channels), 4 * sum(STACKED.lstm_units)
@@ -109,7 +109,7 @@ class TestEngines:
         assert counts.macs_per_line == macs_of_config(STACKED)
 
     def test_says_what_it_runs_on(self, name, load):
-        """Engine with version, and device."""
+        """The description has the engine with its version, and the device."""
         said = load(name).describe()
 
         assert said["device"] in ("cpu", "CPUExecutionProvider")
@@ -118,7 +118,7 @@ class TestEngines:
 
 @pytest.mark.parametrize("name", ["torch", "tensorflow", "torch2onnx"])
 def test_device_that_is_not_there_is_refused(name, made):
-    """``cuda`` on a machine without is an error, not a quiet fall back to the CPU."""
+    """``cuda`` on a machine without CUDA is an error, not a silent fallback to the CPU."""
     from crnn.runtimes.base import cuda_present
 
     if cuda_present():
@@ -131,7 +131,7 @@ def test_device_that_is_not_there_is_refused(name, made):
 
 class TestWorker:
     def test_times_the_call_alone(self):
-        """The clock is read right before and after the call."""
+        """Only the call itself is timed."""
         one = np.ones(1, np.float32)
         seconds, answers = timed_call(lambda images, field: images + field, one, one)
 
@@ -144,7 +144,7 @@ class TestWorker:
             timed_call(lambda *_: answer, np.ones(1), np.ones(1))
 
     def test_lines_wrap_around(self, lines):
-        """Batches go on through the lines and begin again."""
+        """After the last line, batches continue with the first."""
         worker = Worker()
         worker.load("noop", "", "cpu", {})
         worker.keep(*lines)
@@ -161,21 +161,21 @@ class TestWorker:
         return worker
 
     def test_reads_every_line_once(self, worker, expected):
-        """Outputs come in the order of the lines; the last batch is filled up and cut."""
+        """Outputs are in the order of the lines, without the padding of the last batch."""
         outputs, seconds, threads = worker.outputs(3)
 
         assert (len(seconds), threads >= 1) == (3, True)
         assert np.abs(outputs - expected).max() < 1e-5
 
     def test_timed_outputs_are_those_of_the_split(self, worker, expected):
-        """Timed calls return what was evaluated."""
+        """Timed calls return the same outputs as the evaluation."""
         seconds, outputs = worker.time(2, 4, 2)
 
         assert len(seconds) == 2
         assert np.abs(np.concatenate(outputs) - expected[4:]).max() < 1e-5
 
     def test_an_artifact_that_was_replaced_is_refused(self, made, tmp_path):
-        """The worker loads the bytes that were verified: another environment may replace a file in a shared cache."""
+        """A worker refuses a file that was replaced since it was verified, as can happen in a shared cache."""
         artifact = tmp_path / "model.pt"
         artifact.write_bytes(made["torch"].read_bytes())
         verified = sha256_of(artifact)
@@ -185,12 +185,12 @@ class TestWorker:
             Worker().load("torch", str(artifact), "cpu", {}, None, verified)
 
     def test_an_unknown_option_is_refused_before_loading(self, tmp_path):
-        """The artifact is not even looked for."""
+        """An unknown option is an error before the artifact is opened."""
         with pytest.raises(OptionError, match="engine torch has no option 'chanels_last'"):
             Worker().load("torch", str(tmp_path / "none"), "cpu", {"chanels_last": True})
 
     def test_peak_memory_is_the_process_own(self):
-        """A worker's mark is not its parent's, however large that one is."""
+        """A worker's peak memory is its own, however large its parent's is."""
         ballast = np.ones(2**26)
         with WorkerProcess("noop") as worker:
             peak = worker.ask("peak_memory")
@@ -199,13 +199,13 @@ class TestWorker:
 
 
 class TestThreads:
-    # LiteRT's second thread takes a quarter of the work: it is counted on an idle machine only.
+    # LiteRT's second thread does a quarter of the work, so it is counted only on an idle machine.
     @pytest.mark.parametrize(
         ("engine", "asked"),
         [("litert", 1), ("tensorflow", 1), *itertools.product(("torch", "onnx"), (1, 2))],
     )
     def test_counts_the_threads_that_compute(self, engine, asked, lines):
-        """As many as were asked for, from the CPU time that they consumed, not from what the engine says."""
+        """The count equals the number of threads requested and comes from the CPU time that each consumed."""
         with WorkerProcess(engine) as worker:
             worker.ask("load", runtime_class(engine).anchor, "", "cpu", {}, asked)
             worker.ask("keep", *lines)
@@ -213,7 +213,7 @@ class TestThreads:
             assert worker.ask("threads", 8) == asked
 
     def test_more_than_asked_for_are_found(self, lines):
-        """An engine that takes three threads, whatever it is asked for, is found out."""
+        """An engine that computes with more threads than requested is detected."""
         with WorkerProcess("greedy") as worker:
             worker.ask("load", "crnn.tests.greedy_runtime", "", "cpu", {}, 1)
             worker.ask("keep", *lines)
@@ -244,27 +244,27 @@ class TestThreads:
         ],
     )
     def test_counts_what_runs_at_the_same_time(self, consumed, threads):
-        """Threads that consumed CPU time, as far as it is more than one of them could within the thousand."""
+        """Only threads that computed at the same time are counted."""
         before = Reading({1: 5}, 0)
         after = Reading({thread: cpu + before.cpu.get(thread, 0) for thread, cpu in consumed.items()}, 1000)
 
         assert computing_threads(before, after) == threads
 
     def test_a_system_that_does_not_tell(self):
-        """There is no count then."""
+        """Without CPU times per thread there is no count."""
         assert computing_threads(None, Reading({1: 1}, 1)) is None
 
 
 class TestWorkerProcess:
     def test_each_is_a_fresh_process(self):
-        """Two workers are two processes, neither of them this one."""
+        """Two workers are two processes, and neither is this one."""
         with WorkerProcess("one") as one, WorkerProcess("two") as two:
             ids = {os.getpid(), one.process_id, two.process_id}
 
         assert len(ids) == 3
 
     def test_loads_its_own_framework_only(self, made):
-        """A PyTorch worker has no TensorFlow in memory, and no pytest."""
+        """A PyTorch worker has neither TensorFlow nor ONNX Runtime in memory."""
         with WorkerProcess("torch") as worker:
             worker.ask("load", "torch", str(made["torch"]), "cpu", {})
             mapped = Path(f"/proc/{worker.process_id}/maps").read_text()
@@ -272,14 +272,14 @@ class TestWorkerProcess:
         assert ("libtorch_cpu" in mapped, "tensorflow" in mapped, "onnxruntime" in mapped) == (True, False, False)
 
     def test_what_it_raises_comes_through(self):
-        """A framework's error arrives with its message; the worker goes on."""
+        """A worker's error is raised with its message, and the worker continues."""
         with WorkerProcess("noop") as worker:
             with pytest.raises(WorkerError, match="LookupError: no runtime 'abacus'"):
                 worker.ask("load", "abacus", "", "cpu", {})
             assert worker.ask("load", "noop", "", "cpu", {})["engine"] == "no-op"
 
     def test_dead_worker_says_so_again(self):
-        """After a crash every further request names it."""
+        """After a crash, every further request reports it."""
         with WorkerProcess("noop") as worker:
             worker.ask("load", "crnn.tests.broken_runtime", "", "cpu", {"fault": "crashes"})
             worker.ask("keep", np.zeros((1, 32, 400), np.uint8), np.zeros(1, np.uint8))
@@ -289,7 +289,7 @@ class TestWorkerProcess:
                 worker.ask("peak_memory")
 
     def test_ends_with_its_parent(self):
-        """Stopped, a worker is gone."""
+        """A stopped worker leaves no process."""
         worker = WorkerProcess("noop")
         worker.ask("settle")
         worker.stop()

@@ -1,4 +1,4 @@
-"""The techniques' page, held against the files that its figures come from, and what those have to show."""
+"""The techniques' page and the files that its figures come from."""
 
 import pytest
 
@@ -11,7 +11,7 @@ CER_POINT = 0.01
 
 @pytest.mark.parametrize("name", studies())
 def test_page_shows_the_figures(name):
-    """Each table on the page is that of its file."""
+    """Each table on the page equals the table made from its file."""
     page = PAGE.read_text("utf-8")
 
     assert f"<!-- {name} -->\n{studies()[name].table()}\n<!-- /{name} -->" in page
@@ -36,12 +36,12 @@ def baseline():
 
 
 def change(row):
-    """Its CER difference to the original."""
+    """The CER difference of a row to its original."""
     return row.accuracy.cer_difference_to_original_fraction
 
 
 def test_iterative_pruning_takes_a_third_of_the_macs(baseline):
-    """In the committed baseline."""
+    """Iterative pruning leaves at most a third of the MACs."""
     names = ("torch-original", "torch-channel-pruned-iterative")
     counts = [baseline[name].footprint.multiply_adds_per_line_count for name in names]
 
@@ -49,12 +49,12 @@ def test_iterative_pruning_takes_a_third_of_the_macs(baseline):
 
 
 def test_iterative_pruning_costs_at_most_a_tenth_of_a_point(baseline):
-    """In the committed baseline."""
+    """Iterative pruning costs at most 0.1 points of CER."""
     assert change(baseline["torch-channel-pruned-iterative"]) <= 0.1 * CER_POINT
 
 
 def test_the_student_reads_as_its_teacher(baseline):
-    """In the committed baseline, the paired interval holds zero or lies below, the estimate is at most 0.1 points."""
+    """The student's CER is at most 0.1 points above the teacher's, and no increase is significant."""
     row = baseline["torch-distilled"]
     low = row.accuracy.cer_difference_to_original_low_fraction
 
@@ -63,15 +63,15 @@ def test_the_student_reads_as_its_teacher(baseline):
 
 @pytest.mark.parametrize("part", ["full", "partial"])
 def test_magnitude_pruning_recovered(baseline, part):
-    """In the committed baseline, the pruned rows lose at most 0.2 points of CER."""
+    """The magnitude-pruned rows lose at most 0.2 points of CER."""
     assert change(baseline[f"tf-magnitude-pruned-{part}"]) <= 0.2 * CER_POINT
 
 
 def test_litert_agrees_with_keras(baseline):
-    """In the committed baseline, in fp32, within 1e-3 in log probability."""
+    """LiteRT in float32 agrees with Keras within 1e-3 in log probability."""
     assert baseline["litert-fp32"].accuracy.log_prob_difference_to_parent_nats <= 1e-3
 
 
 def test_rows_trained_again_read_alike():
-    """Another seed, from scratch, gives the same CER within 0.2 points."""
+    """Training again from scratch with another seed changes the CER by at most 0.2 points."""
     assert max(abs(row["cer_difference"][0]) for row in rows_of("rebuilds")) <= 0.2 * CER_POINT

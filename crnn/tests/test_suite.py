@@ -1,4 +1,4 @@
-"""The suite as a user types it, in processes of its own, on variants that are broken on purpose."""
+"""The suite as a user runs it, in separate processes, with deliberately broken variants."""
 
 import json
 import os
@@ -21,28 +21,28 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def interruptible():
-    """A shell has its background jobs ignore Ctrl-C, and what they start too; here it is not so."""
+    """Restore the handler of SIGINT: a shell's background jobs and their children ignore Ctrl-C."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 def own_machine(cache):
-    """The environment of a run with a cache and a machine's lock of its own: others may measure meanwhile."""
-    # pytest-benchmark measures nothing where it finds itself within pytest-xdist.
+    """The environment of a run with its own cache and machine lock, so that other runs can measure meanwhile."""
+    # pytest-benchmark measures nothing under pytest-xdist.
     outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return outside | {"CRNN_CACHE": str(cache), "TMPDIR": str(cache)}
 
 
 def command(*arguments, broken=True):
-    """``pytest`` with these arguments."""
+    """The command that runs ``pytest`` with these arguments."""
     plugin = ["-p", "crnn.tests.broken_variants"] if broken else []
     return [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *plugin, *arguments]
 
 
 @pytest.fixture
 def run(cache):
-    """Run pytest to its end; returns what it printed and its exit status."""
+    """Run pytest to its end; return its output and exit status."""
 
     def run(*arguments, broken=True):
         done = subprocess.run(
@@ -61,7 +61,7 @@ def run(cache):
 
 @pytest.fixture
 def bench(run, tmp_path):
-    """Measure the named broken variants quickly; returns output, status and the JSON's benchmarks."""
+    """Measure the named broken variants quickly; return output, status and the JSON's benchmarks."""
 
     def bench(names, *arguments):
         results = tmp_path / "results.json"
@@ -93,7 +93,7 @@ MEASUREMENTS = [f"benchmarks/test_{kind}.py" for kind in ("accuracy", "footprint
 
 class TestCollecting:
     def test_imports_no_framework(self):
-        """Collecting the benchmarks loads no framework, not even numpy's slow friends."""
+        """Collecting the benchmarks imports no framework."""
         script = (
             "import sys, pytest; status = int(pytest.main(['--collect-only', '-q', 'benchmarks'])); "
             "print(sorted({'torch', 'tensorflow', 'tf_keras', 'onnx', 'onnxruntime'} & set(sys.modules)), status)"
@@ -103,7 +103,7 @@ class TestCollecting:
         assert done.stdout.splitlines()[-1] == "[] 0"
 
     def test_collects_every_entry_of_the_registry(self, run):
-        """Each variant comes with accuracy, footprint and a latency a batch size; with process pairs where watched."""
+        """Each variant has accuracy, footprint, a latency per batch size and, if watched, process pairs."""
         from crnn.registry import VARIANTS, names
 
         output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", broken=False)
@@ -131,19 +131,19 @@ class TestOptions:
 
     @pytest.mark.parametrize("sizes", ["0", "1,x"])
     def test_bad_batch_sizes(self, run, sizes):
-        """What is no number of lines is a usage error."""
+        """A batch size that is not a positive integer is a usage error."""
         output, status = run("benchmarks", f"--batch-sizes={sizes}", "--collect-only")
 
         assert (status, f"--batch-sizes {sizes}:" in output) == (pytest.ExitCode.USAGE_ERROR, True)
 
     def test_bad_corpus(self, run, tmp_path):
-        """A corpus that cannot be used ends the run with its one message."""
+        """An unusable corpus ends the run with a single message."""
         output, status = run("benchmarks", f"--corpus={tmp_path}", "--variants=sound")
 
         assert (status, output.count("holds none of labels.tsv")) == (pytest.ExitCode.USAGE_ERROR, 1)
 
     def test_untrained_corpus(self, run, tmp_path):
-        """A corpus that nobody trained on is an error that says what to type."""
+        """A corpus without a trained artifact is an error that gives the command to build it."""
         import numpy as np
         from PIL import Image
 
@@ -159,13 +159,13 @@ class TestOptions:
 
 class TestMeasuring:
     def test_sound_variant(self, bench):
-        """Three measurements reach the JSON with units in their keys, statistics are the worker's seconds."""
+        """All three measurements are saved with units in their keys; the statistics are the worker's seconds."""
         output, status, benchmarks = bench("sound")
 
         assert (status, measured(benchmarks)) == (0, SOUND)
         units = {"s", "ratio", "fraction", "line", "count", "bytes", "lines", "nats", "sha256"}
         words = {"variant", "technique", "runtime", "device", "original", "corpus", "format", "because"}
-        words |= {"edits", "characters"}  # packed, one a line
+        words |= {"edits", "characters"}  # packed, one per line
         last_words = {key.split("_")[-1] for benchmark in benchmarks for key in benchmark["extra_info"]}
         assert last_words - units - words == set()
         assert "speed-up" in output.split("ways to ship a CRNN")[1]
@@ -176,7 +176,7 @@ class TestMeasuring:
         assert latency["stats"]["median"] == pytest.approx(info["latency_median_s"], rel=1e-3, abs=1e-8)
 
     def test_faults_fail_their_own_tests_only(self, bench):
-        """Broken variants fail, each with its message, are not saved, and leave the sound one alone."""
+        """Each broken variant fails its own tests with its message and is not saved; the sound one passes."""
         messages = {
             "raises-in-load": "no kernel for this graph",
             "crashes": "SIGSEGV",
@@ -196,14 +196,14 @@ class TestMeasuring:
         assert f"{3 * len(messages)} errors" in output
 
     def test_crashed_original_is_not_its_childrens_failure(self, bench):
-        """A variant whose original crashes is measured alone, and says why."""
+        """A variant whose original crashes is measured alone, and the record says why."""
         _, status, benchmarks = bench("child-of-crashes")
 
         why = {b["extra_info"].get("measured_alone_because") for b in benchmarks if "latency" in b["name"]}
         assert (status, why) == (0, {"crashes: the worker died: 'outputs' ended with SIGSEGV"})
 
     def test_other_outputs_when_timed(self, bench):
-        """What was timed has to be what was evaluated: no skipped work, no output from a cache."""
+        """Timed outputs that differ from the evaluated ones, from skipped work or a cache, fail the test."""
         variants = ("differs-when-timed", "skips-work-when-timed", "caches-its-last-output")
         output, _, benchmarks = bench(",".join(variants))
 
@@ -213,7 +213,7 @@ class TestMeasuring:
         assert "test_latency" not in {name for _, name in measured(benchmarks)}
 
     def test_missed_threshold_is_not_saved(self, bench):
-        """A failed assertion after timing keeps the measurement out of what could become a baseline."""
+        """A measurement whose assertion fails after timing is not saved."""
         output, status, benchmarks = bench("misses-its-threshold,reads-worse")
 
         kept = {("misses-its-threshold", "test_latency"), ("reads-worse", "test_latency")}
@@ -222,13 +222,13 @@ class TestMeasuring:
         assert "<= limits.max_cer_difference" in output or "max_cer_difference=" in output
 
     def test_missing_framework_skips(self, bench):
-        """Without its framework a variant is skipped, with the reason."""
+        """A variant whose framework is missing is skipped with the reason."""
         output, status, _ = bench("lacks-its-framework,sound", "-rs")
 
         assert (status, "needs a_framework_nobody_has, not installed here" in output) == (0, True)
 
     def test_required_framework_fails(self, bench):
-        """With --require that is an error."""
+        """With ``--require``, a missing framework is an error."""
         output, status, _ = bench("lacks-its-framework", "--require")
 
         assert (status, "--require: lacks-its-framework needs" in output) == (pytest.ExitCode.TESTS_FAILED, True)
@@ -236,13 +236,13 @@ class TestMeasuring:
 
 class TestSaving:
     def test_baselines_go_where_they_are_kept(self, run):
-        """Without a storage option, fixtures/baselines is pytest-benchmark's storage, wherever one stands."""
+        """Without a storage option, pytest-benchmark's storage is fixtures/baselines."""
         output, _ = run("benchmarks", "--collect-only", "-q", "--benchmark-compare=9999_none")
 
         assert str(ROOT / "fixtures" / "baselines") in output
 
     def test_save_and_compare(self, run, tmp_path):
-        """A saved run is found by the plain tool's comparison."""
+        """pytest-benchmark's own comparison finds a saved run."""
         arguments = (
             *MEASUREMENTS,
             "benchmarks/test_gate.py",
@@ -259,7 +259,7 @@ class TestSaving:
 
     @pytest.mark.usefixtures("interruptible")
     def test_interrupted_run_reports_what_it_has(self, cache, tmp_path):
-        """Ctrl-C while one variant hangs: the other's results are shown and saved, no worker survives."""
+        """After Ctrl-C, the results so far are shown and saved, and no partial file is left."""
         results = tmp_path / "results.json"
         arguments = ("--quick", "--batch-sizes=1", "--variants=sound,hangs", f"--benchmark-json={results}", "-v")
         process = subprocess.Popen(

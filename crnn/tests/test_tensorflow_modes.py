@@ -42,14 +42,14 @@ def test_unknown_mode(artifact):
 
 @pytest.fixture(scope="module")
 def worker():
-    """A worker: importing TensorFlow takes it seconds."""
+    """A worker, shared because importing TensorFlow takes seconds."""
     with WorkerProcess("corrupt") as process:
         yield process
 
 
 @pytest.mark.parametrize("name", ["model.keras", "model.h5"])
 def test_a_corrupt_file(name, worker, tmp_path):
-    """A file that Keras cannot read is an error of its worker that names the file."""
+    """A file that Keras cannot read is an error from its worker that names the file."""
     path = tmp_path / name
     path.write_bytes(b"something else altogether")
 

@@ -32,11 +32,11 @@ def log_probs_of(paths, classes):
 
 class TestLabels:
     def test_field_alphabet_has_45_characters(self):
-        """Space, hyphen, full stop, ten digits and А-Я without Ё."""
+        """The alphabet is space, hyphen, full stop, ten digits and А-Я without Ё."""
         assert (len(FIELD_ALPHABET), len(set(FIELD_ALPHABET)), "Ё" in FIELD_ALPHABET) == (45, 45, False)
 
     def test_labels_of_the_field_corpus(self):
-        """They use all 45 characters, have at most 30 and fit in 50 time steps; the kind matches the text."""
+        """Labels use all 45 characters, have at most 30, fit in 50 time steps, and match their kind."""
         lines = field_test_split()
         pairs = list(zip(lines.labels, lines.kinds, strict=True))
 
@@ -55,7 +55,7 @@ class TestLabels:
         assert actual == labels
 
     def test_blank_is_class_zero(self):
-        """Padding is the blank, the first character is class 1."""
+        """Padding is the blank, and the first character is class 1."""
         assert encode(["б", "аб"], "аб")[0].tolist() == [[2, 0], [1, 2]]
 
     def test_unknown_character_is_named(self):
@@ -72,14 +72,14 @@ class TestLabels:
 class TestBestPath:
     @pytest.mark.parametrize("length", range(1, 7))
     def test_agrees_with_slow_reference_on_all_short_paths(self, length):
-        """Every path of up to six steps over blank and two characters decodes as by the reference."""
+        """Every path of up to six steps over blank and two characters decodes as in the reference."""
         paths = list(itertools.product(range(3), repeat=length))
 
         expected = [decode(collapse(path), "аб") for path in paths]
         assert best_path(log_probs_of(paths, 3), "аб") == expected
 
     def test_repeats_with_a_blank_between_are_kept(self):
-        """The text 11 is two characters."""
+        """The text "11" is two characters."""
         assert best_path(log_probs_of([[1, 0, 1, 1]], 3), "1Я") == ["11"]
 
     @given(field_texts.filter(lambda text: 0 < time_steps_needed(text) <= 50))
@@ -119,7 +119,7 @@ class TestCharacterErrorRate:
         assert edits([one], [other]).tolist() == [Levenshtein.distance(one, other)]
 
     def test_sums_before_it_divides(self):
-        """CER is edits over characters of the whole split, not a mean over lines."""
+        """CER is total edits over total characters of the split, not a mean over lines."""
         assert character_error_rate(["1", "123456789"], ["2", "123456789"]) == 0.1
 
     def test_needs_characters(self):
@@ -129,7 +129,7 @@ class TestCharacterErrorRate:
 
     @given(st.text("01-", max_size=12), st.text("01-", max_size=12))
     def test_is_symmetric_and_bounded(self, one, other):
-        """Edits are symmetric, zero for equal texts only, and between the difference and the larger of the lengths."""
+        """Edits are symmetric, zero only for equal texts, and between the length difference and the larger length."""
         there, back = edits([one], [other])[0], edits([other], [one])[0]
 
         assert there == back
@@ -138,5 +138,5 @@ class TestCharacterErrorRate:
 
     @given(*[st.text("01-", max_size=8)] * 3)
     def test_obeys_the_triangle_inequality(self, one, two, three):
-        """The way through a third text is never shorter."""
+        """The distance through a third text is never shorter."""
         assert edits([one], [three])[0] <= edits([one], [two])[0] + edits([two], [three])[0]

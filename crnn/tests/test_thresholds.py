@@ -1,4 +1,4 @@
-"""The registry's thresholds, held against the committed baseline: each can fail."""
+"""The registry's thresholds, checked against the committed baseline."""
 
 import pytest
 
@@ -11,7 +11,7 @@ ROWS = [row for row in VARIANTS if row.name in BASELINE]
 
 
 def measurements(row):
-    """What the baseline measured for each threshold that has a slack; None where it was not measured."""
+    """The measured value for each threshold that has a slack; None if it was not measured."""
     found = BASELINE[row.name]
     accuracy, footprint, latencies = found.accuracy, found.footprint, found.latencies.values()
     read_differently = [latency.timed_lines_read_differently_count for latency in latencies]
@@ -29,7 +29,7 @@ def measurements(row):
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_no_threshold_is_looser_than_its_slack(row):
-    """Each lies at most its stated slack above the measured value."""
+    """Each threshold is at most its stated slack above the measured value."""
     found = measurements(row)
     limits = {name: getattr(row.thresholds, name) for name in SLACK}
     loose = {
@@ -43,7 +43,7 @@ def test_no_threshold_is_looser_than_its_slack(row):
 
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_counts_are_exact(row):
-    """Parameters and MACs are those that were counted."""
+    """The thresholds for parameters and MACs equal the measured counts."""
     footprint = BASELINE[row.name].footprint
 
     assert row.thresholds.parameters == footprint.parameters_stored_count
@@ -51,7 +51,7 @@ def test_counts_are_exact(row):
 
 
 def test_every_threshold_has_a_slack_or_is_exact():
-    """A new threshold does not go unwatched."""
+    """Every threshold either has a slack or is exact."""
     exact = {"parameters", "macs"}
 
     assert set(Thresholds.__dataclass_fields__) == set(SLACK) | exact | {"gate"}

@@ -1,4 +1,4 @@
-"""Execution modes of PyTorch artifacts: outputs are those of eager float32, within each mode's tolerance."""
+"""Execution modes of PyTorch artifacts: outputs equal those of eager float32 within each mode's tolerance."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def expected():
     ],
 )
 def test_eager_modes(options, tolerance, artifact, expected):
-    """Another memory format changes nothing, half precision little; outputs are float32 in every mode."""
+    """Another memory format changes nothing and half precision little; outputs are float32 in every mode."""
     runtime = Runtime()
     runtime.load(artifact, "cpu", **options)
     outputs = runtime(*inputs(count=COUNT))
@@ -70,9 +70,9 @@ def quantized(path):
 
 
 def test_compiled_int8(tmp_path):
-    """Compiled, in its own process, int8 convolutions have the outputs of their eager pattern.
+    """Int8 convolutions compiled in a separate process have the outputs of their eager pattern.
 
-    That compiled floats equal eager ones is asserted for ``torch-compiled`` whenever it is measured.
+    For floats, every measurement of ``torch-compiled`` asserts the same.
     """
     expected = quantized(tmp_path / "int8.pt")
     rng = np.random.default_rng(1)
@@ -84,7 +84,7 @@ def test_compiled_int8(tmp_path):
         threads = worker.ask("threads", COUNT)
 
     assert loaded["engine"].split()[-1] == "inductor"
-    assert threads in (1, None)  # None where the system does not tell
+    assert threads in (1, None)  # None if the system does not report it
     assert np.abs(outputs - expected).max() < 0.05
 
 
@@ -97,5 +97,5 @@ def test_without_a_compiler_it_is_missing(monkeypatch):
 
 
 def test_further_modules():
-    """Modules that a row needs besides its engine's are looked for too."""
+    """Modules that a row requires besides its engine's are checked too."""
     assert base.missing("torch", ("numpy", "no_such_module")) == ["no_such_module"]

@@ -16,13 +16,13 @@ from crnn.training.batches import augment, steps_per_epoch, training_batches
 from crnn.training.loop import CheckpointError, EarlyStopping, Schedule, fit, validation_cer
 
 TINY = CRNNConfig(classes=4, channels=(2, 2, 2, 2, 4), lstm_units=(4, 4))
-# For TensorFlow, which takes seconds to trace each layer.
+# For TensorFlow, which needs seconds to trace each layer.
 SHALLOW = CRNNConfig(classes=4, channels=(2, 4), pools=((8, 4), (4, 2)), lstm_units=(4,))
 ALPHABET = "абв"
 
 
 def lines(count, seed):
-    """Draw random pictures with random labels."""
+    """Draw random images with random labels."""
     rng = np.random.default_rng(seed)
     labels = tuple("".join(rng.choice(list(ALPHABET), 3)) for _ in range(count))
     images = rng.integers(0, 256, (count, 32, 400), np.uint8)
@@ -46,12 +46,12 @@ def learner(framework, schedule):
 
 
 def weights(learner):
-    """Join the model's weights in one vector."""
+    """Join the model's weights into one vector."""
     return np.concatenate([v.ravel() for k, v in sorted(learner.state().items()) if k.startswith("weights/")])
 
 
 class Interrupted(Exception):
-    """Stands for Ctrl-C."""
+    """Stands in for Ctrl-C."""
 
 
 class StubLearner:
@@ -79,7 +79,7 @@ class StubLearner:
 
 class TestSchedule:
     def test_one_cycle(self):
-        """From 1/25 of the peak up to it after 30 % of the steps, then down to 1/10,000 of it."""
+        """The rate rises from 1/25 of the peak over 30 % of the steps, then falls to 1/10,000 of it."""
         schedule = Schedule(peak_learning_rate=1.0)
 
         rates = [schedule.learning_rate(step, 1000) for step in (0, 300, 1000)]
@@ -87,11 +87,11 @@ class TestSchedule:
 
     @given(st.integers(1, 5000), st.integers(0, 5000))
     def test_rate_stays_within_the_cycle(self, steps, step):
-        """No step has a rate above the peak or below the end."""
+        """The rate never exceeds the peak or falls below its final value."""
         assert 1e-4 <= Schedule(peak_learning_rate=1.0).learning_rate(min(step, steps), steps) <= 1 + 1e-9
 
     def test_refuses_no_epochs(self):
-        """Zero epochs are an error before any work is done."""
+        """A schedule of zero epochs is an error before any work."""
         with pytest.raises(ValueError, match="epochs must be at least 1"):
             Schedule(epochs=0)
 
@@ -104,7 +104,7 @@ class TestSchedule:
         ],
     )
     def test_small_corpora_get_small_batches(self, count, options, expected):
-        """Fewer than 8,000 lines: batches of 16, 2,500 updates; options override both."""
+        """Fewer than 8,000 lines are trained in batches of 16 for 2,500 updates; options override both."""
         schedule = schedule_for(SimpleNamespace(corpus=SimpleNamespace(train=range(count))), **options)
 
         assert (schedule.epochs, schedule.batch_size, schedule.peak_learning_rate) == expected
@@ -112,7 +112,7 @@ class TestSchedule:
 
 class TestEarlyStopping:
     def test_counts_from_the_best(self):
-        """It stops when the best value is ``patience`` epochs old, whatever came between."""
+        """Training stops when the best value is ``patience`` epochs old, regardless of the values since."""
         stopping, exhausted = EarlyStopping(2), []
         for value in (0.5, 0.3, 0.4, 0.35):
             stopping.improved(value)
@@ -147,7 +147,7 @@ class TestBatches:
         assert (batch.images.shape, batch.field.shape) == ((8, 32, 400), (8, 50, 2))
 
     def test_augmentation_depends_on_the_seed(self):
-        """Equal seeds give equal images; another seed gives others."""
+        """Equal seeds give equal images; another seed gives different ones."""
         images = lines(4, 1).images
         one, same, other = (augment(np.random.default_rng(seed), images) for seed in (5, 5, 6))
 
@@ -195,7 +195,7 @@ class TestLearners:
 
 
 def test_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
-    """If the disk fills up while a checkpoint is written, the previous one stays and no partial file is left."""
+    """If the disk fills up during a checkpoint, the previous one is kept and no partial file is left."""
     checkpoint, schedule, save, saved = tmp_path / "checkpoint.npz", Schedule(epochs=3, batch_size=4), np.savez, []
 
     def fill_up(file, **arrays):

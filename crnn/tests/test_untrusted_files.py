@@ -1,4 +1,4 @@
-"""Files from unknown sources: a ``.keras`` file runs no code, a corpus reads nothing outside its folder."""
+"""Files from unknown sources: a ``.keras`` file runs no code, and a corpus reads nothing outside its folder."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def trap(marker):
 class TestKerasFiles:
     @pytest.mark.parametrize(("name", "appended"), [("model.keras", False), ("model.h5", True)])
     def test_hdf5_is_refused(self, tmp_path, trap, marker, name, appended):
-        """Keras would run the Lambda layer of an HDF5 file, even of one that ends in a ZIP archive."""
+        """HDF5 is refused, even if it ends in a ZIP archive: Keras would run the code of its Lambda layer."""
         trap.save(tmp_path / "saved.h5")
         trap.save(tmp_path / "saved.keras")
         archive = (tmp_path / "saved.keras").read_bytes() if appended else b""
@@ -67,7 +67,7 @@ def time_limit():
 @pytest.mark.usefixtures("time_limit")
 class TestCorpusFiles:
     def write_hdf5(self, folder):
-        """Write the form of the original experiment, one line."""
+        """Write one line in the form of the original experiment."""
         with h5py.File(folder / "common_fields_images.h5", "w") as file:
             file["images"], file["additional_bit"] = np.zeros((1, 32, 400), np.uint8), [1]
         (folder / "common_fields_labels.txt").write_text("1\n", "cp1251")
@@ -79,7 +79,7 @@ class TestCorpusFiles:
         Image.new("L", (50, 20)).save(outside)
         (folder / "link.png").symlink_to(outside)
         os.mkfifo(folder / "pipe.png")
-        for height in (1, 2, 3):  # too large; Pillow warns as well; Pillow refuses as well
+        for height in (1, 2, 3):  # too large; Pillow warns too; Pillow refuses too
             (folder / f"{height}.pgm").write_text(f"P5 {MAX_PIXELS + 1} {height} 255\n")  # a header without pixels
         expected = dict.fromkeys((str(outside), "../outside.png", "link.png", "/dev/zero"), "outside the corpus folder")
         expected |= {"pipe.png": "not a regular file"}
@@ -104,7 +104,7 @@ class TestCorpusFiles:
 
     @pytest.mark.parametrize("name", ["labels.tsv", "common_fields_images.h5"])
     def test_link_that_leads_outside(self, tmp_path, name):
-        """A listing and the HDF5 file must be in the folder, as images must."""
+        """A link to a listing or to an HDF5 file outside the folder is refused."""
         folder = tmp_path / "corpus"
         folder.mkdir()
         self.write_hdf5(folder)
@@ -117,7 +117,7 @@ class TestCorpusFiles:
 
     @pytest.mark.parametrize("kind", ["link", "storage"])
     def test_hdf5_with_data_in_another_file(self, tmp_path, kind):
-        """HDF5 can refer to other files; the data must be in the corpus's own."""
+        """HDF5 that refers to data in another file is refused."""
         self.write_hdf5(tmp_path)
         with h5py.File(tmp_path / "common_fields_images.h5", "a") as file:
             del file["images"]

@@ -1,4 +1,4 @@
-"""The registry."""
+"""The entries of the registry, and how they are selected."""
 
 import re
 
@@ -11,7 +11,7 @@ from crnn.runtimes.base import Runtime, missing, runtime_class
 
 class TestRegistry:
     def test_names_are_keys(self):
-        """Names are lower case, told apart, and safe in file names and test ids."""
+        """Names are lower case, unique, and safe in file names and test ids."""
         names = registry.names()
 
         assert len(set(names)) == len(names)
@@ -19,7 +19,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("entry", registry.VARIANTS, ids=registry.names())
     def test_entries_are_whole(self, entry):
-        """Recipe and engine exist; what is converted promises an agreement with its parent."""
+        """Each entry has a recipe and an engine; a converted one has a tolerance to its parent."""
         assert callable(entry.load_recipe())
         assert issubclass(runtime_class(entry.runtime), Runtime)
         assert missing(entry.runtime, entry.requires) == []
@@ -27,7 +27,7 @@ class TestRegistry:
         assert limits_of(entry.thresholds.gate, {}).keys() == {measure.name for measure in MEASURES}
 
     def test_what_the_gate_does_not_watch_runs_as_something_it_watches(self):
-        """A row without process pairs runs on an engine of which another row of its family is watched."""
+        """A row without process pairs shares its engine and its original with a watched row."""
         watched = {(entry.runtime, registry.original_of(entry).name) for entry in registry.VARIANTS if entry.watched}
         others = {(entry.runtime, registry.original_of(entry).name) for entry in registry.VARIANTS if not entry.watched}
 
@@ -35,7 +35,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("entry", registry.VARIANTS, ids=registry.names())
     def test_lineage_ends_in_a_trained_original(self, entry):
-        """Following parents comes to an original that took training."""
+        """The ancestors of a row end in a trained original."""
         original = registry.original_of(entry)
 
         assert (original.parent, original.trained) == (None, True)
@@ -44,22 +44,22 @@ class TestRegistry:
 
 class TestSelecting:
     def test_globs_keep_the_tables_order(self):
-        """Several globs select in the order of the table, each variant once."""
+        """Several globs select variants in the table's order, each once."""
         chosen = [variant.name for variant in registry.matching(["ort-t*2onnx", "torch-d*", "*original"])]
 
         assert chosen == ["torch-original", "tf-original", "torch-distilled", "ort-tf2onnx", "ort-torch2onnx"]
 
     def test_unmatched_glob_lists_the_names(self):
-        """A glob that selects nothing is an error even beside one that does."""
+        """A glob that matches nothing is an error, even beside one that matches."""
         with pytest.raises(LookupError, match=r"'trt-\*'; there are: torch-original, tf-original"):
             registry.matching(["*", "trt-*"])
 
     def test_unknown_name_lists_the_names(self):
-        """So is a name that is not there."""
+        """An unknown name is an error that lists the known ones."""
         with pytest.raises(LookupError, match="no variant 'original'; there are: torch-original"):
             registry.get("original")
 
     def test_unknown_engine(self):
-        """An engine without a file is named with the file that was looked for."""
+        """An unknown engine is an error that names the missing module."""
         with pytest.raises(LookupError, match=r"crnn\.runtimes\.abacus_runtime"):
             runtime_class("abacus")

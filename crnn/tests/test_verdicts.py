@@ -1,4 +1,4 @@
-"""Two saved runs, one of them changed: what the gate says, and that no change for the worse goes by as green."""
+"""The gate's verdicts on two saved runs, one of them modified."""
 
 import functools
 import json
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def compare(tmp_path):
-    """The verdicts on a changed run against the unchanged one, by measurement; and the exit status."""
+    """Compare a modified run with the unmodified one; return the verdicts by measurement, and the exit status."""
 
     def compare(after, limits="", before=None):
         old = read(write(tmp_path / "old.json", before or run()))
@@ -48,7 +48,7 @@ def on(machine):
 
 
 def planted(points, seed):
-    """Edits of a model that reads worse by so many points of CER, some lines better, more of them worse."""
+    """Edits of a model whose CER is this many points higher: some lines are better, more are worse."""
     random = np.random.default_rng(seed)
     edits, more = EDITS.astype(int), round(points / 100 * saved_runs.CHARACTERS * LINES)
     better = random.choice(np.flatnonzero(edits), 3, replace=False)
@@ -59,7 +59,7 @@ def planted(points, seed):
 
 class TestUnchanged:
     def test_is_the_same_in_everything(self, compare):
-        """The same run again has nothing to report."""
+        """A run compared with itself has nothing to report."""
         assert compare(run()) == ({}, 0)
 
 
@@ -90,21 +90,21 @@ class TestWorse:
         ids=lambda value: value if isinstance(value, str) and " " not in value else "",
     )
     def test_is_red_and_says_so(self, compare, after, measure, message):
-        """What got worse by more than its limit is a regression, with before, after and limit in its message."""
+        """A value that is worse by more than its limit is a regression, with before, after and limit in the message."""
         verdicts, code = compare(after)
 
         assert (set(verdicts), code) == ({measure}, REGRESSED_STATUS)
         assert message in str(verdicts[measure])
 
     def test_a_limit_of_one_s_own(self, compare):
-        """Limits decide what counts."""
+        """A limit given by the user decides which changes count."""
         larger = run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000})
 
         codes = [compare(larger, limits)[1] for limits in ("bytes=2%", "bytes=off", "bytes=1.5%")]
         assert codes == [0, 0, REGRESSED_STATUS]
 
     def test_a_registry_s_own_limit(self, compare, monkeypatch):
-        """A variant's entry may allow more."""
+        """A registry entry's own limit overrides the default."""
         from crnn import registry
         from crnn.gate import runs
 
@@ -114,7 +114,7 @@ class TestWorse:
         assert compare(run(footprint=FOOTPRINT_INFO | {"file_bytes": 6_100_000})) == ({}, 0)
 
     def test_a_regression_counts_before_what_cannot_be_compared(self, compare):
-        """One exit status: regressed, then not comparable, then inconclusive."""
+        """In the exit status, a regression takes precedence over a result that cannot be compared."""
         after = run(footprint=FOOTPRINT_INFO | {"file_bytes": 7_000_000}, gate=None)
 
         assert compare(after)[1] == REGRESSED_STATUS
@@ -131,7 +131,7 @@ class TestBetter:
         ids=["latency", "cer", "bytes"],
     )
     def test_is_reported_and_passes(self, compare, after, measure, word):
-        """A gain is never failed, and comes with a hint."""
+        """A gain passes, with a hint to promote the run."""
         verdicts, code = compare(after)
 
         assert (verdicts[measure].word, code) == (word, 0)
@@ -140,20 +140,20 @@ class TestBetter:
 
 class TestUnclear:
     def test_too_much_spread_is_inconclusive(self, compare):
-        """A run that could not have seen the limit does not pass."""
+        """A run that could not have detected a change as large as the limit does not pass."""
         verdicts, code = compare(run(gate=GATE_INFO | {"gate_ratios": [0.9, 1.1, 0.95, 1.08]}))
 
         assert (verdicts["relative_latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
 
     def test_an_unconfirmed_slowdown_is_none(self, compare):
-        """The second, independent set decides."""
+        """A slowdown that the second, independent set does not confirm is not reported."""
         again = {"gate_ratios": [1.1, 1.11], "gate_confirmation_ratios": [1.0, 1.001, 0.999]}
 
         assert compare(run(gate=GATE_INFO | again)) == ({}, 0)
 
 
 class TestNoFalseGreen:
-    """Each a way to be green by mistake; each ends red, with a message of its own."""
+    """Runs that could pass by mistake; each ends red with its own message."""
 
     @pytest.mark.parametrize(
         ("after", "message"),
@@ -197,14 +197,14 @@ class TestNoFalseGreen:
         ],
     )
     def test_ends_red(self, compare, after, message):
-        """What cannot be compared has an exit status of its own and says which field."""
+        """A run that cannot be compared has its own exit status, and its message names the field."""
         verdicts, code = compare(after)
 
         assert code == INCOMPARABLE_STATUS
         assert any(message in str(verdict) for verdict in verdicts.values())
 
     def test_a_speedup_that_is_not_a_number_is_not_compared(self, compare):
-        """NaN is neither above nor below a limit."""
+        """A speed-up that is NaN is not compared: it is neither above nor below a limit."""
         before, after = (run(latency=LATENCY_INFO | {"speedup_ratio": ratio}) for ratio in (2.0, float("nan")))
         verdicts, code = compare(after, before=before)
 
@@ -212,7 +212,7 @@ class TestNoFalseGreen:
         assert code == INCOMPARABLE_STATUS
 
     def test_a_renamed_test_is_missing_and_new(self, compare):
-        """A new name does not inherit an old baseline."""
+        """A renamed test does not inherit the baseline of its old name."""
         after, renamed = run(), "benchmarks/test_accuracy.py::test_reading[torch-original]"
         after["benchmarks"][0]["fullname"] = renamed
         verdicts, code = compare(after)
@@ -221,7 +221,7 @@ class TestNoFalseGreen:
         assert code == INCOMPARABLE_STATUS
 
     def test_a_baseline_without_line_errors_has_no_cer_to_compare(self, compare):
-        """A baseline from before the gate is named as such, not passed over."""
+        """A baseline without errors per line is reported as too old, not ignored."""
         old = accuracy()
         del old["line_edits"]
         verdicts, code = compare(run(), before=run(accuracy=old))
@@ -243,7 +243,7 @@ class TestNoFalseGreen:
         ids=["missing", "empty file", "truncated", "another JSON", "no benchmarks"],
     )
     def test_an_unusable_baseline_is_named(self, tmp_path, text, message):
-        """No baseline, no verdict: the file and its fault are named."""
+        """An unusable baseline is an error that names the file and its fault."""
         path = tmp_path / "old.json"
         if text is not None:
             path.write_text(text)
@@ -254,7 +254,7 @@ class TestNoFalseGreen:
 
 class TestMachines:
     def test_exact_and_accuracy_compare_on_any_machine(self, compare):
-        """Another machine is refused for times and memory, and for nothing else."""
+        """On another machine, only times and memory are not compared."""
         verdicts, _ = compare(on({"cpu": "another"}))
 
         assert set(verdicts) == {"relative_latency", "latency", "memory"}
@@ -271,7 +271,7 @@ class TestMachines:
     )
 
     def test_twenty_unlike_machines_are_refused(self, compare):
-        """Whatever differs is named, and latency is not compared."""
+        """Each difference between machines is named, and latency is not compared."""
         named = [compare(on(machine))[0]["relative_latency"].reason for machine in self.UNLIKE]
 
         assert len(named) == 20
@@ -280,7 +280,7 @@ class TestMachines:
         ] * 20
 
     def test_twenty_reruns_on_one_machine_are_accepted(self):
-        """Nothing in a fingerprint changes by itself: 20 fresh processes give the same."""
+        """Twenty fresh processes on one machine have the same fingerprint."""
         code = "import json; from crnn.measure.fingerprint import fingerprint; print(json.dumps(fingerprint()))"
         rerun = functools.partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True)
         reruns = [rerun(cwd=ROOT) for _ in range(20)]
@@ -290,7 +290,7 @@ class TestMachines:
 
 class TestSummary:
     def test_markdown_has_what_failed_on_top(self, compare):
-        """A job summary starts with the counts and the failures."""
+        """The Markdown summary starts with the counts and the failures."""
         verdicts, _ = compare(run(footprint=FOOTPRINT_INFO | {"file_bytes": 7_000_000}))
         text = summary.markdown(list(verdicts.values()), "gate")
 

@@ -182,14 +182,14 @@ class TestMeasuring:
             "crashes": "SIGSEGV",
             "is-killed-for-memory": "SIGKILL (out of memory?)",
             "exits": "the last words",
-            "hangs": "no reply to 'outputs' within 5 s",
+            "hangs": "no reply to 'outputs' within 3 s",
             "returns-NaN": "not finite",
             "returns-logits": "are these logits?",
             "returns-another-shape": "expected (40, 50, 46)",
             "returns-before-the-work-is-done": "sum to one only within 45",
             "strays": "strays differs from sound by 0.0002 in log probability, 0.0001 is allowed",
         }
-        output, status, benchmarks = bench(",".join([*messages, "sound"]), "--worker-limit=5")
+        output, status, benchmarks = bench(",".join([*messages, "sound"]), "--worker-limit=3")
 
         assert (status, measured(benchmarks)) == (pytest.ExitCode.TESTS_FAILED, SOUND)
         assert {fault: message in output for fault, message in messages.items()} == dict.fromkeys(messages, True)

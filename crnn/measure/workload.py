@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -113,8 +113,8 @@ def start(
         WorkerError: the worker failed.
         UnsoundError: the outputs are not finite, are not log probabilities, or have the wrong shape.
     """
-    worker = workload.process(limit_s)
-    try:
+    with ExitStack() as stack:
+        worker = stack.enter_context(workload.process(limit_s))
         loaded = worker.ask("load", *workload.load_request(device, threads))
         worker.ask("keep", corpus.test.images, corpus.test.kinds)
         log_probs, seconds, computing = worker.ask("outputs", batch_size)
@@ -123,9 +123,7 @@ def start(
             evaluation = evaluate(log_probs, corpus.test, corpus.alphabet)
         except ValueError as error:
             raise UnsoundError(f"{workload.name}: {error}") from None
-    except BaseException:
-        worker.stop()
-        raise
+        stack.pop_all()  # sound: the worker stays alive
     untimed = defaultdict(list, {batch_size: list(seconds)})
     described = (loaded["load_s"], loaded["engine"], loaded["device"], computing)
     return Run(worker, *described, evaluation, seconds, peak, untimed)

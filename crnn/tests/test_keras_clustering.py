@@ -1,4 +1,4 @@
-"""Weight clustering in Keras: how many distinct values a tensor keeps, and that zeros stay zero."""
+"""Weight clustering in Keras: the number of distinct values per tensor, and that zeros stay zero."""
 
 import functools
 import io

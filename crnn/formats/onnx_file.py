@@ -10,7 +10,7 @@ import onnxruntime
 
 from crnn.formats.counts import lstm_macs
 
-_COUNTED = {"Conv", "LSTM", "MatMul", "Gemm"}
+_COUNTED = {"Conv", "ConvInteger", "LSTM", "DynamicQuantizeLSTM", "MatMul", "MatMulInteger", "Gemm"}
 # Integers this wide are shapes and axes, except the biases of quantized layers.
 _WIDE = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 
@@ -53,12 +53,15 @@ def macs(path: Path) -> int:
             continue
         inputs, output = [shapes[name] for name in node.input[:2]], shapes[node.output[0]]
         match node.op_type:
-            case "Conv":
+            case "Conv" | "ConvInteger":
                 total += prod(output) * prod(inputs[1][1:])
             case "LSTM":  # X (T, B, I), W (directions, 4H, I)
                 units = inputs[1][1] // 4
                 total += inputs[1][0] * lstm_macs(inputs[0][0], inputs[0][2], units)
-            case "MatMul":
+            case "DynamicQuantizeLSTM":  # its quantized weights are transposed: W (directions, I, 4H)
+                units = inputs[1][2] // 4
+                total += inputs[1][0] * lstm_macs(inputs[0][0], inputs[0][2], units)
+            case "MatMul" | "MatMulInteger":
                 total += prod(inputs[0]) * inputs[1][-1]
             case "Gemm":
                 transposed = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)

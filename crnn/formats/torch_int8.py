@@ -74,10 +74,3 @@ def _fill(lstm: dynamic.LSTM, weights: dict[str, Tensor], biases: list[Tensor]) 
     # Without VNNI, sums of full-range int8 products would overflow 16 bits.
     cell = torch.ops.quantized.make_quantized_cell_params_dynamic(*packed, *biases, True)
     lstm._all_weight_values = nn.ModuleList([PackedParameter(cell)])
-
-
-def parameters(model: CRNN) -> list[Tensor]:
-    """Weights of a quantized model, int8 as int8, without the BatchNorm statistics."""
-    lstm_biases = [bias for lstm in model.lstms for bias in lstm.get_bias().values()]
-    int8 = [tensor.int_repr() for tensor in _quantized_tensors(model).values()]
-    return [*model.blocks.parameters(), *int8, model.classifier.bias(), *lstm_biases]

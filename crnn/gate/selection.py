@@ -80,8 +80,7 @@ class Outcomes:
             test: its full name.
             info: its ``extra_info`` in the baseline.
         """
-        runs_here = info.get("variant") not in self.unsupported
-        return runs_here and self.named(test) and test not in self.deselected and self.asked.holds(info)
+        return self.named(test) and test not in self.deselected and self.asked.holds(info)
 
     def why_missing(self, test: str) -> str:
         """Why a test has no result."""

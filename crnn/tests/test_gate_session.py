@@ -1,0 +1,42 @@
+"""The gate of a session: what is missing, and what this machine's processor cannot run."""
+
+import pytest
+
+from crnn.gate.runs import read
+from crnn.gate.selection import Asked, Outcomes
+from crnn.gate.session import Gate
+from crnn.tests.saved_runs import ACCURACY, FOOTPRINT, GATE, LATENCY, run, write
+
+REASON = "no kernels for this processor"
+
+
+@pytest.fixture
+def missing(tmp_path):
+    """Search for what is missing in a run that measured nothing; returns the tests and the gate's notes."""
+
+    def missing(machine, unsupported):
+        content = run()
+        content["machine_info"]["fingerprint"] |= machine
+        asked = Asked(("*",), (), (1,), "cpu", None, quick=False)
+        outcomes = Outcomes(asked, lambda _: True, unsupported=unsupported)
+        gate = Gate({}, read(write(tmp_path / "baseline.json", content)))
+        return {verdict.test for verdict in gate.missing(outcomes)}, gate.notes
+
+    return missing
+
+
+def test_a_row_without_a_result_is_missing(missing):
+    """Each of its benchmarks is named."""
+    assert missing({}, {}) == ({ACCURACY, FOOTPRINT, LATENCY, GATE}, [])
+
+
+def test_a_row_that_another_processor_ran_is_not_missing(missing):
+    """The notes say that it was not run here, and why."""
+    tests, notes = missing({"cpu": "another"}, {"torch-original": REASON})
+
+    assert (tests, notes[0]) == (set(), f"not run here: torch-original: {REASON}")
+
+
+def test_a_row_that_this_machine_ran_before_is_missing(missing):
+    """On the machine of the baseline nothing excuses it: a wrong check of the processor would hide the row."""
+    assert missing({}, {"torch-original": REASON})[0] == {ACCURACY, FOOTPRINT, LATENCY, GATE}

@@ -12,7 +12,7 @@ def test_footprint(benchmark, session, runner, corpus):
     from crnn.corpus.synthetic import NAME
 
     footprint, limits = session.footprint(runner), runner.variant.thresholds
-    keep(benchmark, [footprint.load_s], session.identity(runner), footprint)
+    keep(benchmark, [replicate.load_s for replicate in runner.replicates], session.identity(runner), footprint)
 
     # The classifier has a row per character: only the field corpus' alphabet gives the registry's counts.
     if corpus.name == NAME:

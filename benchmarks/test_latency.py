@@ -1,4 +1,4 @@
-"""Seconds per batch, and the speed-up over the original from paired, interleaved blocks."""
+"""Seconds per batch in fresh processes that alternate with the anchor: ratios to it give the speed-ups."""
 
 import pytest
 
@@ -7,12 +7,9 @@ from fixtures.measurements import keep
 
 
 @pytest.mark.benchmark(timer=worker_clock)
-def test_latency(benchmark, session, runner, batch_size, options):
+def test_latency(benchmark, session, runner, batch_size):
     """Calls return the outputs that were evaluated, in the measured time."""
-    from crnn.measure.latency import FULL, QUICK
-
-    plan = FULL if runner.variant.watched and not options.quick else QUICK
-    latency, seconds = session.latency(runner, batch_size, plan)
+    latency, seconds = session.latency(runner, batch_size)
     benchmark.group = f"latency, batch {batch_size:3}"
     keep(benchmark, seconds, session.identity(runner), latency)
 

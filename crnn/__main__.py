@@ -3,7 +3,7 @@
 python -m crnn list
 python -m crnn train --framework torch
 python -m crnn build ort-torch2onnx --corpus my/lines
-python -m crnn report results.json
+python -m crnn report results.json --sort ms@1 --format table
 python -m crnn compare old.json new.json --gate relative_latency=3%
 python -m crnn baseline promote new.json
 """
@@ -11,6 +11,7 @@ python -m crnn baseline promote new.json
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,18 +66,19 @@ def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    variant, corpus = registry.get(arguments.name), open_corpus(arguments.corpus)
-    artifact = artifacts.build(variant, corpus, _recipe_options(arguments), arguments.force)
-    record = artifacts.verified_record(artifact)
-    print(artifact)
-    if epochs := record.get("epochs"):
-        best = record["best_epoch"]
-        print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
+    variants, corpus = [registry.get(name) for name in arguments.names], open_corpus(arguments.corpus)
+    for variant in variants:
+        artifact = artifacts.build(variant, corpus, _recipe_options(arguments), arguments.force)
+        record = artifacts.verified_record(artifact)
+        print(artifact, flush=True)
+        if epochs := record.get("epochs"):
+            best = record["best_epoch"]
+            print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
 
 
 def _train(arguments: argparse.Namespace) -> None:
     [original] = [row for row in registry.originals() if row.framework == arguments.framework]
-    arguments.name, arguments.force = original.name, True
+    arguments.names, arguments.force = [original.name], True
     _build(arguments)
 
 
@@ -94,12 +96,23 @@ def _list(arguments: argparse.Namespace) -> None:
 
 def _report(arguments: argparse.Namespace) -> None:
     try:
-        results = json.loads(arguments.results.read_text("utf-8"))
-        if not isinstance(results, dict) or "benchmarks" not in results:
-            raise table.ReportError("not a pytest-benchmark JSON")
-        print(table.markdown(results["benchmarks"]))
-    except (OSError, json.JSONDecodeError, table.ReportError) as error:
+        run = json.loads(arguments.results.read_text("utf-8"))
+        request = table.Request(
+            reference=arguments.reference, batch=arguments.batch, sort=arguments.sort, columns=arguments.columns
+        )
+        # Without a terminal nothing limits the width.
+        width = shutil.get_terminal_size((0, 0)).columns
+        print(table.render_run(run, request, arguments.format, width=width))
+    except (OSError, ValueError) as error:
         raise table.ReportError(f"{arguments.results}: {error}") from None
+
+
+def _batch(text: str) -> int | str:
+    return text if text == table.ALL else _positive(text)
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (key.strip() for key in text.split(","))))
 
 
 def _limits(text: str) -> dict[str, Limit]:
@@ -153,8 +166,8 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", parents=[training], help="train an original; resumes an interrupted training")
     train.add_argument("--framework", choices=[row.framework for row in registry.originals()], required=True)
     train.set_defaults(run=_train)
-    build = commands.add_parser("build", parents=[training], help="build a variant's artifact, its parents first")
-    build.add_argument("name", metavar="NAME")
+    build = commands.add_parser("build", parents=[training], help="build variants' artifacts, their parents first")
+    build.add_argument("names", metavar="NAME", nargs="+")
     build.add_argument("--force", action="store_true", help="build it again even if a valid one exists")
     build.add_argument(
         "--batch-sizes",
@@ -166,9 +179,31 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)
-    table = commands.add_parser("report", help="print the table of a benchmark JSON as Markdown")
-    table.add_argument("results", type=Path, metavar="RESULTS.json")
-    table.set_defaults(run=_report)
+    report = commands.add_parser("report", help="print the table of a benchmark JSON")
+    report.add_argument("results", type=Path, metavar="RESULTS.json")
+    report.add_argument(
+        "--reference",
+        metavar="NAME",
+        help="row that speed-ups refer to, torch-original by default; original: each row's own original",
+    )
+    report.add_argument(
+        "--batch",
+        type=_batch,
+        metavar="N|all",
+        help="batch size; by default the smallest and the largest one, with csv and json all",
+    )
+    report.add_argument(
+        "--sort", metavar="COLUMN", help="such as ms@1, speedup@128, cer; the registry's order by default"
+    )
+    report.add_argument(
+        "--columns",
+        type=_keys,
+        default=(),
+        metavar="COLUMNS",
+        help="such as ms,speedup@1,macs; an unknown one lists all",
+    )
+    report.add_argument("--format", choices=table.FORMS, default=table.MARKDOWN, help=f"{table.MARKDOWN} by default")
+    report.set_defaults(run=_report)
     comparison = commands.add_parser(
         "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"
     )

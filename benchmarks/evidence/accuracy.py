@@ -17,8 +17,8 @@ import numpy as np
 from crnn import registry
 from crnn.corpus import open_corpus
 from crnn.measure.accuracy import largest_difference
+from crnn.measure.conversions import ready
 from crnn.measure.packing import pack
-from crnn.measure.session import ready_artifact
 from crnn.measure.workload import Workload, evaluated
 from crnn.text import best_path, edits
 
@@ -42,7 +42,7 @@ def main() -> None:
     reference, same = None, []
     for name, size, threads in _SETTINGS:
         variant = registry.get(name)
-        workload = Workload.of(variant, ready_artifact(variant, corpus))
+        workload = Workload.of(variant, ready(variant, corpus))
         with evaluated(workload, corpus, threads=threads, batch_size=size) as run:
             evaluation = run.evaluation
         reference = reference or evaluation

@@ -19,7 +19,7 @@ from pathlib import Path
 from crnn import registry
 from crnn.corpus import open_corpus
 from crnn.measure import process_pairs
-from crnn.measure.session import ready_artifact
+from crnn.measure.conversions import ready
 from crnn.measure.workload import Workload
 from crnn.runtimes.base import runtime_class
 
@@ -38,7 +38,7 @@ while True:
 
 def _workloads(variant: registry.Variant, share: float) -> list[Workload]:
     """The variant, slowed by a busy wait if ``share`` is above 0, and its anchor."""
-    own = Workload.of(variant, ready_artifact(variant, open_corpus(None)))
+    own = Workload.of(variant, ready(variant, open_corpus(None)))
     if share:
         options = {"engine": variant.runtime, "share": share}
         own = replace(own, runtime="crnn.tests.slowed_runtime", options=options)

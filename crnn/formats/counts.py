@@ -1,4 +1,4 @@
-"""Parameters and MACs of a file, and MACs of the layers that all formats share.
+"""Parameters, their deflated bytes and MACs of a file, and MACs of the layers that all formats share.
 
 Convolutions, LSTM gates and linear layers count; element-wise work does not.
 """
@@ -6,6 +6,7 @@ Convolutions, LSTM gates and linear layers count; element-wise work does not.
 import importlib
 import importlib.util
 import itertools
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -16,16 +17,20 @@ from crnn.models.config import CRNNConfig
 
 
 class Counts(NamedTuple):
-    """Parameters and MACs of a file.
+    """Parameters, their deflated bytes and MACs of a file.
 
     Attributes:
         parameters_stored: parameters that the file stores, as its framework counts.
         parameters_nonzero: those that are not zero.
+        deflated_weights_bytes: bytes of these parameters, in the type that the file stores and
+            clustered ones expanded, each tensor deflated at level 9. Without container, graph
+            and packing, so that files of all formats compare.
         macs_per_line: multiply-accumulate operations for one line.
     """
 
     parameters_stored: int
     parameters_nonzero: int
+    deflated_weights_bytes: int
     macs_per_line: int
 
 
@@ -45,17 +50,18 @@ def format_module(name: str) -> ModuleType:
 
 
 def count(path: Path, format_name: str) -> Counts:
-    """Count the parameters and MACs of a file; this imports the format's framework.
+    """Count the parameters, their deflated bytes and the MACs of a file; this imports the format's framework.
 
     Raises:
         LookupError: there is no such format.
     """
     module = format_module(format_name)
-    stored = nonzero = 0
+    stored = nonzero = deflated = 0
     for array in module.parameters(path):
         stored += array.size
         nonzero += int(np.count_nonzero(array))
-    return Counts(stored, nonzero, module.macs(path))
+        deflated += len(zlib.compress(array.tobytes(), 9))
+    return Counts(stored, nonzero, deflated, module.macs(path))
 
 
 def lstm_macs(steps: int, inputs: int, units: int) -> int:

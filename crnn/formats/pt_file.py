@@ -78,13 +78,17 @@ def _float_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 
 def parameters(path: Path) -> Iterator[np.ndarray]:
-    """The weights that a file stores: int8 as int8, clustered ones expanded; no statistics, no scales."""
+    """The weights that a file stores, in their types, clustered ones expanded; no statistics, no scales.
+
+    NumPy has no bfloat16, so these weights come as int16 of the same bits.
+    """
     content = read(path)
     if "int8" in content:
         yield from (part["values"].numpy() for part in content["int8"].values())
     for name, tensor in _float_weights(content).items():
         if name.rsplit(".", 1)[-1] not in _NOT_PARAMETERS:
-            yield (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+            # Adding 0 turns -0, whose bits are not 0, into 0.
+            yield ((tensor + 0).view(torch.int16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
 
 
 def macs(path: Path) -> int:

@@ -1,79 +1,242 @@
-"""Columns of the table: a heading, and the function that renders a cell from a measurement's record."""
+"""Columns of the table, by measurement. A record with a batch size gives one column per size."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from crnn.gate.column import REFERENCE, UNPAIRED, Column, Place, Value
+from crnn.measure import speedup as estimates
+from crnn.measure.records import Footprint, Identity, Latency, Measured, Record
 
-from crnn.measure.records import Footprint, Identity, Latency, Measured
-
-ABSENT = "-"
 # In quantized rows rounding alone makes some weights zero.
 _NOTABLE = 0.9
-
-Shown = Callable[[Measured], str]
-
-
-class Column(NamedTuple):
-    """One column of the table."""
-
-    heading: str
-    shown: Shown
+_LOW_PRECISION = {"int8", "bf16"}
 
 
-def number(key: str, form: str, scale: float = 1) -> Shown:
-    """A renderer of one value of the record."""
-
-    def shown(measured: Measured) -> str:
-        value = getattr(measured.record, key)
-        return ABSENT if value is None else format(value * scale, form)
-
-    return shown
-
-
-def interval(name: str, unit: str, form: str, scale: float = 1) -> Shown:
-    """A renderer of a value with its interval, such as ``5.3 [5.1, 5.6]``.
-
-    The record's fields are ``name_unit``, ``name_low_unit`` and ``name_high_unit``.
-    """
-
-    def shown(measured: Measured) -> str:
-        value: Any
-        value, low, high = (getattr(measured.record, f"{name}_{part}{unit}") for part in ("", "low_", "high_"))
-        if value is None:
-            return ABSENT
-        ends = "" if low is None or high is None else f" [{low * scale:{form}}, {high * scale:{form}}]"
-        return f"{value * scale:{form}}{ends}"
-
-    return shown
+def _speedup(measured: Measured, reference: Measured | None) -> Value:
+    """The speed-up over the reference row."""
+    if reference is None:
+        return Value()
+    if measured == reference:
+        return Value(1.0, verdict=REFERENCE)
+    if not (isinstance(measured.record, Latency) and isinstance(reference.record, Latency)):
+        raise TypeError(f"no latency: {type(measured.record).__name__}")
+    try:
+        found = estimates.speedup(measured.record, reference.record)
+    except estimates.UnpairedError:
+        return Value(verdict=UNPAIRED)
+    low, high = found.interval or (None, None)
+    return Value(found.value, low, high, found.verdict)
 
 
-def _identity(measured: Measured) -> Identity:
-    if measured.identity is None:
-        raise TypeError("a measurement of the harness has no row in the table")
-    return measured.identity
+def _nonzero(record: Record) -> str:
+    """The nonzero parameters in parentheses, if a notable share is zero."""
+    if not isinstance(record, Footprint) or record.parameters_nonzero_count > _NOTABLE * record.parameters_stored_count:
+        return ""
+    return f" ({record.parameters_nonzero_count:,})"
 
 
-def speedup(measured: Measured) -> str:
-    """The speed-up with its interval; the verdict is added if the row is not faster than its original."""
-    identity, record = _identity(measured), measured.record
-    if not isinstance(record, Latency):
-        return ABSENT
-    if identity.original == identity.variant:
-        return "1 (reference)"
-    shown = interval("speedup", "ratio", ".2f")(measured)
-    verdict = record.speedup_verdict or "faster"
-    return shown if verdict == "faster" else f"{shown} {verdict}"
+def _file_format(record: Record) -> str:
+    """The artifact's format."""
+    return f" {record.file_format}" if isinstance(record, Footprint) else ""
 
 
-def parameters(measured: Measured) -> str:
-    """Stored parameters; with the nonzero ones beside them if a notable share is zero."""
-    record = measured.record
-    if not isinstance(record, Footprint):
-        return ABSENT
-    stored, nonzero = record.parameters_stored_count, record.parameters_nonzero_count
-    return f"{stored:,}" if nonzero > _NOTABLE * stored else f"{stored:,} ({nonzero:,} not zero)"
+def _instruction_sets(record: Record) -> str:
+    """The processor's instruction sets in parentheses, for rows whose speed depends on them: int8 and bf16."""
+    if not isinstance(record, Identity) or not _LOW_PRECISION & set(record.variant.split("-")):
+        return ""
+    return record.instruction_sets and f" ({record.instruction_sets})"
 
 
-def file_size(measured: Measured) -> str:
-    """Kilobytes and format of the artifact."""
-    record = measured.record
-    return f"{record.file_bytes / 1024:,.0f} KB {record.file_format}" if isinstance(record, Footprint) else ABSENT
+IDENTITY = (
+    Column(key="variant", heading="variant", name="variant", place=Place.ROW),
+    Column(key="optimization", heading="optimization", name="technique", place=Place.ROW, terminal=False),
+    Column(key="runtime", heading="runtime", name="runtime", place=Place.ROW, addition=_instruction_sets),
+    Column(key="original", heading="original", name="original"),
+    Column(key="device", heading="device", name="device"),
+    Column(key="threads", heading="threads", name="threads", unit="count", form=","),
+    Column(key="instruction-sets", heading="instruction sets", name="instruction_sets"),
+)
+"""What a row is; of no measurement."""
+
+LATENCY = (
+    Column(
+        key="ms",
+        heading="ms per batch",
+        name="latency_median",
+        unit="s",
+        scale=1e3,
+        place=Place.SPEED,
+        interval=True,
+    ),
+    Column(
+        key="speedup",
+        heading="speed-up",
+        name="speedup",
+        unit="ratio",
+        form=",.2f",
+        place=Place.SPEED,
+        interval=True,
+        descending=True,
+        verdicts=True,
+        read=_speedup,
+    ),
+    Column(
+        key="first-call",
+        heading="first call s",
+        name="first_call",
+        unit="s",
+        form=",.2f",
+        place=Place.FIRST_CALL,
+        first=True,
+        note="First call: the first of the process, with an empty compile cache.",
+    ),
+    Column(key="first-call", heading="first call s", name="first_call", unit="s", form=",.2f"),
+    Column(key="lines/s", heading="lines/s", name="throughput", unit="lines_per_s", form=",.0f", descending=True),
+    # None where the sample is too small for the percentile.
+    Column(key="p95", heading="p95 ms", name="latency_p95", unit="s", scale=1e3),
+    Column(key="p99", heading="p99 ms", name="latency_p99", unit="s", scale=1e3),
+    Column(key="memory", heading="peak memory MB", name="peak_memory", unit="bytes", form=",.0f", scale=1e-6),
+    Column(key="calls", heading="timed calls", name="timed_calls", unit="count", form=","),
+    Column(key="remeasured", heading="remeasured pairs", name="remeasured_pairs", unit="count", form=","),
+    Column(key="disturbed", heading="disturbed pairs", name="disturbed_pairs", unit="count", form=","),
+)
+
+LOSS = (
+    Column(
+        key="loss",
+        heading="CTC loss",
+        name="ctc_loss",
+        unit="nats_per_line",
+        form=",.4f",
+        place=Place.MODEL,
+        terminal=False,
+    ),
+    Column(
+        key="loss-difference",
+        heading="CTC loss - original's",
+        name="ctc_loss_difference_to_original",
+        unit="nats_per_line",
+        form="+z,.4f",
+        interval=True,
+    ),
+)
+
+CER = (
+    Column(
+        key="cer",
+        heading="CER %",
+        name="cer",
+        unit="fraction",
+        form=",.2f",
+        scale=100,
+        place=Place.ACCURACY,
+        interval=True,
+    ),
+    Column(
+        key="cer-difference",
+        heading="CER - original's",
+        name="cer_difference_to_original",
+        unit="fraction",
+        form="+z,.2f",
+        scale=100,
+        place=Place.ACCURACY,
+        interval=True,
+        note="CER - original's: in points, paired by line.",
+    ),
+    Column(
+        key="cer-unseen",
+        heading="CER %, unseen labels",
+        name="cer_unseen_labels",
+        unit="fraction",
+        form=",.2f",
+        scale=100,
+    ),
+    Column(
+        key="cer-typeface",
+        heading="CER %, unseen typeface",
+        name="cer_unseen_typeface",
+        unit="fraction",
+        form=",.2f",
+        scale=100,
+    ),
+    Column(
+        key="exact",
+        heading="exact lines %",
+        name="exact_lines",
+        unit="fraction",
+        form=",.2f",
+        scale=100,
+        descending=True,
+    ),
+)
+
+PARAMETERS = (
+    Column(
+        key="parameters",
+        heading="parameters (nonzero)",
+        name="parameters_stored",
+        unit="count",
+        form=",",
+        place=Place.MODEL,
+        addition=_nonzero,
+    ),
+)
+
+NONZERO = (Column(key="nonzero", heading="nonzero parameters", name="parameters_nonzero", unit="count", form=","),)
+
+MACS = (Column(key="macs", heading="MACs per line", name="multiply_adds_per_line", unit="count", form=","),)
+
+SIZE = (
+    Column(
+        key="deflated",
+        heading="deflated weights kB",
+        name="deflated_weights",
+        unit="bytes",
+        form=",.0f",
+        scale=1e-3,
+        place=Place.SIZE,
+        note="Deflated weights: each array deflated at level 9, so that formats compare; as shipped: the file itself.",
+    ),
+    Column(
+        key="shipped",
+        heading="as shipped kB",
+        name="file",
+        unit="bytes",
+        form=",.0f",
+        scale=1e-3,
+        place=Place.SIZE,
+        addition=_file_format,
+    ),
+    Column(key="format", heading="format", name="file_format"),
+)
+
+COMPRESSED = (
+    Column(key="compressed", heading="deflated file kB", name="compressed", unit="bytes", form=",.0f", scale=1e-3),
+)
+
+MEMORY = (
+    Column(
+        key="memory",
+        heading="peak memory MB",
+        name="peak_memory",
+        unit="bytes",
+        form=",.0f",
+        scale=1e-6,
+        place=Place.MEMORY,
+        note="Peak memory: resident, of the worker, after calls at every batch size.",
+    ),
+    Column(
+        key="resident",
+        heading="memory after load MB",
+        name="resident_after_load",
+        unit="bytes",
+        form=",.0f",
+        scale=1e-6,
+    ),
+    Column(
+        key="load",
+        heading="load s",
+        name="load",
+        unit="s",
+        form=",.2f",
+        place=Place.LOAD,
+        note="Load: with imports.",
+    ),
+)

@@ -1,7 +1,7 @@
 """How two values of one measurement compare: as numbers, line by line, by process pairs, or as files."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from statistics import median
 from typing import Any
 
@@ -14,6 +14,7 @@ from crnn.gate.sequential import BETTER, SAME, SCREEN_TAIL, UNCLEAR, WORSE, Refe
 from crnn.gate.verdicts import INCONCLUSIVE, NOT_COMPARABLE, Verdict
 from crnn.measure.accuracy import paired_difference
 from crnn.measure.records import Accuracy, Latency, Measured, RelativeLatency
+from crnn.measure.speedup import over_processes
 
 # Probability left out at each end of the paired bootstrap over lines.
 LINES_TAIL = 0.005
@@ -74,15 +75,14 @@ def scalar(pair: Pair) -> Verdict:
 
 
 def deployment_latency(pair: Pair) -> Verdict:
-    """Compare speed-ups over the original, else medians: in a speed-up the state of the machine cancels out."""
+    """Compare ratios to the anchor: in them the state of the machine cancels out."""
     old, new = _number(pair, pair.before), _number(pair, pair.after)
-    speedups = [side.record.speedup_ratio for side in (pair.before, pair.after) if isinstance(side.record, Latency)]
-    if None in speedups:
-        return _scalar(pair, old, new, new - old)
-    if not all(isinstance(ratio, int | float) and isfinite(ratio) and ratio > 0 for ratio in speedups):
-        raise IncomparableError(f"speedup_ratio is {' and '.join(map(repr, speedups))}, not positive numbers")
-    before, after = (float(ratio or 1) for ratio in speedups)
-    return _scalar(pair, old, new, old * (before / after - 1))
+    sides = [side.record.anchor_ratios for side in (pair.before, pair.after) if isinstance(side.record, Latency)]
+    for ratios in sides:
+        if not ratios or not all(isinstance(ratio, int | float) and 0 < ratio < inf for ratio in ratios):
+            raise IncomparableError(f"anchor_ratios is {ratios}, not positive numbers")
+    before, after = (over_processes(ratios).value for ratios in sides)
+    return _scalar(pair, old, new, old * (after / before - 1))
 
 
 def same_file(pair: Pair) -> Verdict:
@@ -101,8 +101,10 @@ def _lines(side: Measured, key: str) -> np.ndarray:
 
 
 def _paired(pair: Pair, weights: np.ndarray, points: str = "") -> Verdict:
-    """Compare with a paired bootstrap over the same lines."""
+    """Compare with a paired bootstrap over the lines that both sides have: one may have read fewer, from the first."""
     old, new = _lines(pair.before, pair.measure.key), _lines(pair.after, pair.measure.key)
+    count = min(len(old), len(new))
+    old, new, weights = old[:count], new[:count], weights[:count]
     before, after = (float(side.sum() / weights.sum()) for side in (old, new))
     if not (isfinite(before) and isfinite(after)):
         raise IncomparableError(f"{pair.measure.key} holds values that are not finite")

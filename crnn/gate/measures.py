@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from crnn.gate import columns, comparisons
-from crnn.gate.columns import Column
 from crnn.gate.declaration import CORPUS, Measure
 from crnn.gate.limits import Limit, LimitError
 from crnn.measure.records import Accuracy, Footprint, Latency, RelativeLatency
@@ -30,7 +29,7 @@ MEASURES: tuple[Measure, ...] = (
         key="parameters_stored_count",
         compare=comparisons.scalar,
         limit=Limit(0, "%"),
-        columns=(Column("parameters", columns.parameters),),
+        columns=columns.PARAMETERS,
     ),
     Measure(
         name="nonzero",
@@ -38,6 +37,7 @@ MEASURES: tuple[Measure, ...] = (
         key="parameters_nonzero_count",
         compare=comparisons.scalar,
         limit=Limit(1, "%"),
+        columns=columns.NONZERO,
     ),
     Measure(
         name="macs",
@@ -45,6 +45,7 @@ MEASURES: tuple[Measure, ...] = (
         key="multiply_adds_per_line_count",
         compare=comparisons.scalar,
         limit=Limit(0, "%"),
+        columns=columns.MACS,
     ),
     Measure(
         # Ratio to the anchor on one thread and one core, in fresh processes: stable from run to run.
@@ -62,7 +63,7 @@ MEASURES: tuple[Measure, ...] = (
         unit=" x anchor",
     ),
     Measure(
-        # All cores and default thread pools, one process: it varies widely, so only a gross change counts.
+        # All cores and default thread pools, few processes: it varies widely, so only a gross change counts.
         name="latency",
         record=Latency,
         key="latency_median_s",
@@ -70,15 +71,11 @@ MEASURES: tuple[Measure, ...] = (
         compare=comparisons.deployment_latency,
         worse="slower",
         better="faster",
-        agree=_DEPLOYMENT,
+        agree=(*_DEPLOYMENT, "latency_anchor", "latency_anchor_sha256"),
         same_machine=True,
         scale=1e3,
         unit=" ms",
-        columns=(
-            Column("ms per batch", columns.interval("latency_median", "s", ".2f", 1e3)),
-            Column("lines/s", columns.number("throughput_lines_per_s", ",.0f")),
-            Column("speed-up", columns.speedup),
-        ),
+        columns=columns.LATENCY,
     ),
     Measure(
         name="loss",
@@ -89,7 +86,7 @@ MEASURES: tuple[Measure, ...] = (
         worse="worse",
         better="better",
         unit=" nats",
-        columns=(Column("CTC loss", columns.number("ctc_loss_nats_per_line", ".4f")),),
+        columns=columns.LOSS,
     ),
     Measure(
         name="cer",
@@ -102,10 +99,7 @@ MEASURES: tuple[Measure, ...] = (
         units=("pp", "%", ""),
         scale=100,
         unit=" %",
-        columns=(
-            Column("CER %", columns.interval("cer", "fraction", ".2f", 100)),
-            Column("CER - original's", columns.interval("cer_difference_to_original", "fraction", "+.2f", 100)),
-        ),
+        columns=columns.CER,
     ),
     Measure(
         name="bytes",
@@ -114,7 +108,7 @@ MEASURES: tuple[Measure, ...] = (
         compare=comparisons.scalar,
         limit=Limit(1, "%"),
         unit=" bytes",
-        columns=(Column("saved as", columns.file_size),),
+        columns=columns.SIZE,
     ),
     Measure(
         name="compressed",
@@ -123,6 +117,7 @@ MEASURES: tuple[Measure, ...] = (
         compare=comparisons.scalar,
         limit=Limit(1, "%"),
         unit=" bytes",
+        columns=columns.COMPRESSED,
     ),
     Measure(
         name="memory",
@@ -130,9 +125,10 @@ MEASURES: tuple[Measure, ...] = (
         key="peak_memory_bytes",
         compare=comparisons.scalar,
         limit=Limit(10, "%"),
-        agree=_DEPLOYMENT,
+        agree=(*_DEPLOYMENT, "largest_batch_size_lines"),
         same_machine=True,
         unit=" bytes",
+        columns=columns.MEMORY,
     ),
     # The file itself: another SHA-256 is another model, which needs a new baseline.
     Measure(

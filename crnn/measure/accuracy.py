@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
+from crnn.corpus.lines import TIME_STEPS, Lines
 from crnn.measure.records import Accuracy
 from crnn.text import BLANK, best_path, edits, encode
 
@@ -105,14 +105,23 @@ def evaluate(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Evaluation:
     Raises:
         ValueError: the shape is wrong, or the outputs are not log probabilities.
     """
-    expected = (len(lines), TIME_STEPS, len(alphabet) + 1)
-    if log_probs.shape != expected:
-        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected {expected}")
+    check_shape(log_probs, len(lines), alphabet)
     check_log_probs(log_probs)
     classes, lengths = encode(lines.labels, alphabet)
     texts = tuple(best_path(log_probs, alphabet))
     losses = ctc_losses(log_probs, classes, lengths)
     return Evaluation(edits(lines.labels, texts), lengths.astype(int), losses, log_probs, texts)
+
+
+def check_shape(log_probs: np.ndarray, lines: int, alphabet: str) -> None:
+    """Refuse outputs that are not (lines, 50, C).
+
+    Raises:
+        ValueError: they have another shape.
+    """
+    expected = (lines, TIME_STEPS, len(alphabet) + 1)
+    if log_probs.shape != expected:
+        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected {expected}")
 
 
 def check_log_probs(log_probs: np.ndarray) -> None:
@@ -189,17 +198,19 @@ def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
 
 def record(
     evaluation: Evaluation,
-    corpus: Corpus,
+    lines: Lines,
+    corpus_name: str,
     original: Evaluation | None = None,
     *,
     alone_because: str | None = None,
     parent_difference: float | None = None,
 ) -> Accuracy:
-    """The record of an evaluation of the corpus' test split.
+    """The record of an evaluation.
 
     Args:
         evaluation: of the variant.
-        corpus: whose test split was read.
+        lines: the lines that were read.
+        corpus_name: the corpus that they are from.
         original: the evaluation of the variant's original.
         alone_because: why there is no original to compare with.
         parent_difference: largest difference to the parent in log probability.
@@ -207,7 +218,7 @@ def record(
     from crnn.corpus.synthetic import NAME, unseen_typeface
 
     low, high = evaluation.cer_interval()
-    unseen = ~corpus.test.seen
+    unseen = ~lines.seen
     differences: dict[str, float] = {}
     if original:
         for name, unit, (change, interval) in (
@@ -216,7 +227,7 @@ def record(
         ):
             ends = {f"{name}_low_{unit}": interval[0], f"{name}_high_{unit}": interval[1]}
             differences |= {f"{name}_{unit}": change, **ends}
-    new_typeface = unseen_typeface(corpus.test) if corpus.name == NAME else None
+    new_typeface = unseen_typeface(lines) if corpus_name == NAME else None
     return Accuracy(
         cer_fraction=evaluation.cer,
         cer_low_fraction=low,

@@ -1,13 +1,14 @@
 """The fingerprint of machine and environment: what latency depends on besides the code.
 
-It is saved with a run. Latencies with different fingerprints are not compared. It holds nothing
-that changes by itself, such as the current frequency or free memory, and no host name.
+It is saved with a run. Latencies with different fingerprints are not compared. ``FIELDS`` lists
+what makes two machines unlike. It holds nothing that changes by itself, such as the current
+frequency or free memory, and no host name.
 """
 
 import importlib.metadata
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,9 @@ def distributions() -> tuple[str, ...]:
 
 
 def _version(distribution: str) -> str | None:
+    """The public version: the same release from two indexes, ``2.13.0`` and ``2.13.0+cpu``, counts as one."""
     try:
-        return importlib.metadata.version(distribution)
+        return importlib.metadata.version(distribution).partition("+")[0]
     except importlib.metadata.PackageNotFoundError:
         return None
 
@@ -58,21 +60,32 @@ def _cpu_model() -> str:
     return ", ".join(found[key] for key in keys if key in found) or platform.processor()
 
 
+def _settings() -> dict[str, str]:
+    return {name: os.environ[name] for name in _SETTINGS if name in os.environ}
+
+
+def _versions() -> dict[str, str]:
+    return {name: version for name in distributions() if (version := _version(name))}
+
+
+FIELDS: Mapping[str, Callable[[], Any]] = {
+    "cpu": _cpu_model,
+    "architecture": platform.machine,
+    "system": platform.system,
+    "cores": lambda: len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    "governor": lambda: _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+    "accelerator": _accelerator,
+    "settings": _settings,
+    "python": platform.python_version,
+    "versions": _versions,
+    "suite": lambda: __version__,
+}
+"""What makes two machines unlike: each field, and how it is read."""
+
+
 def fingerprint() -> dict[str, Any]:
     """The fingerprint of this machine and environment."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
-    return {
-        "cpu": _cpu_model(),
-        "architecture": platform.machine(),
-        "system": platform.system(),
-        "cores": len(cores),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
-        "accelerator": _accelerator(),
-        "settings": {name: os.environ[name] for name in _SETTINGS if name in os.environ},
-        "python": platform.python_version(),
-        "versions": {name: version for name in distributions() if (version := _version(name))},
-        "suite": __version__,
-    }
+    return {name: read() for name, read in FIELDS.items()}
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -80,6 +93,9 @@ def differing(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = ""
     found = []
     for name in sorted(one.keys() | other.keys()):
         before, after = one.get(name), other.get(name)
+        if prefix == "versions." and before and after:
+            # Runs of older versions of the suite saved the local part too.
+            before, after = (version.partition("+")[0] for version in (before, after))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differing(before, after, f"{prefix}{name}.")
         elif before != after:

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
-from crnn.measure.latency import Plan, Side, TimedDifference, run_pairs, warm_up
+from crnn.measure.latency import Plan, Side, TimedDifference, block_ratios, run_pairs, warm_up
 from crnn.measure.records import RelativeLatency
 from crnn.measure.session import Runner, Session
 from crnn.measure.workload import LIMIT_S, Workload
@@ -113,8 +114,7 @@ def measure(
         ordered = sides if order % 2 == 0 else sides[::-1]
         warm_up(ordered, plan)
         run_pairs(ordered, plan)
-        ratios = [np.median(ours) / np.median(theirs) for ours, theirs in zip(*(s.blocks for s in sides), strict=True)]
-        return Pair(float(np.median(ratios)), [s for block in sides[0].blocks for s in block], sides[0])
+        return Pair(median(block_ratios(*sides)), [s for block in sides[0].blocks for s in block], sides[0])
 
 
 class Meter:
@@ -132,8 +132,8 @@ class Meter:
         self._session, self._runner, self._batch_size = session, runner, batch_size
         self._own = Workload.of(runner.variant, runner.artifact)
         self._reference = reference or Workload("anchor", runtime_class(runner.variant.runtime).anchor)
-        self._rows = np.arange(_LINES) % len(session.corpus.test)
-        self._lines = session.corpus.test.take(self._rows)
+        self._rows = np.arange(_LINES) % len(session.lines)
+        self._lines = session.lines.take(self._rows)
         self._sides: list[Side] = []
         self._spent_s = 0.0
         self.seconds: list[float] = []
@@ -158,7 +158,7 @@ class Meter:
 
     def timed_difference(self) -> TimedDifference:
         """How the outputs of timed calls differ from the evaluated ones."""
-        return self._session.timed_difference(self._sides, self._runner, self._rows)
+        return self._session.timed_difference(self._sides, self._runner.evaluation, self._rows)
 
     def record(self, ratios: Sequence[float], confirmation: Sequence[float] = (), family: int = 1) -> RelativeLatency:
         """The record of the ratios measured so far, with the settings under which they compare.
@@ -182,5 +182,5 @@ class Meter:
             gate_family_count=family,
             gate_pairs_s=self._spent_s,
             gate_answers_log_prob_difference_nats=difference.log_prob if difference else None,
-            gate_lines_read_differently_count=difference.lines if difference else None,
+            gate_lines_read_differently_count=len(difference.lines) if difference else None,
         )

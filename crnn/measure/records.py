@@ -64,6 +64,8 @@ class Identity(Record):
         runtime: engine and version.
         threads_count: number of threads that computed while the test split was read; None if the
             system does not tell.
+        instruction_sets: of the processor, such as ``AVX2, AVX-512``; empty if the system does not tell.
+        lines_count: number of evaluated lines, the first of the test split.
     """
 
     variant: str
@@ -76,6 +78,7 @@ class Identity(Record):
     corpus: str
     corpus_sha256: str
     lines_count: int
+    instruction_sets: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,22 +111,51 @@ class Accuracy(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Footprint(Record):
-    """Parameters, MACs, bytes, memory, load time."""
+    """Parameters, MACs, bytes, memory, load time.
+
+    Attributes:
+        file_bytes: the artifact as shipped.
+        compressed_bytes: the artifact, deflated at level 9.
+        deflated_weights_bytes: the stored weights alone, each array deflated at level 9: comparable between formats.
+        resident_after_load_bytes: resident memory of the worker after it has loaded; median over processes.
+        peak_memory_bytes: peak resident memory after calls at all batch sizes; median over processes.
+        largest_batch_size_lines: the largest of these sizes.
+        processes_count: number of processes behind the two.
+        load_s: loading, imports included; median over processes. None if other work ran at the same time.
+        phases_s: seconds that the row cost, by phase.
+    """
 
     parameters_stored_count: int
     parameters_nonzero_count: int
     multiply_adds_per_line_count: int
     file_bytes: int
     compressed_bytes: int
+    deflated_weights_bytes: int
     file_format: str
+    resident_after_load_bytes: int
     peak_memory_bytes: int
-    load_s: float
-    first_call_of_process_s: float
+    largest_batch_size_lines: int
+    processes_count: int
+    load_s: float | None = None
+    phases_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Latency(Record):
-    """Seconds per batch at deployment settings, and the paired speed-up over the original."""
+    """Seconds per batch at deployment settings, from fresh processes that alternate with the anchor.
+
+    Attributes:
+        latency_median_s: median over processes of the median call, with its interval over processes.
+        first_call_s: first call at this size in the first process, with an empty compile cache. None if other
+            work ran at the same time, or the cache is kept from earlier runs.
+        latency_anchor: the anchor's engine; ratios to different anchors do not compare.
+        anchor_ratios: seconds of the variant / seconds of the anchor, one per process.
+        process_medians_s: the median call of each process.
+        peak_memory_bytes: peak resident memory after calls at this and smaller sizes; median over processes.
+        remeasured_pairs_count: pairs of blocks that were discarded and measured again because something disturbed them.
+        disturbed_pairs_count: pairs that were kept although something disturbed them.
+        disturbances: what disturbed the kept pairs, see ``crnn/measure/watch.py``.
+    """
 
     batch_size_lines: int
     latency_median_s: float
@@ -132,16 +164,18 @@ class Latency(Record):
     latency_p95_s: float | None = None
     latency_p99_s: float | None = None
     throughput_lines_per_s: float
-    first_call_s: float
+    first_call_s: float | None = None
     warmup_calls_count: int
     timed_calls_count: int
     calls_per_block_count: int
-    speedup_ratio: float | None = None
-    speedup_low_ratio: float | None = None
-    speedup_high_ratio: float | None = None
-    speedup_pairs_count: int | None = None
-    speedup_verdict: str | None = None
-    measured_alone_because: str | None = None
+    latency_anchor: str
+    latency_anchor_sha256: str
+    anchor_ratios: list[float]
+    process_medians_s: list[float]
+    peak_memory_bytes: int
+    remeasured_pairs_count: int = 0
+    disturbed_pairs_count: int = 0
+    disturbances: list[str] = field(default_factory=list)
     timed_answers_log_prob_difference_nats: float
     timed_lines_read_differently_count: int | None = None
 

@@ -1,55 +1,84 @@
-"""A session: runs variants one after the other; originals stay alive as references."""
+"""A session: measures variants, each in fresh processes that alternate with one anchor."""
 
-import subprocess
-import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus.lines import Corpus
-from crnn.measure import accuracy, footprint, latency
+from crnn.formats.counts import Counts
+from crnn.measure import accuracy, conversions, footprint, latency, replicate
 from crnn.measure.accuracy import Evaluation, largest_difference
-from crnn.measure.latency import Plan, Side, TimedDifference
+from crnn.measure.latency import FULL, Plan, Side, TimedDifference
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
-from crnn.measure.workload import LIMIT_S, Run, UnsoundError, Workload, start
+from crnn.measure.replicate import Anchor, Loading, Phases, Replicate, Setting, settle_differences
+from crnn.measure.watch import Watch
+from crnn.measure.workload import EVALUATED_BATCH_SIZE, LIMIT_S, Reading, UnsoundError, Workload, read
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
 from crnn.runtimes.base import missing, runtime_class
 from crnn.runtimes.process import WorkerError
-
-_ROOT = Path(__file__).parents[2]
+from crnn.runtimes.processor import instruction_sets
 
 FAILURES = (ArtifactError, UnsoundError, WorkerError)
 """Errors of one variant, which do not affect other variants."""
 
+Tell = Callable[[str, str], None]
+"""Reports progress: a variant's name, and what is being done."""
+
 
 @dataclass(frozen=True)
+class Scope:
+    """How much a session measures.
+
+    Attributes:
+        batch_sizes: lines per call, ascending.
+        processes: fresh processes per variant.
+        lines: number of lines to evaluate, the first of the test split; None for all.
+        evaluated_at: batch size of the evaluation.
+        plan: of the timed calls; None: nothing is timed.
+        prepares: whether a process compiles while another one works, with a compile cache that is kept: first
+            calls are not measured then.
+    """
+
+    batch_sizes: tuple[int, ...]
+    processes: int = 1
+    lines: int | None = None
+    evaluated_at: int = EVALUATED_BATCH_SIZE
+    plan: Plan | None = FULL
+    prepares: bool = False
+
+
+@dataclass
 class Runner:
-    """A variant that has read all test lines and passed the checks.
+    """A variant whose first process has been measured and has read the lines.
 
     Attributes:
         variant: the row.
-        artifact: the loaded file.
-        run: its worker and evaluation.
+        artifact: the file.
+        reading: its evaluation.
+        counted: parameters, MACs and deflated weights.
+        replicates: one per process so far.
+        phases: seconds that the row cost.
         parent_difference: largest difference to the parent in log probability; None if the
             technique promises no agreement.
     """
 
     variant: Variant
     artifact: Path
-    run: Run
-    parent_difference: float | None
+    reading: Reading
+    counted: Counts
+    replicates: list[Replicate]
+    phases: Phases
+    parent_difference: float | None = None
 
-
-class Timed(NamedTuple):
-    """A latency record with the seconds of each timed call."""
-
-    record: Latency
-    seconds: list[float]
+    @property
+    def evaluation(self) -> Evaluation:
+        """Of its outputs."""
+        return self.reading.evaluation
 
 
 def lacking(variant: Variant) -> list[str]:
@@ -63,58 +92,43 @@ def unsupported(variant: Variant, device: str) -> str | None:
     return runtime_class(variant.runtime).unsupported(device, **variant.runtime_options)
 
 
-def ready_artifact(variant: Variant, corpus: Corpus, folder: Path | None = None) -> Path:
-    """The variant's artifact, converted first if necessary.
-
-    Conversion runs in a separate process, because converters import frameworks.
-
-    Args:
-        variant: the row.
-        corpus: the corpus that it was trained on or is calibrated with.
-        folder: folder of a user's corpus; None for the field corpus.
-
-    Raises:
-        ArtifactError: the artifact is missing, corrupt or cannot be built.
-    """
-    if not variant.trained and not artifacts.is_built(variant, corpus):
-        for ancestor in registry.ancestors(variant):
-            if ancestor.trained:
-                artifacts.find(ancestor, corpus)
-        own = ["--corpus", str(folder)] if folder else []
-        command = [sys.executable, "-m", "crnn", "build", variant.name, *own]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=_ROOT)
-        if done.returncode:
-            raise ArtifactError(f"building {variant.name} failed:\n{done.stderr.strip()[-3000:]}")
-    return artifacts.find(variant, corpus)
-
-
 class Session:
-    """Runs variants. Originals stay alive as references; others are stopped by ``retire``."""
+    """Measures variants one after the other. Of each, one process is evaluated and all of them are timed."""
 
     def __init__(
         self,
         corpus: Corpus,
+        scope: Scope,
         *,
         corpus_folder: Path | None = None,
         device: str = "auto",
         limit_s: float = LIMIT_S,
+        rows: Sequence[Variant] = (),
+        tell: Tell = lambda *_: None,
     ) -> None:
         """Start nothing yet.
 
         Args:
             corpus: its test split is read.
+            scope: how much is measured.
             corpus_folder: folder of a user's corpus; None for the field corpus.
             device: ``auto``, ``cpu`` or ``cuda``.
             limit_s: seconds after which a worker without a reply counts as hung.
+            rows: the variants in the order in which they will be measured.
+            tell: reports progress.
         """
-        self.corpus, self.device, self.limit_s = corpus, device, limit_s
-        self._folder = corpus_folder
+        self.corpus, self.scope, self.device, self.limit_s = corpus, scope, device, limit_s
+        self.lines = corpus.test.take(range(min(scope.lines or len(corpus.test), len(corpus.test))))
+        self.watch = Watch()
+        self._folder, self._rows, self._tell = corpus_folder, list(rows), tell
+        self._anchor = Anchor(self.lines, device, limit_s)
         self._runners: dict[str, Runner] = {}
-        self._evaluations: dict[str, Evaluation] = {}
         self._failures: dict[str, Exception] = {}
+        self._loading: dict[str, Loading] = {}
+        self._converted = False
 
     def runner(self, variant: Variant) -> Runner:
-        """Start, load, evaluate and check a variant, or return the one that is running.
+        """Measure the variant's first process, evaluate and check its outputs; later calls return the same.
 
         Raises:
             ArtifactError: its artifact is missing, corrupt or cannot be built.
@@ -122,43 +136,114 @@ class Session:
             WorkerError: its process failed.
             UnsoundError: its outputs cannot be trusted.
         """
-        # Do not run into the same failure again for each variant that is compared with this one.
+        # Do not run into the same failure again for each test of the variant, and of those compared with it.
         if variant.name in self._failures:
             raise self._failures[variant.name]
-        if known := self._runners.get(variant.name):
-            if not known.run.worker.alive:
-                raise WorkerError(f"{variant.name}: its worker died in an earlier test")
-            return known
-        try:
-            runner = self._start(variant)
-        except FAILURES as error:
-            self._failures[variant.name] = error
-            raise
-        self._evaluations[variant.name], self._runners[variant.name] = runner.run.evaluation, runner
+        if variant.name not in self._runners:
+            try:
+                self._runners[variant.name] = self._first(variant)
+            except FAILURES as error:
+                self._failures[variant.name] = error
+                raise
+        return self._runners[variant.name]
+
+    def _artifact(self, variant: Variant) -> Path:
+        if not self._converted:
+            self._converted = True
+            # Rows that cannot run here need no conversion.
+            runnable = [row for row in self._rows if not lacking(row) and not unsupported(row, self.device)]
+            conversions.build_all(runnable, self.corpus, self._folder, self._tell)
+        return conversions.ready(variant, self.corpus, self._folder, self._tell)
+
+    def _load(self, variant: Variant, *, alone: bool) -> Loading:
+        workload = Workload.of(variant, self._artifact(variant))
+        prepared = self.scope.batch_sizes if self.scope.prepares else ()
+        return Loading(workload, self.device, self.limit_s, alone=alone and not prepared, prepared=prepared)
+
+    def _load_next(self, variant: Variant) -> None:
+        """Have the next row's first process load while this row's is evaluated: nothing is timed then."""
+        names = [row.name for row in self._rows]
+        after = self._rows[names.index(variant.name) + 1 :] if variant.name in names else []
+        known = self._runners.keys() | self._failures.keys() | self._loading.keys()
+        following = next((row for row in after if row.name not in known), None)
+        if following is None or self._loading or not artifacts.is_built(following, self.corpus):
+            return
+        if not lacking(following) and not unsupported(following, self.device):
+            self._loading[following.name] = self._load(following, alone=False)
+
+    def _setting(self, variant: Variant, process: int) -> Setting:
+        count = self.scope.processes
+        which = f", process {process + 1} of {count}" if count > 1 else ""
+
+        def tell(activity: str) -> None:
+            self._tell(variant.name, activity + which)
+
+        sizes, plan = self.scope.batch_sizes, self.scope.plan
+        return Setting(self.lines, self.corpus.alphabet, sizes, plan, self._anchor, self.watch, tell)
+
+    def _first(self, variant: Variant) -> Runner:
+        check_options(runtime_class(variant.runtime).load, variant.runtime_options, f"engine of {variant.name}")
+        phases = Phases()
+        with phases.of("build"):
+            artifact = self._artifact(variant)
+        promised = variant.thresholds.max_log_prob_difference
+        parent = self.runner(registry.get(variant.parent)) if variant.parent and promised is not None else None
+        self._tell(variant.name, "loading")
+        with phases.of("start"):
+            loading = self._loading.pop(variant.name, None) or self._load(variant, alone=True)
+        first = self._setting(variant, 0).measure(loading, phases)
+        with loading.worker as worker:
+            self._tell(variant.name, f"evaluating {len(self.lines)} lines")
+            with phases.of("evaluate"):
+                worker.begin("outputs", self.scope.evaluated_at)
+                if self.scope.processes > 1 or self.scope.prepares:
+                    self._load_next(variant)
+                reading = read(worker, self.lines, self.corpus.alphabet)
+            with phases.of("count"):
+                counted = worker.ask("count", variant.format)
+        runner = Runner(variant, artifact, reading, counted, [first], phases)
+        settle_differences(first, lambda side: self._difference(side, runner))
+        if parent and promised is not None:
+            runner.parent_difference = largest_difference(reading.evaluation.log_probs, parent.evaluation.log_probs)
+            if runner.parent_difference > promised:
+                raise UnsoundError(
+                    f"{variant.name} differs from {variant.parent} by {runner.parent_difference:.3g} in log "
+                    f"probability, {promised:g} is allowed"
+                )
         return runner
 
-    def _evaluation(self, variant: Variant) -> Evaluation:
-        """The evaluation of a variant that others are checked against; runs it if necessary."""
-        if variant.name not in self._evaluations:
-            self.runner(variant)
-            self.retire(variant)
-        return self._evaluations[variant.name]
+    def replicated(self, runner: Runner) -> list[Replicate]:
+        """All processes of a variant; those that have not run yet are measured.
 
-    def _start(self, variant: Variant) -> Runner:
-        check_options(runtime_class(variant.runtime).load, variant.runtime_options, f"engine of {variant.name}")
-        artifact = ready_artifact(variant, self.corpus, self._folder)
-        promised = variant.thresholds.max_log_prob_difference
-        parent = registry.get(variant.parent) if variant.parent and promised is not None else None
-        expected = self._evaluation(parent) if parent else None
-        run = start(Workload.of(variant, artifact), self.corpus, device=self.device, limit_s=self.limit_s)
-        difference = largest_difference(run.evaluation.log_probs, expected.log_probs) if expected else None
-        if promised is not None and difference is not None and difference > promised:
-            run.worker.stop()
-            raise UnsoundError(
-                f"{variant.name} differs from {variant.parent} by {difference:.3g} in log probability, "
-                f"{promised:g} is allowed"
-            )
-        return Runner(variant, artifact, run, difference)
+        Raises:
+            WorkerError: a process failed.
+            UnsoundError: an output cannot be trusted.
+        """
+        name = runner.variant.name
+        if name in self._failures:
+            raise self._failures[name]
+        try:
+            while (process := len(runner.replicates)) < self.scope.processes:
+                self._tell(name, f"loading, process {process + 1} of {self.scope.processes}")
+                with runner.phases.of("start"):
+                    loading = self._load(runner.variant, alone=True)
+                # Other lines in each process, so that more of them are compared.
+                first_line = process * len(self.lines) // self.scope.processes
+                another = self._setting(runner.variant, process).measure(loading, runner.phases, first_line)
+                loading.worker.stop()
+                settle_differences(another, lambda side: self._difference(side, runner))
+                runner.replicates.append(another)
+        except FAILURES as error:
+            self._failures[name] = error
+            raise
+        return runner.replicates
+
+    def _difference(self, side: Side, runner: Runner) -> TimedDifference:
+        return self.timed_difference([side], runner.evaluation, np.arange(len(self.lines)))
+
+    def timed_difference(self, sides: Sequence[Side], evaluation: Evaluation, rows: np.ndarray) -> TimedDifference:
+        """How the outputs of a variant's timed calls differ from the evaluated ones; see ``latency``."""
+        return latency.timed_difference(sides, evaluation, self.corpus.alphabet, rows)
 
     def original(self, variant: Variant) -> tuple[Runner | None, str | None]:
         """The original that the variant is compared with, or None and the reason: its failure is not the variant's."""
@@ -172,61 +257,44 @@ class Session:
 
     def identity(self, runner: Runner) -> Identity:
         """The variant, its technique, engine, artifact and corpus."""
-        variant, run = runner.variant, runner.run
+        variant, first = runner.variant, runner.replicates[0]
         return Identity(
             variant=variant.name,
             technique=variant.technique,
-            runtime=run.engine,
-            device=run.device,
-            threads_count=run.threads,
+            runtime=first.engine,
+            device=first.device,
+            threads_count=runner.reading.threads,
             original=registry.original_of(variant).name,
             artifact_sha256=artifacts.sha256_of(runner.artifact),
             corpus=self.corpus.name,
             corpus_sha256=self.corpus.sha256,
-            lines_count=len(self.corpus.test),
+            lines_count=len(self.lines),
+            instruction_sets=", ".join(instruction_sets()),
         )
 
     def accuracy(self, runner: Runner) -> Accuracy:
-        """Measure CER and CTC loss, and compare them with the original's."""
+        """CER and CTC loss, compared with the original's."""
         original, alone = self.original(runner.variant)
         return accuracy.record(
-            runner.run.evaluation,
-            self.corpus,
-            original.run.evaluation if original else None,
+            runner.evaluation,
+            self.lines,
+            self.corpus.name,
+            original.evaluation if original else None,
             alone_because=alone,
             parent_difference=runner.parent_difference,
         )
 
     def footprint(self, runner: Runner) -> Footprint:
-        """Measure parameters, MACs, bytes, memory and load time."""
-        run = runner.run
-        counted = run.worker.ask("count", runner.variant.format)
-        return footprint.record(
-            runner.artifact, counted, run.peak_memory_bytes, run.load_s, first_call_s=run.batch_seconds[0]
-        )
+        """Parameters, MACs, bytes, memory and load time."""
+        return footprint.record(runner.artifact, runner.counted, self.replicated(runner), runner.phases)
 
-    def latency(self, runner: Runner, batch_size: int, plan: Plan) -> Timed:
-        """Measure seconds per batch and the speed-up over the original, from paired, interleaved blocks."""
-        original, alone = self.original(runner.variant)
-        runs = [runner.run, original.run] if original else [runner.run]
-        sides = [Side(run.worker, batch_size, run.untimed[batch_size]) for run in runs]
-        latency.warm_up(sides, plan)
-        latency.run_pairs(sides, plan)
-        difference = self.timed_difference(sides[:1], runner, np.arange(len(self.corpus.test)))
-        record = latency.record(sides[0], sides[1] if original else None, difference, alone)
-        return Timed(record, [second for block in sides[0].blocks for second in block])
-
-    def timed_difference(self, sides: list[Side], runner: Runner, rows: np.ndarray) -> TimedDifference:
-        """How the outputs of a variant's timed calls differ from the evaluated ones; see ``latency``."""
-        return latency.timed_difference(sides, runner.run.evaluation, self.corpus.alphabet, rows)
-
-    def retire(self, variant: Variant) -> None:
-        """Stop the variant's worker, unless it is an original: others are compared with originals."""
-        if variant.parent is not None and (runner := self._runners.pop(variant.name, None)):
-            runner.run.worker.stop()
+    def latency(self, runner: Runner, batch_size: int) -> tuple[Latency, list[float]]:
+        """Seconds per batch and ratios to the anchor, over all processes; and the seconds of each call."""
+        return replicate.latency(self.replicated(runner), batch_size, self._anchor)
 
     def close(self) -> None:
         """Stop all workers."""
-        for runner in self._runners.values():
-            runner.run.worker.stop()
-        self._runners.clear()
+        for loading in self._loading.values():
+            loading.worker.stop()
+        self._loading.clear()
+        self._anchor.stop()

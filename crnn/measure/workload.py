@@ -1,15 +1,17 @@
-"""What a worker runs, and a worker that has evaluated it. Only this module has workers read the test split."""
+"""What a worker runs, and what it makes of the test split."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from crnn.artifacts import sha256_of
-from crnn.corpus.lines import Corpus
-from crnn.measure.accuracy import Evaluation, evaluate
+from crnn.corpus.lines import Corpus, Lines
+from crnn.measure.accuracy import Evaluation, check_log_probs, check_shape, evaluate
 from crnn.registry.variant import Variant
 from crnn.runtimes.process import WorkerProcess
 
@@ -59,81 +61,79 @@ class Workload:
         return (*arguments, self.sha256) if self.sha256 else arguments
 
 
-@dataclass(frozen=True)
-class Run:
-    """A worker that has read the whole test split, ready to be timed.
+def check_outputs(name: str, log_probs: np.ndarray, lines: int, alphabet: str) -> None:
+    """Refuse outputs that are not log probabilities of that many lines.
+
+    Raises:
+        UnsoundError: the shape is wrong, a value is not finite, or a time step does not sum to one.
+    """
+    try:
+        check_shape(log_probs, lines, alphabet)
+        check_log_probs(log_probs)
+    except ValueError as error:
+        raise UnsoundError(f"{name}: {error}") from None
+
+
+class Reading(NamedTuple):
+    """What a worker made of the lines that it kept.
 
     Attributes:
-        worker: its process.
-        load_s: seconds to load, imports included.
-        engine: name and version.
-        device: the device that it runs on.
-        threads: number of threads that computed while it read the split; None if the system does not tell.
-        evaluation: of the whole test split.
-        batch_seconds: seconds of each batch of the split, in order.
-        peak_memory_bytes: peak resident memory of the worker after reading the split.
-        untimed: seconds of the worker's calls outside of timed blocks, by batch size: those of the
-            evaluation, and the warm-up calls for each variant that is compared with it.
+        evaluation: of its outputs.
+        batch_seconds: seconds of each batch, in order.
+        threads: number of threads that computed; None if the system does not tell.
     """
 
-    worker: WorkerProcess
-    load_s: float
-    engine: str
-    device: str
-    threads: int | None
     evaluation: Evaluation
     batch_seconds: list[float]
-    peak_memory_bytes: int
-    untimed: defaultdict[int, list[float]]
+    threads: int | None
 
 
-def start(
-    workload: Workload,
-    corpus: Corpus,
-    *,
-    device: str = "cpu",
-    threads: int | None = None,
-    batch_size: int = EVALUATED_BATCH_SIZE,
-    limit_s: float = LIMIT_S,
-) -> Run:
-    """Start a worker, load the artifact, read the test split and evaluate the outputs.
-
-    Args:
-        workload: what the worker runs.
-        corpus: its test split is read.
-        device: ``auto``, ``cpu`` or ``cuda``.
-        threads: number of threads; None for the engine's default.
-        batch_size: lines per call.
-        limit_s: seconds after which a worker without a reply counts as hung.
-
-    Returns:
-        The run; the caller stops its worker.
+def read(worker: WorkerProcess, lines: Lines, alphabet: str) -> Reading:
+    """Evaluate the reply to ``outputs``, which was asked for with ``begin``.
 
     Raises:
         WorkerError: the worker failed.
         UnsoundError: the outputs are not finite, are not log probabilities, or have the wrong shape.
     """
-    with ExitStack() as stack:
-        worker = stack.enter_context(workload.process(limit_s))
-        loaded = worker.ask("load", *workload.load_request(device, threads))
-        worker.ask("keep", corpus.test.images, corpus.test.kinds)
-        log_probs, seconds, computing = worker.ask("outputs", batch_size)
-        peak = worker.ask("peak_memory")
-        try:
-            evaluation = evaluate(log_probs, corpus.test, corpus.alphabet)
-        except ValueError as error:
-            raise UnsoundError(f"{workload.name}: {error}") from None
-        stack.pop_all()  # sound: the worker stays alive
-    untimed = defaultdict(list, {batch_size: list(seconds)})
-    described = (loaded["load_s"], loaded["engine"], loaded["device"], computing)
-    return Run(worker, *described, evaluation, seconds, peak, untimed)
+    log_probs, seconds, threads = worker.finish()
+    check_outputs(worker.name, log_probs, len(lines), alphabet)
+    return Reading(evaluate(log_probs, lines, alphabet), seconds, threads)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A worker that has read the whole test split; studies time it afterwards.
+
+    Attributes:
+        worker: its process.
+        evaluation: of the whole test split.
+        untimed: seconds of the worker's calls outside of timed blocks, by batch size.
+    """
+
+    worker: WorkerProcess
+    evaluation: Evaluation
+    untimed: defaultdict[int, list[float]]
 
 
 @contextmanager
-def evaluated(workload: Workload, corpus: Corpus, **settings: Any) -> Iterator[Run]:
-    """``start`` as a context manager, which stops the worker."""
-    run = start(workload, corpus, **settings)
-    try:
-        yield run
-    finally:
-        run.worker.stop()
+def evaluated(
+    workload: Workload, corpus: Corpus, *, threads: int | None = None, batch_size: int = EVALUATED_BATCH_SIZE
+) -> Iterator[Run]:
+    """Start a worker on the CPU, have it read the test split, and stop it in the end.
+
+    Args:
+        workload: what the worker runs.
+        corpus: its test split is read.
+        threads: number of threads; None for the engine's default.
+        batch_size: lines per call.
+
+    Raises:
+        WorkerError: the worker failed.
+        UnsoundError: the outputs cannot be trusted.
+    """
+    with workload.process() as worker:
+        worker.ask("load", *workload.load_request("cpu", threads))
+        worker.ask("keep", corpus.test.images, corpus.test.kinds)
+        worker.begin("outputs", batch_size)
+        reading = read(worker, corpus.test, corpus.alphabet)
+        yield Run(worker, reading.evaluation, defaultdict(list, {batch_size: list(reading.batch_seconds)}))

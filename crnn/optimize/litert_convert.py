@@ -83,12 +83,19 @@ def left_by_converter(
     return tflite_file.read(converter.convert())
 
 
-def converted(model: "keras.Model", quantization: str = "none") -> "schema.ModelT":
-    """The model for one batch size: images and field in, log probabilities out; see ``left_by_converter``."""
+def converted(model: "keras.Model", quantization: str = "none", *, mended: bool = True) -> "schema.ModelT":
+    """The model for one batch size: images and field in, log probabilities out; see ``left_by_converter``.
+
+    Args:
+        model: see ``left_by_converter``.
+        quantization: see ``left_by_converter``.
+        mended: whether to correct the LSTMs, see ``tflite_graph.mend_lstms``.
+    """
     from crnn.formats import tflite_graph
 
     result = left_by_converter(model, quantization)
-    tflite_graph.mend_lstms(result)
+    if mended:
+        tflite_graph.mend_lstms(result)
     tflite_graph.append_log_softmax(result)
     return result
 
@@ -110,14 +117,21 @@ def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.nda
     return result
 
 
-def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int]) -> bytes:
-    """The content of the file for several batch sizes; ``model`` is what ``converted`` returns."""
+def for_batch_sizes(model: "schema.ModelT", sizes: Sequence[int], *, time_major: bool = True) -> bytes:
+    """The content of the file for several batch sizes.
+
+    Args:
+        model: what ``converted`` returns.
+        sizes: lines per call.
+        time_major: whether to put time steps first in float LSTMs, see ``tflite_graph.make_time_major``.
+    """
     from crnn.formats import tflite_file, tflite_graph
 
     models = {size: deepcopy(model) for size in sizes}
     for size, copy in models.items():
         tflite_file.resize(copy, size)
-        tflite_graph.make_time_major(copy)
+        if time_major:
+            tflite_graph.make_time_major(copy)
     return tflite_file.written(tflite_file.merged(models))
 
 
@@ -136,6 +150,7 @@ def convert(
     build: Build,
     *,
     quantization: str = "none",
+    as_converted: bool = False,
     batch_sizes: Sequence[int] = BATCH_SIZES,
     calibration_lines: int = 256,
 ) -> dict[str, Any]:
@@ -144,15 +159,20 @@ def convert(
     Args:
         build: the artifact to build.
         quantization: one of ``QUANTIZATIONS``.
+        as_converted: whether to keep the converter's own graph and only append a log softmax:
+            cells stay clipped at 10, and LSTMs compute line by line. Only without quantization.
         batch_sizes: lines per call that the file supports.
         calibration_lines: number of validation lines that set the scales of ``static``.
 
     Raises:
-        RecipeError: unknown quantization, batch size below 1, no calibration line, or the
-            parent has another alphabet.
+        RecipeError: unknown quantization, ``as_converted`` with a quantization, batch size below 1,
+            no calibration line, or the parent has another alphabet.
     """
     if quantization not in QUANTIZATIONS:
         raise RecipeError(f"no quantization {quantization!r}; there are: {', '.join(QUANTIZATIONS)}")
+    if as_converted and quantization != "none":
+        # Quantized graphs depend on the edits: only with them can they be resized or calibrated.
+        raise RecipeError(f"as_converted needs quantization 'none', not {quantization!r}")
     sizes = check_batch_sizes(batch_sizes)
     seen = None
     if quantization == "static":
@@ -162,6 +182,6 @@ def convert(
     from crnn.formats import keras_file
 
     model = keras_file.load(parent)
-    result = statically_quantized(model, *seen) if seen else converted(model, quantization)
-    build.target.write_bytes(for_batch_sizes(result, sizes))
+    result = statically_quantized(model, *seen) if seen else converted(model, quantization, mended=not as_converted)
+    build.target.write_bytes(for_batch_sizes(result, sizes, time_major=not as_converted))
     return {"quantization": quantization, "batch_sizes": list(sizes)}

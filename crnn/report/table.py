@@ -1,107 +1,90 @@
 """The table of results: one row per variant, from the benchmarks of a pytest-benchmark JSON.
 
 The terminal, ``python -m crnn report`` and the README show the same rows. The measurements
-declare the columns, see ``crnn/gate/measures.py``.
+declare the columns, see ``crnn/gate/columns.py``.
 """
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from crnn.gate.columns import ABSENT
-from crnn.gate.measures import MEASURES
-from crnn.measure.records import Identity, Latency, Measured, Record, RecordError, measured
-from crnn.registry import VARIANTS
+from crnn.report import caption, forms
+from crnn.report.contents import Benchmarks, Table
+from crnn.report.results import ReportError
+from crnn.report.selection import ALL, Request
 
-_IDENTITY = ("variant", "optimization", "runtime")
-_COLUMNS = tuple((measure.record, column) for measure in MEASURES for column in measure.columns)
-HEADINGS = (*_IDENTITY, *(column.heading for _, column in _COLUMNS))
+__all__ = [
+    "ALL",
+    "CSV",
+    "FORMS",
+    "JSON",
+    "MARKDOWN",
+    "TERMINAL",
+    "ReportError",
+    "Request",
+    "render",
+    "render_run",
+    "rows",
+]
 
-Row = Mapping[type[Record], Measured]
-"""The measurements of one variant, by kind of record."""
-
-
-class ReportError(ValueError):
-    """Raised for benchmarks that hold nothing to report or cannot be read."""
-
-
-def _by_variant(benchmarks: Sequence[Mapping[str, Any]]) -> Mapping[str, Row]:
-    """The measurements of each variant; of its latencies the one at the largest batch size."""
-    found: dict[str, dict[type[Record], Measured]] = defaultdict(dict)
-    for benchmark in sorted(benchmarks, key=lambda entry: entry["extra_info"].get("batch_size_lines", 0)):
-        try:
-            entry = measured(benchmark["extra_info"])
-        except RecordError as error:
-            raise ReportError(f"{benchmark.get('fullname', 'a benchmark')}: {error}") from None
-        if entry and entry.identity:
-            found[entry.identity.variant][type(entry.record)] = entry
-    return found
+TERMINAL, MARKDOWN, CSV, JSON = FORMS = ("table", "markdown", "csv", "json")
 
 
-def _identity(row: Row) -> Identity:
-    identity = next(iter(row.values())).identity
-    assert identity is not None  # noqa: S101 rows are grouped by it
-    return identity
-
-
-def _cells(row: Row) -> tuple[str, ...]:
-    identity = _identity(row)
-    shown = (column.shown(row[record]) if record in row else ABSENT for record, column in _COLUMNS)
-    return (identity.variant, identity.technique, identity.runtime, *shown)
-
-
-def rows(benchmarks: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Cells under ``HEADINGS``, in the registry's order.
+def rows(benchmarks: Benchmarks, request: Request | None = None) -> list[tuple[str, ...]]:
+    """The headings, and the cells of each row.
 
     Raises:
-        ReportError: no benchmark of this suite is among them, or one cannot be read.
+        ReportError: there is nothing to report, a benchmark cannot be read, or the request cannot be answered.
     """
-    found = _by_variant(benchmarks)
-    if not found:
-        raise ReportError("no results of this suite: nothing to report")
-    order = {variant.name: index for index, variant in enumerate(VARIANTS)}
-    names = sorted(found, key=lambda name: (order.get(name, len(order)), name))
-    return [_cells(found[name]) for name in names]
+    table = Table.of(benchmarks, request or Request())
+    return [table.headings, *table.cells()]
 
 
-def caption(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    """The settings behind the numbers: batch size, device, threads, corpus."""
-    found = _by_variant(benchmarks).values()
-    identities = [_identity(row) for row in found]
+def render(
+    benchmarks: Benchmarks,
+    request: Request | None = None,
+    form: str = MARKDOWN,
+    *,
+    machine: Mapping[str, Any] | None = None,
+    width: int | None = None,
+) -> str:
+    """The table and its caption.
 
-    def values(key: str) -> str:
-        found = {getattr(identity, key) for identity in identities} - {None}
-        return ", ".join(sorted(map(str, found))) or "not measured"
+    CSV and JSON hold unrounded values, by default of every column and batch size; CSV has no caption.
 
-    records = [row[Latency].record for row in found if Latency in row]
-    batch = max((record.batch_size_lines for record in records if isinstance(record, Latency)), default=0)
-    timed = f"Batch of {batch} lines" if batch else "Latency not measured"
-    return (
-        f"{timed}; device: {values('device')}; threads: {values('threads_count')}; "
-        f"corpus: {values('corpus')}, {values('lines_count')} test lines. In brackets: 95 % intervals. "
-        "Speed-up: over the original of the same framework, from paired, interleaved blocks. "
-        "CER - original's: in points, resampled over the same lines."
-    )
+    Args:
+        benchmarks: the measurements.
+        request: what to show; by default the default columns at the smallest and the largest batch size.
+        form: one of ``FORMS``.
+        machine: how the machine was watched: ``watched``, and ``unavailable``, the reason if it was not.
+        width: of the terminal, in characters; a wider table is split. None: never split.
+
+    Raises:
+        ReportError: there is nothing to report, a benchmark cannot be read, or the request cannot be answered.
+    """
+    request = request or Request()
+    table = Table.of(benchmarks, request, everything=form in (CSV, JSON), narrow=form == TERMINAL)
+    if form == CSV:
+        return forms.csv(table)
+    if form == JSON:
+        return forms.json(table, caption.settings(table, machine), caption.sentences(table, machine))
+    if form == TERMINAL:
+        return forms.terminal(table, caption.sentences(table, machine, short=True), width)
+    return forms.markdown(table, caption.sentences(table, machine))
 
 
-def markdown(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    """The table as Markdown, its caption below."""
-    cells = rows(benchmarks)
-    alignment = ["---" if column < len(_IDENTITY) else "---:" for column in range(len(HEADINGS))]
-    lines = [f"| {' | '.join(row)} |" for row in (HEADINGS, alignment, *cells)]
-    return "\n".join([*lines, "", caption(benchmarks)])
+def render_run(run: Any, request: Request | None = None, form: str = MARKDOWN, *, width: int | None = None) -> str:
+    """The table of a saved run.
 
+    Args:
+        run: a pytest-benchmark JSON, as loaded.
+        request: as in ``render``.
+        form: as in ``render``.
+        width: as in ``render``.
 
-def plain(benchmarks: Sequence[Mapping[str, Any]]) -> str:
-    """The table for a terminal, its caption below."""
-    cells = [HEADINGS, *rows(benchmarks)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        return "  ".join(
-            cell.ljust(width) if column < len(_IDENTITY) else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    return "\n".join([line(cells[0]), rule, *map(line, cells[1:]), "", caption(benchmarks)])
+    Raises:
+        ReportError: as in ``render``, or the JSON is none of pytest-benchmark's.
+    """
+    if not isinstance(run, dict) or "benchmarks" not in run:
+        raise ReportError("not a pytest-benchmark JSON")
+    machine = run.get("crnn", {}).get("machine")
+    return render(run["benchmarks"], request, form, machine=machine, width=width)

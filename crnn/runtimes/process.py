@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -39,6 +40,7 @@ class WorkerProcess:
         """
         self.name, self._limit_s = name, limit_s
         self._dead: str | None = None
+        self._asked: deque[str] = deque()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 lives as long as the worker
         ours, theirs = socket.socketpair()
         paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -77,18 +79,20 @@ class WorkerProcess:
     def begin(self, method: str, *arguments: Any) -> None:
         """Send a request without waiting, so that other workers can start meanwhile; ``finish`` returns the reply.
 
+        Several requests may be sent; ``finish`` returns their replies in this order.
+
         Raises:
             WorkerError: it is dead.
         """
         if self._dead:
             raise WorkerError(f"{self.name}: its worker died earlier: {self._dead}")
-        self._asked = method
+        self._asked.append(method)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # finish reports how it ended
             self._connection.send((method, arguments))
 
     def finish(self) -> Any:
-        """Wait for the reply to the request of ``begin``; raises the same as ``ask``."""
-        method = self._asked
+        """Wait for the reply to the oldest request of ``begin``; raises the same as ``ask``."""
+        method = self._asked.popleft()
         try:
             if not self._connection.poll(self._limit_s):
                 self._process.kill()

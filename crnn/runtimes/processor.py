@@ -7,6 +7,21 @@ from pathlib import Path
 # float32, and it has no kernel for the LSTM.
 _X86_BFLOAT16, _ARM_BFLOAT16 = {"avx512bw", "avx512dq", "avx512vl"}, {"bf16"}
 
+# What int8, bfloat16 and vector kernels are chosen by: the feature that the system reports, and its usual name.
+_INSTRUCTION_SETS = {
+    "avx2": "AVX2",
+    "avx512f": "AVX-512",
+    "avx512_vnni": "AVX512-VNNI",
+    "avx_vnni": "AVX-VNNI",
+    "avx512_bf16": "AVX512-BF16",
+    "amx_int8": "AMX-INT8",
+    "amx_bf16": "AMX-BF16",
+    "asimd": "NEON",
+    "sve": "SVE",
+    "i8mm": "I8MM",
+    "bf16": "BF16",
+}
+
 
 @functools.cache
 def features() -> frozenset[str]:
@@ -23,3 +38,9 @@ def computes_bfloat16() -> bool:
     """Whether PyTorch has kernels for bfloat16 on this processor; True if the system does not tell."""
     found = features()
     return not found or found >= _X86_BFLOAT16 or found >= _ARM_BFLOAT16
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """The instruction sets of this processor that speed depends on; empty if the system does not tell."""
+    found = features()
+    return tuple(name for feature, name in _INSTRUCTION_SETS.items() if feature in found)

@@ -66,4 +66,5 @@ class Runtime(base.Runtime):
         """See the base class."""
         torch = self._torch
         device = torch.cuda.get_device_name() if self._device.type == "cuda" else "cpu"
-        return {"engine": f"PyTorch {torch.__version__}", "device": device}
+        # Without the local part: wheels of one release from two indexes are one engine.
+        return {"engine": f"PyTorch {torch.__version__.partition('+')[0]}", "device": device}

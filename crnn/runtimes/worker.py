@@ -12,13 +12,14 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crnn.corpus.lines import model_inputs
+from crnn.corpus.lines import HEIGHT, WIDTH, model_inputs
 from crnn.formats.counts import Counts, count
 from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
@@ -43,17 +44,27 @@ def timed_call(runtime: Runtime, images: np.ndarray, field: np.ndarray) -> tuple
     return seconds, log_probs.copy()
 
 
+def _status_bytes(key: str) -> int | None:
+    """A size from /proc/self/status; None if the system has no such file."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii")
+    except FileNotFoundError:
+        return None
+    return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith(key))
+
+
 def peak_memory_bytes() -> int:
     """Peak resident memory of this process so far, in bytes.
 
     On Linux it is read from /proc, which resets it at ``exec``; ``getrusage`` would carry over the parent's.
     """
-    try:
-        status = Path("/proc/self/status").read_text("ascii")
-    except FileNotFoundError:
-        scale = 1 if sys.platform == "darwin" else 1024
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-    return next(int(row.split()[1]) * 1024 for row in status.splitlines() if row.startswith("VmHWM"))
+    scale = 1 if sys.platform == "darwin" else 1024
+    return _status_bytes("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def resident_memory_bytes() -> int:
+    """Resident memory of this process, in bytes; its peak so far where there is no /proc."""
+    return _status_bytes("VmRSS") or peak_memory_bytes()
 
 
 class Worker:
@@ -167,9 +178,14 @@ class Worker:
         """Parameters and MACs of the artifact, counted on the file. Done here because it imports the framework."""
         return count(self._path, format_name)
 
-    def peak_memory(self) -> int:
-        """Peak resident memory in bytes."""
-        return peak_memory_bytes()
+    def prepare(self, batch_sizes: Sequence[int]) -> None:
+        """Call once per batch size on blank lines: engines that compile or trace do it now."""
+        for size in batch_sizes:
+            self._runtime(*model_inputs(np.zeros((size, HEIGHT, WIDTH), np.uint8), np.zeros(size, np.uint8)))
+
+    def memory(self) -> tuple[int, int]:
+        """Resident memory now, and its peak so far, in bytes."""
+        return resident_memory_bytes(), peak_memory_bytes()
 
 
 def serve(connection: Connection) -> None:

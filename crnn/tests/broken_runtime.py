@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -10,17 +11,22 @@ import numpy as np
 from crnn.runtimes import noop_runtime
 
 
+def _caller():
+    """The request of the worker that led to this call."""
+    # This function, the engine's call, ``timed_call``, the request.
+    return sys._getframe(3).f_code.co_name
+
+
 class Runtime(noop_runtime.Runtime):
     """Behaves like the no-op engine until the fault occurs."""
 
     def load(self, path, device, *, fault=None):
         super().load(path, device)
-        self._fault, self._calls, self._last = fault, 0, None
+        self._fault, self._last = fault, None
         if self._fault == "raises in load":
             raise RuntimeError("no kernel for this graph")
 
     def __call__(self, images, field):
-        self._calls += 1
         outputs = super().__call__(images, field).copy()
         match self._fault:
             case "crashes" | "is killed for memory" as fault:
@@ -38,7 +44,7 @@ class Runtime(noop_runtime.Runtime):
                 return outputs[:, :-1]
             case "strays from its parent":
                 outputs[:, :, :2] += np.log([[[1.0002, 0.9998]]])
-            case "differs when timed" | "skips work when timed" if self._calls > 1:
+            case "differs when timed" | "skips work when timed" if _caller() != "outputs":
                 outputs[:, :, :2] += np.log([[[1.5, 0.5]]])
             case "reads what is not there":
                 outputs[:, ::2, :2] += np.log([[[0.5, 1.5]]])

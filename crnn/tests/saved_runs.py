@@ -60,10 +60,13 @@ FOOTPRINT_INFO = (
         multiply_adds_per_line_count=233_753_600,
         file_bytes=6_000_000,
         compressed_bytes=5_500_000,
+        deflated_weights_bytes=5_400_000,
         file_format=".pt",
+        resident_after_load_bytes=300_000_000,
         peak_memory_bytes=800_000_000,
+        largest_batch_size_lines=128,
+        processes_count=3,
         load_s=1.0,
-        first_call_of_process_s=1.0,
     ).to_json()
 )
 LATENCY_INFO = (
@@ -76,6 +79,11 @@ LATENCY_INFO = (
         warmup_calls_count=3,
         timed_calls_count=12,
         calls_per_block_count=1,
+        latency_anchor="anchor",
+        latency_anchor_sha256="aa",
+        anchor_ratios=[2.0, 2.1, 1.9],
+        process_medians_s=[0.010] * 3,
+        peak_memory_bytes=500_000_000,
         timed_answers_log_prob_difference_nats=0.0,
     ).to_json()
 )

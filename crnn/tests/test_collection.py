@@ -69,25 +69,22 @@ def test_the_release_checks_are_there(tests):
     assert collected("crnn/tests/test_release.py", "-m", "release") == release != set()
 
 
-def test_pytest_benchmarks_runs_every_benchmark():
-    """``pytest benchmarks`` runs everything except the search for missing results, which needs a baseline."""
+@pytest.mark.parametrize(
+    ("options", "left_out"),
+    [
+        pytest.param((), {"process_pairs", "search_for_missing"}, id="nothing is saved or compared"),
+        pytest.param(("--benchmark-save=x",), {"search_for_missing"}, id="saved"),
+        pytest.param(("--benchmark-json=/dev/null",), {"search_for_missing"}, id="in a file"),
+        pytest.param(("--benchmark-autosave", "--quick"), {"process_pairs", "search_for_missing"}, id="quick"),
+    ],
+)
+def test_what_a_run_leaves_out(options, left_out):
+    """A run has every benchmark but those that only a comparison, or a later one, would use."""
     benchmarks = defined("benchmarks")
-    search = {name for name, markers in benchmarks.items() if "mark.search_for_missing" in markers}
+    absent = {name for name, markers in benchmarks.items() if any(f"mark.{word}" in markers for word in left_out)}
 
-    assert collected("benchmarks") == benchmarks.keys() - search
-    assert len(search) == 1
-
-
-def test_the_quick_run_leaves_out_process_pairs_alone():
-    """``--quick`` leaves out only the process pairs, besides the search for missing results."""
-    benchmarks = defined("benchmarks")
-    left_out = {
-        name
-        for name, markers in benchmarks.items()
-        if "mark.process_pairs" in markers or "mark.search_for_missing" in markers
-    }
-
-    assert collected("benchmarks", "--quick") == benchmarks.keys() - left_out
+    assert collected("benchmarks", *options) == benchmarks.keys() - absent
+    assert len(absent) == len(left_out)
 
 
 def test_no_test_hides_another():

@@ -56,12 +56,37 @@ def file(request, parent):
     return build.target, TOLERANCES[request.param]
 
 
+@pytest.fixture(scope="module")
+def as_converted(parent):
+    """The model converted without this suite's edits."""
+    folder = parent.parent
+    build = Build("y", parent, folder / "y.tflite", corpus(), folder / "y.npz", ALPHABET)
+    convert(build, as_converted=True, batch_sizes=SIZES)
+    return build.target
+
+
 def loaded(path):
     """Load a file in its engine, with one thread."""
     runtime = Runtime()
     runtime.threads = 1
     runtime.load(path, "cpu")
     return runtime
+
+
+def operators(model):
+    """The operators of a graph: their kinds, options and, per tensor, its shape and stored weights."""
+    [subgraph] = model.subgraphs
+    rows = []
+    for operator in subgraph.operators:
+        options = vars(operator.builtinOptions) if operator.builtinOptions else {}
+        # The target of a reshape is a second input too; resizing drops the option.
+        options = {name: value for name, value in options.items() if name != "newShape"}
+        tensors = [subgraph.tensors[index] for index in (*operator.inputs, *operator.outputs) if index >= 0]
+        stored = [model.buffers[tensor.buffer].data for tensor in tensors]
+        contents = [None if data is None else bytes(data) for data in stored]
+        shapes = [tuple(map(int, tensor.shape)) for tensor in tensors]
+        rows.append((tflite_file.code_of(model, operator), options, shapes, contents))
+    return rows
 
 
 class TestOutputs:
@@ -143,6 +168,35 @@ class TestConverter:
         assert found in ({(True, tflite_file.schema.TensorType.FLOAT32)}, {(False, tflite_file.schema.TensorType.INT8)})
 
 
+class TestAsConverted:
+    @pytest.mark.parametrize("size", SIZES)
+    def test_outputs_equal_keras(self, size, as_converted, model):
+        """At every batch size, and in every call, outputs agree with Keras as long as no cell reaches the clip."""
+        runtime, batch = loaded(as_converted), inputs(count=size)
+        outputs = [runtime(*batch) for _ in range(2)]
+
+        assert np.abs(outputs[0] - keras_outputs(model, batch)).max() < TOLERANCES["none"]
+        assert np.array_equal(*outputs)
+
+    @pytest.mark.parametrize("size", SIZES[1:])
+    def test_graph_is_the_converters(self, size, as_converted, model, monkeypatch):
+        """Less the log softmax, each graph is the one that the converter writes at that batch size."""
+        monkeypatch.setattr(litert_convert, "_CONVERTED_AT", size)
+        direct = litert_convert.left_by_converter(model)
+        kept = tflite_file.single(tflite_file.read(as_converted.read_bytes()), size)
+        log_softmax = kept.subgraphs[0].operators.pop()
+
+        assert tflite_file.code_of(kept, log_softmax) == tflite_file.Operator.LOG_SOFTMAX
+        assert operators(kept) == operators(direct)
+
+    def test_lstms_are_the_converters(self, as_converted):
+        """LSTMs clip their cells and compute line by line, unlike those of the corrected graph."""
+        lstms = [op.builtinOptions for _, op in tflite_graph.lstms(tflite_file.read(as_converted.read_bytes()))]
+
+        assert {(options.cellClip, options.timeMajor) for options in lstms} == {(10.0, False)}
+        assert len(lstms) == len(CONFIG.lstm_units) * len(SIZES)
+
+
 class TestBadInput:
     def test_missing_batch_size(self, file):
         """Another batch size is an error that gives the known ones and the command to convert for others."""
@@ -167,6 +221,7 @@ class TestBadInput:
         ("options", "message"),
         [
             ({"quantization": "int4"}, "no quantization 'int4'; there are: none, float16, dynamic, static"),
+            ({"quantization": "static", "as_converted": True}, "as_converted needs quantization 'none', not 'static'"),
             ({"batch_sizes": [0, 1]}, "batch sizes have to be at least 1: 0, 1"),
             ({"quantization": "static", "calibration_lines": 0}, "at least one line, got 0"),
         ],

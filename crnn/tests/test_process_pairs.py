@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
+from crnn.formats.counts import Counts
 from crnn.measure.accuracy import check_log_probs
 from crnn.measure.process_pairs import Meter, can_pin, gate_core, measure
-from crnn.measure.session import Runner, Session
-from crnn.measure.workload import Workload, start
+from crnn.measure.replicate import Phases
+from crnn.measure.session import Runner, Scope, Session
+from crnn.measure.workload import Reading, Workload, evaluated
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes import anchors
 from crnn.runtimes.anchors import Anchor
@@ -112,10 +114,10 @@ class TestMeter:
         artifact = tmp_path / "none"
         artifact.touch()
         corpus = Corpus("tiny", "".join(map(chr, range(0x430, 0x430 + 45))), "", relabelled(lines), lambda: None)
-        run = start(Workload.of(variant, artifact), corpus)
-        session = Session(corpus, device="cpu", limit_s=60)
-        yield Meter(session, Runner(variant, artifact, run, None), 1)
-        run.worker.stop()
+        with evaluated(Workload.of(variant, artifact), corpus) as run:
+            reading = Reading(run.evaluation, [], None)
+            runner = Runner(variant, artifact, reading, Counts(0, 0, 0, 0), [], Phases())
+            yield Meter(Session(corpus, Scope((1,)), device="cpu", limit_s=60), runner, 1)
 
     def test_compares_timed_outputs_with_the_evaluated_ones(self, meter):
         """Timed outputs are compared with the evaluated ones, and the record holds the difference."""

@@ -4,175 +4,237 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from crnn.__main__ import main
-from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.registry import names
 from crnn.report import table
+from crnn.report.table import ReportError, Request
+from crnn.tests.saved_rows import FOOTPRINT, LARGE_BATCH, SMALL_BATCH, entries, times, two_rows
 
 ROOT = Path(__file__).parents[2]
 BASELINES = sorted((ROOT / "fixtures" / "baselines").glob("*/*_baseline.json"))
 
 
-ACCURACY = Accuracy(
-    cer_fraction=0.0073,
-    cer_low_fraction=0.006,
-    cer_high_fraction=0.0085,
-    ctc_loss_nats_per_line=0.12,
-    exact_lines_fraction=0.9,
-    edits_count=3,
-    characters_count=400,
-    unseen_labels_count=0,
-    line_edits=np.zeros(2, np.uint16),
-    line_characters=np.ones(2, np.uint16),
-    line_losses_nats=np.zeros(2, np.float32),
-    cer_difference_to_original_fraction=0.0004,
-    cer_difference_to_original_low_fraction=-0.0002,
-    cer_difference_to_original_high_fraction=0.0011,
-)
-FOOTPRINT = Footprint(
-    parameters_stored_count=1492398,
-    parameters_nonzero_count=1492398,
-    multiply_adds_per_line_count=7,
-    file_bytes=6_144_000,
-    compressed_bytes=5_000_000,
-    file_format=".pt",
-    peak_memory_bytes=8,
-    load_s=1.0,
-    first_call_of_process_s=1.0,
-)
-SMALL_BATCH = Latency(
-    batch_size_lines=1,
-    latency_median_s=0.001,
-    throughput_lines_per_s=1000.0,
-    first_call_s=1.0,
-    warmup_calls_count=3,
-    timed_calls_count=12,
-    calls_per_block_count=1,
-    timed_answers_log_prob_difference_nats=0.0,
-)
-LARGE_BATCH = replace(
-    SMALL_BATCH,
-    batch_size_lines=32,
-    latency_median_s=0.1,
-    latency_median_low_s=0.09,
-    latency_median_high_s=0.12,
-    throughput_lines_per_s=320.0,
-    speedup_ratio=1.5,
-    speedup_low_ratio=1.4,
-    speedup_high_ratio=1.6,
-    speedup_verdict="faster",
-)
+def cells(benchmarks, *columns, **request):
+    """The cells of the given columns, row by row, without the headings."""
+    rows = table.rows(benchmarks, Request(columns=columns, **request))
+    return [row[1:] for row in rows[1:]]
 
 
-def entries(variant, original, *records):
-    """The entries that a variant's measurements leave in the JSON."""
-    identity = Identity(
-        variant=variant,
-        technique="cut",
-        runtime="Abacus 1.0",
-        device="cpu",
-        threads_count=2,
-        original=original,
-        artifact_sha256="a0",
-        corpus="field",
-        corpus_sha256="c0",
-        lines_count=2000,
-    ).to_json()
-    measured = records or (SMALL_BATCH, LARGE_BATCH, ACCURACY, FOOTPRINT)
-    return [{"name": f"test[{variant}]", "extra_info": identity | record.to_json()} for record in measured]
+def named(benchmarks, **request):
+    """The names of the rows, in order."""
+    return [row[0] for row in table.rows(benchmarks, Request(**request))[1:]]
 
 
 class TestTable:
     def test_row(self):
-        """A variant has one row, with the latency at the largest batch size and intervals in brackets."""
-        [row] = table.rows(entries("mine", "theirs"))
+        """A row shows times and speed-ups at the smallest and largest batch size, then what a choice depends on."""
+        headings, _, row = table.rows(two_rows(0.5))
 
-        assert row == (
-            "mine",
-            "cut",
-            "Abacus 1.0",
-            "1,492,398",
-            "100.00 [90.00, 120.00]",
-            "320",
-            "1.50 [1.40, 1.60]",
-            "0.1200",
-            "0.73 [0.60, 0.85]",
-            "+0.04 [-0.02, +0.11]",
-            "6,000 KB .pt",
-        )
+        assert dict(zip(headings, row, strict=True)) == {
+            "variant": "mine",
+            "optimization": "cut",
+            "runtime": "Abacus 1.0",
+            "ms per batch, batch 1": "1.00 [0.96, 1.05]",
+            "speed-up, batch 1": "2.00 [1.96, 2.05]",
+            "ms per batch, batch 32": "100 [90, 120]",
+            "speed-up, batch 32": "2.00 [1.96, 2.05]",
+            "CER %": "0.73 [0.60, 0.85]",
+            "CER - original's": "+0.04 [-0.02, +0.11]",
+            "peak memory MB": "812",
+            "load s": "1.25",
+            "first call s, batch 1": "0.50",
+            "deflated weights kB": "5,500",
+            "as shipped kB": "6,144 .pt",
+            "parameters (nonzero)": "1,492,398",
+            "CTC loss": "0.1200",
+        }
 
     def test_zeros_are_counted(self):
         """If many parameters are zero, both counts are shown."""
-        benchmarks = entries("mine", "theirs", replace(FOOTPRINT, parameters_nonzero_count=300_000))
+        benchmarks = entries("mine", replace(FOOTPRINT, parameters_nonzero_count=300_000))
 
-        assert table.rows(benchmarks)[0][3] == "1,492,398 (300,000 not zero)"
+        assert cells(benchmarks, "parameters") == [("1,492,398 (300,000)",)]
 
-    def test_original_is_the_reference(self):
-        """An original is not compared with itself."""
-        assert table.rows(entries("mine", "mine"))[0][6] == "1 (reference)"
+    @pytest.mark.parametrize(
+        ("name", "runtime"),
+        [
+            ("torch-int8-dynamic", "Abacus 1.0 (AVX2, AVX-512)"),
+            ("torch-bf16", "Abacus 1.0 (AVX2, AVX-512)"),
+            ("litert-fp16", "Abacus 1.0"),
+        ],
+    )
+    def test_instruction_sets_are_beside_int8_and_bf16(self, name, runtime):
+        """Rows whose speed depends on the instruction set name it beside the runtime."""
+        assert cells(entries(name), "runtime") == [(runtime,)]
 
-    @pytest.mark.parametrize("verdict", ["slower", "no difference shown"])
-    def test_no_gain_is_a_result(self, verdict):
-        """A variant without a gain keeps its row, with that verdict."""
-        benchmarks = entries("mine", "theirs", replace(LARGE_BATCH, speedup_verdict=verdict))
-
-        assert table.rows(benchmarks)[0][6] == f"1.50 [1.40, 1.60] {verdict}"
+    @pytest.mark.parametrize(
+        ("factor", "shown"),
+        [
+            (0.5, "2.00 [1.96, 2.05]"),
+            (1.0, "1.00 [0.98, 1.02] no difference shown"),
+            (2.0, "0.50 [0.49, 0.51] slower"),
+        ],
+    )
+    def test_no_gain_is_a_result(self, factor, shown):
+        """A row that is not faster keeps its speed-up, with that verdict."""
+        assert cells(two_rows(factor), "speedup@1")[1] == (shown,)
 
     def test_registrys_order(self):
         """Rows are in the registry's order, unknown variants last."""
-        shuffled = [entry for name in ("zzz", *reversed(names())) for entry in entries(name, name)]
+        shuffled = [entry for name in ("zzz", *reversed(names())) for entry in entries(name)]
 
-        assert [row[0] for row in table.rows(shuffled)] == [*names(), "zzz"]
+        assert named(shuffled) == [*names(), "zzz"]
 
     def test_what_was_not_measured_is_a_dash(self):
-        """A run of a single measurement gives a row with dashes for the others."""
-        [row] = table.rows(entries("mine", "theirs", FOOTPRINT))
+        """A row with one measurement has dashes for the others."""
+        benchmarks = [*entries("torch-original"), *entries("mine", FOOTPRINT)]
 
-        assert row[4:10] == ("-",) * 6
+        assert cells(benchmarks, "ms@1", "speedup@1", "cer", "memory")[1] == ("-", "-", "-", "812")
 
-    def test_terminal_and_markdown_hold_the_same(self):
-        """The terminal and the Markdown table both show every cell."""
-        benchmarks = entries("mine", "theirs")
+    @pytest.mark.parametrize("key", ["file_bytes", "deflated_weights_bytes"])
+    def test_an_old_measurement_is_named(self, key):
+        """A measurement that lacks a key is an error that names test and key, not a row with gaps."""
+        [benchmark] = entries("mine", FOOTPRINT)
+        del benchmark["extra_info"][key]
 
-        for cell in table.rows(benchmarks)[0]:
-            assert cell in table.plain(benchmarks)
-            assert cell in table.markdown(benchmarks)
-
-    def test_a_damaged_measurement_is_named(self):
-        """A measurement that lacks a key is an error that names the key, not a row with gaps."""
-        [benchmark] = entries("mine", "theirs", FOOTPRINT)
-        del benchmark["extra_info"]["file_bytes"]
-
-        with pytest.raises(table.ReportError, match="no file_bytes"):
+        with pytest.raises(ReportError, match=rf"^test.py::test\[mine\]: no {key}: .*saved by an older version"):
             table.rows([benchmark])
 
-    def test_no_results(self):
+    @pytest.mark.parametrize("benchmarks", [[], [{"name": "other", "extra_info": {}}], [{"name": "bare"}]])
+    def test_no_results(self, benchmarks):
         """A JSON of another suite is an error: it has nothing to report."""
-        with pytest.raises(table.ReportError, match="nothing to report"):
-            table.markdown([{"name": "other", "extra_info": {}}])
+        with pytest.raises(ReportError, match="nothing to report"):
+            table.render(benchmarks)
 
 
-class TestCommand:
-    def test_report(self, tmp_path, capsys):
-        """``python -m crnn report`` prints the Markdown of a saved run."""
-        file = tmp_path / "results.json"
-        file.write_text(json.dumps({"benchmarks": entries("mine", "theirs")}))
+class TestSpeedup:
+    def test_one_process_has_no_verdict(self):
+        """With one process per row there is no interval and no verdict, and the caption says so."""
+        one = replace(SMALL_BATCH, anchor_ratios=[1.0], latency_median_low_s=None, latency_median_high_s=None)
+        benchmarks = [*entries("torch-original", one), *entries("mine", times(one, 2))]
 
-        assert main(["report", str(file)]) == 0
-        assert capsys.readouterr().out.splitlines()[0].startswith("| variant | optimization |")
+        assert cells(benchmarks, "ms@1", "speedup@1")[1] == ("1.00", "0.50")
+        assert "1 process per row" in table.render(benchmarks)
+        assert "One process per row: times and speed-ups have no interval" in table.render(benchmarks)
 
-    @pytest.mark.parametrize("content", [None, "{", "{}", "[]"])
-    def test_bad_file(self, tmp_path, capsys, content):
-        """A missing, truncated or empty file is one line on standard error that names it."""
-        file = tmp_path / "results.json"
-        if content is not None:
-            file.write_text(content)
+    @pytest.mark.parametrize(
+        ("reference", "shown"),
+        [
+            (None, ["1 (reference)", "0.50", "0.25"]),
+            ("tf-original", ["2.00", "1 (reference)", "0.50"]),
+            ("original", ["1 (reference)", "1 (reference)", "0.50"]),
+        ],
+    )
+    def test_any_row_can_be_the_reference(self, reference, shown):
+        """Speed-ups refer to torch-original, to a chosen row, or to each row's own original."""
+        benchmarks = [
+            *entries("torch-original", SMALL_BATCH),
+            *entries("tf-original", times(SMALL_BATCH, 2), original="tf-original"),
+            *entries("mine", times(SMALL_BATCH, 4), original="tf-original"),
+        ]
+        found = [row[0] for row in cells(benchmarks, "speedup", reference=reference)]
 
-        assert main(["report", str(file)]) == 1
-        assert capsys.readouterr().err.startswith(f"error: {file}: ")
+        assert [text if "reference" in text else text.split()[0] for text in found] == shown
+
+    def test_an_unknown_reference_is_an_error(self):
+        """A reference that the file does not hold is an error that lists what it holds."""
+        with pytest.raises(ReportError, match="no row 'yours' to refer to; there are: original, torch-original, mine"):
+            table.rows(two_rows(), Request(reference="yours"))
+
+    def test_a_run_without_the_default_reference_has_no_speedups(self):
+        """Without torch-original the speed-ups are dashes, and the caption says how to get them."""
+        benchmarks = entries("mine")
+
+        assert cells(benchmarks, "speedup@1") == [("-",)]
+        assert "No speed-ups: torch-original was not measured; " in table.render(benchmarks)
+
+    def test_a_session_may_lack_its_reference(self):
+        """A reference that failed costs the speed-ups, not the table, where it is not required."""
+        request = Request(reference="failed", reference_required=False)
+
+        assert "No speed-ups: failed was not measured; " in table.render(two_rows(), request)
+
+    def test_a_row_without_its_original_has_no_speedup(self):
+        """Rows whose own original was not measured are named in the caption."""
+        benchmarks = entries("mine")
+
+        assert cells(benchmarks, "speedup@1", reference="original") == [("-",)]
+        assert "Their original was not measured, so without a speed-up: mine." in table.render(
+            benchmarks, Request(reference="original")
+        )
+
+    def test_ratios_to_unlike_anchors_do_not_compare(self):
+        """A row that was paired with another anchor has no speed-up, and the caption names it."""
+        other = replace(SMALL_BATCH, latency_anchor_sha256="bb")
+        benchmarks = [*entries("torch-original", SMALL_BATCH), *entries("mine", other)]
+
+        assert cells(benchmarks, "speedup@1")[1] == ("-",)
+        assert "Not paired with the reference's anchor, so without a speed-up: mine." in table.render(benchmarks)
+
+
+class TestRequest:
+    @pytest.mark.parametrize(
+        ("batch", "shown"), [(None, ["1", "32"]), ("all", ["1", "8", "32"]), (8, ["8"])], ids=["default", "all", "one"]
+    )
+    def test_batch_sizes(self, batch, shown):
+        """The smallest and largest batch size are shown, or all of them, or one."""
+        benchmarks = entries("mine", SMALL_BATCH, replace(SMALL_BATCH, batch_size_lines=8), LARGE_BATCH)
+        headings = table.rows(benchmarks, Request(batch=batch, columns=("ms",)))[0]
+
+        assert [heading.removeprefix("ms per batch, batch ") for heading in headings[1:]] == shown
+
+    def test_a_batch_size_that_was_not_measured(self):
+        """Another batch size is an error that lists the measured ones."""
+        with pytest.raises(ReportError, match="batch size 64 was not measured; measured: 1, 32"):
+            table.rows(two_rows(), Request(batch=64))
+
+    def test_the_first_call_is_that_of_the_process(self):
+        """The first call is shown at the smallest measured size, whatever sizes are shown."""
+        assert "first call s, batch 1" in table.rows(two_rows(), Request(batch=32))[0]
+
+    @pytest.mark.parametrize(
+        ("sort", "order"),
+        [
+            ("ms@1", ["quick", "torch-original", "unmeasured"]),
+            ("speedup@1", ["quick", "torch-original", "unmeasured"]),
+            ("lines/s@1", ["torch-original", "quick", "unmeasured"]),
+            ("macs", ["unmeasured", "torch-original", "quick"]),
+            (None, ["torch-original", "quick", "unmeasured"]),
+        ],
+    )
+    def test_sort(self, sort, order):
+        """Times rise, speed-ups and throughput fall; rows without the value are last."""
+        fast = replace(times(SMALL_BATCH, 0.5), latency_median_s=0.0005, throughput_lines_per_s=10.0)
+        small = replace(FOOTPRINT, multiply_adds_per_line_count=1)
+        benchmarks = [*entries("unmeasured", small), *entries("quick", fast, FOOTPRINT), *entries("torch-original")]
+
+        assert named(benchmarks, sort=sort) == order
+
+    def test_sort_needs_one_column(self):
+        """A key that stands for several columns cannot order the rows."""
+        with pytest.raises(ReportError, match="sort by one of ms@1, ms@32"):
+            table.rows(two_rows(), Request(sort="ms"))
+
+    def test_columns(self):
+        """Columns are those asked for, beside the name; a key without batch size stands for every shown one."""
+        headings = table.rows(two_rows(), Request(columns=("macs", "lines/s", "memory@1", "variant")))[0]
+
+        assert headings == (
+            "variant",
+            "MACs per line",
+            "lines/s, batch 1",
+            "lines/s, batch 32",
+            "peak memory MB, batch 1",
+        )
+
+    @pytest.mark.parametrize(
+        "request_", [Request(columns=("beauty",)), Request(sort="beauty")], ids=["columns", "sort"]
+    )
+    def test_an_unknown_column_is_an_error(self, request_):
+        """An unknown key is an error that lists the keys."""
+        with pytest.raises(ReportError, match=r"no column 'beauty'; there are: variant, .*ms@N, .*, with N of 1, 32"):
+            table.rows(two_rows(), request_)
 
 
 class TestBaseline:
@@ -182,7 +244,7 @@ class TestBaseline:
 
         readme = (ROOT / "README.md").read_text("utf-8")
         shown = readme.split("<!-- results -->\n")[1].split("\n<!-- /results -->")[0]
-        assert shown == table.markdown(results["benchmarks"])
+        assert shown == table.render_run(results)
 
     def test_originals_are_good_and_alike(self):
         """Both originals lie between 0.2 and 1.0 % CER, within 0.3 points of each other."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from crnn.measure.records import Accuracy, Footprint, Latency
 from crnn.measure.records import measured as read
+from crnn.measure.speedup import speedup
 from crnn.optimize.studies.common import BATCH_SIZES, HERE, markdown, with_interval
-from crnn.registry import VARIANTS
+from crnn.registry import VARIANTS, original_of
 from crnn.registry.variant import Variant
 
 BASELINE = HERE.parents[2] / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
@@ -46,19 +47,22 @@ def cer_difference(row: Row) -> str:
 
 
 def execution_table(chosen: Callable[[Variant], bool]) -> str:
-    """Speed-ups, CER differences and first calls of the chosen rows; a new row is missing until it is measured."""
+    """Speed-ups over the original, CER differences and first calls of the chosen rows.
+
+    A new row is missing until it is measured.
+    """
     rows, baseline = [], measured()
     for variant in filter(chosen, VARIANTS):
         if (row := baseline.get(variant.name)) is None:
             continue
-        latencies = [row.latencies[size] for size in BATCH_SIZES]
-        gains = [
-            with_interval([getattr(latency, f"speedup_{part}ratio") for part in ("", "low_", "high_")], ".2f")
-            for latency in latencies
-        ]
-        verdicts = {latency.speedup_verdict for latency in latencies}
-        verdict = str(verdicts.pop()) if len(verdicts) == 1 else "depends on the batch"
-        first = f"{row.footprint.first_call_of_process_s:.1f}"
+        original = baseline[original_of(variant).name]
+        found = [speedup(row.latencies[size], original.latencies[size]) for size in BATCH_SIZES]
+        gains = [with_interval([gain.value, *(gain.interval or ())], ".2f") for gain in found]
+        verdicts = {gain.verdict for gain in found}
+        verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the batch"
+        calls = (row.latencies[size].first_call_s for size in BATCH_SIZES)
+        first = " / ".join("-" if call is None else f"{call:.1f}" for call in calls)
         rows.append((variant.name, *gains, cer_difference(row), first, verdict))
     speedups = [f"speed-up, batch {size}" for size in BATCH_SIZES]
-    return markdown(("row", *speedups, "CER - original's", "first call, batch 128, s", "verdict"), rows)
+    sizes = " / ".join(map(str, BATCH_SIZES))
+    return markdown(("row", *speedups, "CER - original's", f"first call, batch {sizes}, s", "verdict"), rows)

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from crnn.artifacts import SHIPPED
 from crnn.corpus import open_corpus
 from crnn.measure.accuracy import Evaluation, cer_difference
-from crnn.measure.latency import FULL, Side, run_pairs, speedup, warm_up
+from crnn.measure.latency import STUDY, Side, block_ratios, median_interval, run_pairs, warm_up
 from crnn.measure.workload import Run
 from crnn.training.loop import Schedule
 
@@ -57,10 +58,10 @@ def measured_speedups(run: Run, reference: Run) -> dict[str, list[float]]:
     found = {}
     for size in BATCH_SIZES:
         sides = [Side(side.worker, size, side.untimed[size]) for side in (run, reference)]
-        warm_up(sides, FULL)
-        run_pairs(sides, FULL)
-        gain = speedup(*sides)
-        found[f"speedup_batch_{size}"] = [gain.ratio, *(gain.interval or ())]
+        warm_up(sides, STUDY)
+        run_pairs(sides, STUDY)
+        ratios = block_ratios(sides[1], sides[0])
+        found[f"speedup_batch_{size}"] = [median(ratios), *(median_interval(ratios) or ())]
     return found
 
 

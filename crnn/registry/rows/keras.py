@@ -6,6 +6,14 @@ from crnn.registry.rows import originals
 from crnn.registry.rows.originals import RECIPES, SAME_WEIGHTS
 
 # Compressed Keras models: the original's graph with other weights.
+PACKED = originals.TF.derive(
+    "tf-original-packed",
+    "weights rounded to 11 bits, LZMA",
+    f"{RECIPES}.keras_packing:pack",
+    max_bytes=2_850_000,
+    max_log_prob_difference=0.08,
+    watched=False,
+)
 ZEROS_FULL = originals.TF.derive(
     "tf-magnitude-pruned-full",
     "80 % zeros",

@@ -13,6 +13,15 @@ LITERT_FP32 = originals.TF.derive(
     requires=("tensorflow", "tf_keras", "tensorflow_model_optimization"),
     max_log_prob_difference=1e-4,
 )
+LITERT_AS_CONVERTED = LITERT_FP32.sibling(
+    "litert-fp32-as-converted",
+    "LiteRT fp32, as converted",
+    recipe_options={"quantization": "none", "as_converted": True},
+    # The converter clips LSTM cells at 10, Keras does not.
+    max_log_prob_difference=3.0,
+    # Illustrative: litert-fp32 without this suite's edits.
+    watched=False,
+)
 LITERT_FP16 = LITERT_FP32.sibling(
     "litert-fp16",
     "LiteRT fp16",

@@ -1,10 +1,11 @@
-"""Anchors: one fixed workload per engine, which the gate times together with every variant.
+"""Anchors: one fixed workload per engine, which is timed together with the variants.
 
-Drift of the machine affects both, so the gate compares the ratio of variant to anchor from run
-to run. An anchor has the shape of the CRNN, because only then does it drift alike. It shares no
-code with the variants, so a change that slows them down does not slow the anchor down. Its
-weights are random. The SHA-256 of an anchor's file is saved with the ratios: changing the file
-makes saved ratios incomparable.
+Drift of the machine affects both, so the ratio of variant to anchor is what compares: between runs
+in the gate, where each engine has its own anchor, and between rows, which all share one. An anchor
+has the shape of the CRNN, because only then does it drift alike. It shares no code with the
+variants, so a change that slows them down does not slow the anchor down. Its weights are random.
+The SHA-256 of an anchor's file is saved with the ratios: changing the file makes saved ratios
+incomparable.
 """
 
 from crnn.runtimes import base
@@ -15,3 +16,20 @@ class Anchor(base.Runtime):
 
     distributions = ()
     anchor = __name__
+
+
+# Fastest first: calls of the anchor take part of each row's time.
+_SHARED = ("onnx", "litert", "tensorflow", "torch")
+
+
+def shared_anchor() -> str:
+    """Module of the anchor that all rows are paired with: the fastest one whose framework is installed.
+
+    Raises:
+        LookupError: no framework is installed.
+    """
+    for engine in _SHARED:
+        module = f"{__name__}.{engine}_anchor"
+        if not base.missing(module):
+            return module
+    raise LookupError("no framework is installed: see requirements.txt")

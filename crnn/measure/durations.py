@@ -1,0 +1,144 @@
+"""How long rows took in earlier runs, and the time left of this one.
+
+A row is measured in one or more visits: consecutive benchmarks of one variant. The kind of a visit
+names these benchmarks.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# Longer is no duration of a visit: the file is damaged.
+_LONGEST_S = 1e7
+
+
+class Key(NamedTuple):
+    """A visit: the variant, or the test if it has none, and the kind."""
+
+    name: str
+    kind: str
+
+
+def spoken(seconds: float) -> str:
+    """Seconds for a reader: ``21 s``, ``14 min``, ``2 h 05 min``."""
+    if seconds < 89.5:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
+
+
+def _numbers(content: Any) -> dict[str, dict[str, dict[str, float]]]:
+    """What is usable of a file's content: settings -> name -> kind -> seconds."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for settings, names in content.items() if isinstance(content, dict) else ():
+        for name, kinds in names.items() if isinstance(names, dict) else ():
+            for kind, seconds in kinds.items() if isinstance(kinds, dict) else ():
+                if type(seconds) in {int, float} and 0 <= seconds <= _LONGEST_S:
+                    found.setdefault(settings, {}).setdefault(name, {})[kind] = float(seconds)
+    return found
+
+
+def _read(path: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """The usable content; empty if the file is missing or damaged, because nothing depends on it but an estimate."""
+    try:
+        return _numbers(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _mean(seconds: Sequence[float]) -> float:
+    # Importing ``statistics`` takes longer than collecting a file of benchmarks.
+    return sum(seconds) / len(seconds)
+
+
+class Durations:
+    """Seconds of earlier visits, in a file."""
+
+    def __init__(self, path: Path, settings: str) -> None:
+        """Read the file, which need not exist.
+
+        Args:
+            path: the JSON file.
+            settings: of this run; only runs with the same settings tell how long it takes.
+        """
+        self._path, self._settings = path, settings
+
+    def earlier(self) -> dict[Key, float]:
+        """Seconds of the latest visit of each kind; 0 for a row that could not run here."""
+        names = _read(self._path).get(self._settings, {})
+        return {Key(name, kind): seconds for name, kinds in names.items() for kind, seconds in kinds.items()}
+
+    def keep(self, key: Key, seconds: float) -> None:
+        """Save the seconds of a finished visit. A file that cannot be written is no reason to stop measuring."""
+        # Read again: another run may have written since.
+        content = _read(self._path)
+        content.setdefault(self._settings, {}).setdefault(key.name, {})[key.kind] = round(seconds, 3)
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
+            temporary.replace(self._path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+class TimeLeft:
+    """Estimates the rest of a run from earlier runs, and from what this run took so far."""
+
+    def __init__(self, guesses: Mapping[Key, float], earlier: Mapping[Key, float]) -> None:
+        """Expect what earlier runs took.
+
+        Args:
+            guesses: seconds of each planned visit if nothing is known.
+            earlier: seconds of earlier visits, 0 for those that could not run.
+        """
+        self._known = guesses.keys() & earlier.keys()
+        self._guessed: set[Key] = set()
+        self._expected: dict[Key, float] = {}
+        self._taken: dict[Key, float] = {}
+        for key, guess in guesses.items():
+            alike = [seconds for other, seconds in earlier.items() if other.kind == key.kind and seconds]
+            if key not in earlier and not alike:
+                self._guessed.add(key)
+            self._expected[key] = earlier[key] if key in earlier else _mean(alike) if alike else guess
+
+    @property
+    def unknown(self) -> set[Key]:
+        """Planned visits that no earlier run had."""
+        return self._expected.keys() - self._known
+
+    def finished(self, key: Key, seconds: float) -> None:
+        """Learn from a visit that measured something; failed and skipped ones tell nothing about others."""
+        self._taken[key] = seconds
+
+    def _scale(self, guessed: bool) -> float:
+        """Seconds taken / seconds expected so far, of guesses or of the others."""
+        done = [key for key in self._taken if (key in self._guessed) == guessed]
+        expected = sum(self._expected[key] for key in done)
+        if not expected:
+            return 1.0
+        # As if one more visit had taken what was expected: a single one says little about the rest.
+        one = expected / len(done)
+        return (sum(self._taken[key] for key in done) + one) / (expected + one)
+
+    def estimate_s(self, key: Key) -> float:
+        """Expected seconds of one planned visit."""
+        guessed = key in self._guessed
+        alike = [seconds for other, seconds in self._taken.items() if other.kind == key.kind]
+        # Visits of this run say more than a guess.
+        return _mean(alike) if guessed and alike else self._expected[key] * self._scale(guessed)
+
+    def left_s(self, remaining: Iterable[Key], current: Key | None = None, elapsed_s: float = 0.0) -> float:
+        """Expected seconds until the end, never negative.
+
+        Args:
+            remaining: planned visits that have not begun.
+            current: the one that has begun, if any.
+            elapsed_s: seconds since it began.
+        """
+        rest = max(0.0, self.estimate_s(current) - elapsed_s) if current else 0.0
+        return rest + sum(self.estimate_s(key) for key in remaining)

@@ -23,7 +23,7 @@ class Counts(NamedTuple):
         parameters_stored: parameters that the file stores, as its framework counts.
         parameters_nonzero: those that are not zero.
         deflated_weights_bytes: bytes of these parameters, in the type that the file stores and
-            clustered ones expanded, each tensor deflated at level 9. Without container, graph
+            clustered ones expanded, each tensor deflated. Without container, graph
             and packing, so that files of all formats compare.
         macs_per_line: multiply-accumulate operations for one line.
     """
@@ -60,7 +60,7 @@ def count(path: Path, format_name: str) -> Counts:
     for array in module.parameters(path):
         stored += array.size
         nonzero += int(np.count_nonzero(array))
-        deflated += len(zlib.compress(array.tobytes(), 9))
+        deflated += len(zlib.compress(array.tobytes()))
     return Counts(stored, nonzero, deflated, module.macs(path))
 
 

@@ -192,7 +192,7 @@ SIZE = (
         form=",.0f",
         scale=1e-3,
         place=Place.SIZE,
-        note="Deflated weights: each array deflated at level 9, so that formats compare; as shipped: the file itself.",
+        note="Deflated weights: each array deflated, so that formats compare; as shipped: the file itself.",
     ),
     Column(
         key="shipped",

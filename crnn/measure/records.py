@@ -116,7 +116,7 @@ class Footprint(Record):
     Attributes:
         file_bytes: the artifact as shipped.
         compressed_bytes: the artifact, deflated at level 9.
-        deflated_weights_bytes: the stored weights alone, each array deflated at level 9: comparable between formats.
+        deflated_weights_bytes: the stored weights alone, each array deflated: comparable between formats.
         resident_after_load_bytes: resident memory of the worker after it has loaded; median over processes.
         peak_memory_bytes: peak resident memory after calls at all batch sizes; median over processes.
         largest_batch_size_lines: the largest of these sizes.

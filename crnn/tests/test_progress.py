@@ -25,6 +25,8 @@ from crnn.tests.rows_of_nothing import (
 )
 from crnn.tests.test_suite import own_machine
 
+CHANGES_OUTPUT = {"COLUMNS", "CI", "FORCE_COLOR", "PY_COLORS", "PYTHONUNBUFFERED", "PYTEST_ADDOPTS"}
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -44,7 +46,7 @@ def command(project):
     def command(*arguments, rows="good", plugin=True, **environment):
         loaded = ["-p", "fixtures.progress"] if plugin else []
         kept = own_machine(project / "cache").items()
-        outside = {name: value for name, value in kept if name not in {"COLUMNS", "CI", "FORCE_COLOR", "PY_COLORS"}}
+        outside = {name: value for name, value in kept if name not in CHANGES_OUTPUT}
         options = ["-p", "no:cacheprovider", "-p", "no:faker", "-p", "no:hypothesispytest", "--benchmark-quiet"]
         return {
             "args": [sys.executable, "-m", "pytest", *loaded, *options, "--tb=no", *(arguments or ["benchmarks"])],
@@ -122,7 +124,7 @@ class TestPipe:
             (project / "gate").write_text("go on")
             rest = read_until_end(process.stdout.fileno())
 
-        assert (b"2/2" in received, "2/2  held" in rest) == (False, True)
+        assert (b"1/2  good" in received, b"2/2" in received, "2/2  held" in rest) == (True, False, True)
 
     def test_rounds(self, piped):
         """A row that is visited twice has a line per round, with the numbers of that visit."""
@@ -147,10 +149,9 @@ class TestPipe:
         assert summary == [f"FAILED benchmarks/test_rows.py::test_latency[broken-{size}]" for size in (1, 32)]
         assert "2 failed, 5 passed, 3 skipped" in output[-2]
 
-    @pytest.mark.parametrize("option", ["-q", "-s"])
-    def test_quieter(self, piped, option):
+    def test_quiet(self, piped):
         """With one -q, each row still has its line."""
-        output = piped("benchmarks", option, rows="good")
+        output = piped("benchmarks", "-q", rows="good")
 
         assert [line for line in output if line.startswith("1/1  good  CER 0.72 %")] != []
 
@@ -225,6 +226,12 @@ class TestTerminal:
 
         assert [line[:11].strip() for line in rows(screen(written))] == ["1/2  good", "2/2  absent"]
         assert "[1/2]" not in written
+
+    def test_without_capture(self, in_terminal):
+        """With -s, whatever is printed would run into a live line: there is none, but each row has its line."""
+        written = in_terminal("benchmarks", "-s", rows="good")
+
+        assert ("[1/1]" in written, "1/1  good  CER 0.72 %" in written) == (False, True)
 
 
 class TestInactive:

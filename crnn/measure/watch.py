@@ -22,7 +22,10 @@ _LOAD_SHARE, _LOAD_TICKS = 0.1, 3
 _STEAL_SHARE, _STEAL_TICKS = 0.03, 2
 # Turbo frequencies vary by a few percent all the time; a latency gate has limits of 5 % or more.
 _FREQUENCY_RATIO = 1.1
-# An idle core reports its lowest or its nominal frequency, which says nothing about the block.
+# The current frequency says something only where it does not follow the load: other governors lower it while the
+# machine waits for the next block. Even then a core that was idle for 20 ms reports one of its limits, or the last
+# request, instead of a measured value. So it counts only if it is between the limits, on a core that was busy.
+_FIXED_GOVERNORS = ("performance", "userspace")
 _BUSY_SHARE = 0.8
 # Columns of a row of /proc/stat: user, nice, system, irq, softirq. Guest time is part of user.
 _BUSY_COLUMNS, _STEAL_COLUMN = (1, 2, 3, 6, 7), 8
@@ -41,8 +44,8 @@ class State:
         busy_by_core: ``busy`` of each core.
         own: CPU time of each of our own processes so far, by process id.
         reaped: CPU time of their children that have ended and were waited for.
-        frequencies: current frequency of each core, if the system tells.
-        limits: highest frequency that the system allows each core at the moment, if it tells.
+        frequencies: current frequency of each core, if the system tells and does not adapt it to the load.
+        limits: lowest and highest frequency that the system allows each core at the moment, if it tells.
         throttles: number of times that the processor was throttled so far.
     """
 
@@ -54,7 +57,7 @@ class State:
     own: Mapping[int, int]
     reaped: int
     frequencies: Mapping[int, int]
-    limits: Mapping[int, int]
+    limits: Mapping[int, tuple[int, int]]
     throttles: int
 
 
@@ -137,14 +140,16 @@ class Watch:
             return
         folders = {core: sys / f"devices/system/cpu/cpu{core}" for core in os.sched_getaffinity(0)}
         # Only files that exist: most virtual machines have none of them.
-        self._frequencies = _existing(folders, "cpufreq/scaling_cur_freq")
-        self._limits = _existing(folders, "cpufreq/scaling_max_freq")
+        governors = _existing(folders, "cpufreq/scaling_governor")
+        fixed = {core for core, path in governors.items() if (_read(path) or "").strip() in _FIXED_GOVERNORS}
+        self._frequencies = _existing({core: folders[core] for core in fixed}, "cpufreq/scaling_cur_freq")
+        self._lows, self._highs = (_existing(folders, f"cpufreq/scaling_{end}_freq") for end in ("min", "max"))
         self._throttles = [_existing(folders, f"thermal_throttle/{name}") for name in _THROTTLE_COUNTS]
 
     def read(self, process_ids: Sequence[int]) -> State | None:
         """Read the state of the machine; None if it cannot be watched.
 
-        Read once immediately before and once immediately after a block, before the cores become idle.
+        Read immediately before and immediately after a block: what happens between is attributed to the block.
 
         Args:
             process_ids: of our own processes, whose CPU time is no load by others; the same for both readings.
@@ -161,6 +166,7 @@ class Watch:
         busy, steal = (sum(rows[name][column] for name in names) * _TICK_NS for column in range(2))
         times = {process: _process_time(f"{self._proc}/{process}") for process in {*process_ids} - {os.getpid()}}
         times[os.getpid()] = _process_time(f"{self._proc}/self")
+        lows, highs = _numbers(self._lows), _numbers(self._highs)
         return State(
             at=at,
             cores=len(usable) if usable < listed else max(len(listed), 1),
@@ -170,7 +176,7 @@ class Watch:
             own={process: spent[0] for process, spent in times.items() if spent},
             reaped=sum(spent[1] for spent in times.values() if spent),
             frequencies=_numbers(self._frequencies),
-            limits=_numbers(self._limits),
+            limits={core: (lows[core], highs[core]) for core in lows.keys() & highs.keys()},
             throttles=sum(sum(_numbers(counts).values()) for counts in self._throttles),
         )
 
@@ -197,15 +203,17 @@ def _own_time(before: State, after: State) -> int:
 
 def _changed_frequency(before: State, after: State) -> str | None:
     """The first change of a frequency that is no effect of the block itself, as text."""
-    for core, limit in after.limits.items():
-        earlier = before.limits.get(core, limit)
+    for core, (_, limit) in after.limits.items():
+        earlier = before.limits[core][1] if core in before.limits else limit
         if max(earlier, limit) > _FREQUENCY_RATIO * min(earlier, limit):
             return f"frequency limit of core {core} {earlier / 1e6:.2f} GHz -> {limit / 1e6:.2f} GHz"
     for core, frequency in after.frequencies.items():
-        earlier = before.frequencies.get(core, frequency)
+        low, high = after.limits.get(core, (0, frequency + 1))
         busy = after.busy_by_core.get(core, 0) - before.busy_by_core.get(core, 0)
-        # A rise is what any load causes on an idle core, and so is a fall afterwards.
-        if busy >= _BUSY_SHARE * (after.at - before.at) and earlier > _FREQUENCY_RATIO * frequency:
+        measured = low < frequency < high and busy >= _BUSY_SHARE * (after.at - before.at)
+        earlier = before.frequencies.get(core, frequency)
+        # A rise is what any load causes on an idle core.
+        if measured and earlier > _FREQUENCY_RATIO * frequency:
             return f"frequency of core {core} {earlier / 1e6:.2f} GHz -> {frequency / 1e6:.2f} GHz"
     return None
 

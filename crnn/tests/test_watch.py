@@ -52,7 +52,7 @@ class Machine:
         (self.proc / f"{process}/stat").unlink()
 
     def set_cpu(self, core, **values):
-        """Set files of one core: frequencies in kHz or counts."""
+        """Set files of one core: its governor, frequencies in kHz, or counts."""
         for name, value in values.items():
             group = "thermal_throttle" if name.endswith("count") else "cpufreq"
             self.write(f"sys/devices/system/cpu/cpu{core}/{group}/{name}", f"{value}\n")
@@ -193,28 +193,32 @@ def test_a_worker_that_ended_elsewhere_is_no_load(machine):
 
 @pytest.mark.parametrize("limit", [2_000_000, 4_000_000])
 def test_another_frequency_limit_is_found(machine, limit):
-    """A limit of the frequency that changed either way is found on an idle core too."""
-    machine.set_cpu(1, scaling_max_freq=3_000_000)
+    """A limit of the frequency that changed either way is found, on an idle core and with any governor."""
+    machine.set_cpu(1, scaling_min_freq=800_000, scaling_max_freq=3_000_000)
 
-    kinds, text = during(machine, lambda: machine.set_cpu(1, scaling_max_freq=limit))
+    found = during(machine, lambda: machine.set_cpu(1, scaling_max_freq=limit))
 
-    assert (kinds, text) == (("frequency",), f"frequency limit of core 1 3.00 GHz -> {limit / 1e6:.2f} GHz")
+    assert found == (("frequency",), f"frequency limit of core 1 3.00 GHz -> {limit / 1e6:.2f} GHz")
 
 
 @pytest.mark.parametrize(
-    ("busy_ticks", "frequency", "expected"),
+    ("governor", "busy_ticks", "frequency", "expected"),
     [
-        (10, 2_700_000, ("frequency",)),
-        (10, 2_800_000, ()),
-        # The core became idle.
-        (7, 800_000, ()),
-        # The core was idle before.
-        (10, 4_000_000, ()),
+        ("performance", 10, 2_700_000, ("frequency",)),
+        ("userspace", 10, 2_700_000, ("frequency",)),
+        ("performance", 10, 2_800_000, ()),
+        ("performance", 7, 2_000_000, ()),  # it was idle for part of the time
+        ("performance", 10, 800_000, ()),  # an idle core reports a limit: the lowest
+        ("performance", 10, 2_500_000, ()),  # or the highest
+        ("performance", 10, 4_000_000, ()),  # it was idle before
+        ("schedutil", 10, 2_000_000, ()),  # this governor lowers the frequency of idle cores
     ],
 )
-def test_a_busy_core_that_became_slower_is_found(machine, busy_ticks, frequency, expected):
-    """A frequency that fell by more than 10 % counts if its core was busy; what idle cores report does not."""
-    machine.set_cpu(0, scaling_cur_freq=3_000_000)
+def test_a_busy_core_that_became_slower_is_found(machine, governor, busy_ticks, frequency, expected):
+    """A fall by more than 10 % counts if the frequency was measured on a busy core and does not follow the load."""
+    high = 2_500_000 if frequency == 2_500_000 else 5_000_000
+    machine.set_cpu(0, scaling_governor=governor, scaling_cur_freq=3_000_000)
+    machine.set_cpu(0, scaling_min_freq=800_000, scaling_max_freq=high)
 
     def work():
         machine.pass_time(100, user=busy_ticks)
@@ -226,7 +230,7 @@ def test_a_busy_core_that_became_slower_is_found(machine, busy_ticks, frequency,
 
 def test_cores_without_a_frequency_are_left_out(machine):
     """Most virtual machines have no cpufreq, and some files hold no number: neither is an error."""
-    machine.set_cpu(0, scaling_cur_freq="<unknown>")
+    machine.set_cpu(0, scaling_governor="userspace", scaling_cur_freq="<unknown>")
 
     assert machine.watch().read([OWN]).frequencies == {}
 
@@ -241,7 +245,7 @@ def test_throttling_is_found(machine, count):
 
 def test_kinds_have_an_order(machine):
     """Several disturbances are returned in the order of ``KINDS``."""
-    machine.set_cpu(0, scaling_max_freq=3_000_000, core_throttle_count=0)
+    machine.set_cpu(0, scaling_min_freq=0, scaling_max_freq=3_000_000, core_throttle_count=0)
 
     def disturb():
         machine.set_cpu(0, scaling_max_freq=2_000_000, core_throttle_count=1)

@@ -49,7 +49,7 @@ class Plan:
 
 # Processes differ more than blocks of one process, so a process takes few of the slow calls.
 FULL = Plan(warmup_s=0.2, pairs=2, most_pairs=8, budget_s=1.0)
-QUICK = Plan(warmup_s=0.1, pairs=3, most_pairs=6, budget_s=0.6)
+QUICK = Plan(warmup_s=0.1, pairs=3, most_pairs=4, budget_s=0.5)
 # For studies, which compare two models in one process each: an interval over pairs needs at least six.
 STUDY = Plan(warmup_s=1.0, pairs=12)
 
@@ -62,6 +62,11 @@ def unwatched() -> Callable[[], Sequence[str]]:
     return tuple
 
 
+def calls_in(block_s: float, seconds: Sequence[float]) -> int:
+    """Number of calls in a block of that duration, given the seconds of some calls; at most 25."""
+    return min(max(1, round(block_s / float(np.median(seconds)))), _MOST_CALLS)
+
+
 @dataclass
 class Side:
     """One of the two workers at one batch size, and its measurements.
@@ -71,7 +76,7 @@ class Side:
             calls from before this measurement count as warm-up.
         blocks: seconds of the calls, block by block.
         outputs: log probabilities of the latest call on each batch, by the batch's first line.
-        line: first line of the next block.
+        line: first line of the next call.
     """
 
     worker: WorkerProcess
@@ -84,9 +89,9 @@ class Side:
 
     def first_call(self) -> np.ndarray:
         """Make the first call, which may compile, trace or allocate; returns its output."""
-        seconds, outputs = self.worker.ask("time", self.batch_size, self.line, 1)
-        self.untimed += seconds
-        return outputs[0]
+        line = self.line
+        self._call(1)
+        return self.outputs[line]
 
     def warm_up(self, seconds: float, block_s: float) -> None:
         """Call until ``seconds`` have passed, 500 times at most; then set the number of calls per block."""
@@ -97,10 +102,18 @@ class Side:
             mean = sum(spent) / len(spent) if spent else seconds
             left = int((seconds - sum(spent)) / max(mean, 1e-9))
             self._call(max(1, min(left, len(spent), _MOST_CALLS)))
-        self.calls_per_block = min(max(1, round(block_s / float(np.median(spent)))), _MOST_CALLS)
+        self.calls_per_block = calls_in(block_s, spent)
+
+    def _time(self, calls: int) -> list[float]:
+        """Seconds of calls on the next lines, whose outputs are kept."""
+        seconds, outputs = self.worker.ask("time", self.batch_size, self.line, calls)
+        for output in outputs:
+            self.outputs[self.line] = output
+            self.line += self.batch_size
+        return seconds
 
     def _call(self, calls: int) -> None:
-        self.untimed += self.worker.ask("time", self.batch_size, self.line, calls)[0]
+        self.untimed += self._time(calls)
 
     def run_block(self, settles: bool = True) -> list[float]:
         """Run one block on the next lines; returns the seconds of its calls.
@@ -108,14 +121,18 @@ class Side:
         A block of several calls starts with an untimed one: the other worker may have evicted the caches.
         """
         rewarm = self.calls_per_block > 1
-        seconds, outputs = self.worker.ask("time", self.batch_size, self.line, self.calls_per_block + rewarm)
-        for index, output in enumerate(outputs):
-            self.outputs[self.line + index * self.batch_size] = output
-        self.line += len(outputs) * self.batch_size
-        self.blocks.append(seconds[rewarm:])
+        self.blocks.append(self._time(self.calls_per_block + rewarm)[rewarm:])
         if settles:
             self.worker.ask("settle")
         return self.blocks[-1]
+
+    def first_outputs(self) -> np.ndarray | None:
+        """Outputs for the first lines, as far as the calls covered them without a gap: (N, 50, C); None if not."""
+        found, line = [], 0
+        while line in self.outputs:
+            found.append(self.outputs[line])
+            line += self.batch_size
+        return np.concatenate(found) if found else None
 
 
 def warm_up(sides: Sequence[Side], plan: Plan) -> None:

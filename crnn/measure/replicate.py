@@ -232,7 +232,11 @@ class Setting:
             check_outputs(worker.name, side.first_call(), size, self.alphabet)
         if self.plan:
             with phases.of("warm up"):
-                blocks.warm_up([side], self.plan)
+                if first:
+                    blocks.warm_up([side], self.plan)
+                else:
+                    # It made a call at this size already, on blank lines.
+                    side.calls_per_block = blocks.calls_in(self.plan.block_s, side.untimed)
                 anchor = self.anchor.side(size, self.plan)
             with phases.of("pairs"):
                 disturbed = blocks.run_pairs([side, anchor], self.plan, self._watcher(worker))

@@ -16,11 +16,11 @@ from crnn.measure.latency import FULL, Plan, Side, TimedDifference
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.measure.replicate import Anchor, Loading, Phases, Replicate, Setting, settle_differences
 from crnn.measure.watch import Watch
-from crnn.measure.workload import EVALUATED_BATCH_SIZE, LIMIT_S, Reading, UnsoundError, Workload, read
+from crnn.measure.workload import EVALUATED_BATCH_SIZE, LIMIT_S, Reading, Reply, UnsoundError, Workload, reading
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
 from crnn.runtimes.base import missing, runtime_class
-from crnn.runtimes.process import WorkerError
+from crnn.runtimes.process import WorkerError, WorkerProcess
 from crnn.runtimes.processor import instruction_sets
 
 FAILURES = (ArtifactError, UnsoundError, WorkerError)
@@ -148,7 +148,7 @@ class Session:
         return self._runners[variant.name]
 
     def _artifact(self, variant: Variant) -> Path:
-        if not self._converted:
+        if not self._converted and not artifacts.is_built(variant, self.corpus):
             self._converted = True
             # Rows that cannot run here need no conversion.
             runnable = [row for row in self._rows if not lacking(row) and not unsupported(row, self.device)]
@@ -192,25 +192,35 @@ class Session:
         with phases.of("start"):
             loading = self._loading.pop(variant.name, None) or self._load(variant, alone=True)
         first = self._setting(variant, 0).measure(loading, phases)
-        with loading.worker as worker:
+        with loading.worker as worker, phases.of("evaluate"):
             self._tell(variant.name, f"evaluating {len(self.lines)} lines")
-            with phases.of("evaluate"):
-                worker.begin("outputs", self.scope.evaluated_at)
-                if self.scope.processes > 1 or self.scope.prepares:
-                    self._load_next(variant)
-                reading = read(worker, self.lines, self.corpus.alphabet)
-            with phases.of("count"):
-                counted = worker.ask("count", variant.format)
-        runner = Runner(variant, artifact, reading, counted, [first], phases)
+            outputs = self._outputs(worker, first, variant)
+            # Counted while this process evaluates.
+            worker.begin("count", variant.format)
+            evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
+            counted = worker.finish()
+        runner = Runner(variant, artifact, evaluated, counted, [first], phases)
         settle_differences(first, lambda side: self._difference(side, runner))
         if parent and promised is not None:
-            runner.parent_difference = largest_difference(reading.evaluation.log_probs, parent.evaluation.log_probs)
+            runner.parent_difference = largest_difference(evaluated.evaluation.log_probs, parent.evaluation.log_probs)
             if runner.parent_difference > promised:
                 raise UnsoundError(
                     f"{variant.name} differs from {variant.parent} by {runner.parent_difference:.3g} in log "
                     f"probability, {promised:g} is allowed"
                 )
         return runner
+
+    def _outputs(self, worker: WorkerProcess, first: Replicate, variant: Variant) -> Reply:
+        """The outputs for all lines: those of the calls at the same batch size, and the rest, read now."""
+        size = self.scope.evaluated_at
+        there = first.sizes[size].side.first_outputs() if size in first.sizes else None
+        if there is None or len(there) >= len(self.lines):
+            there = np.empty((0, 0, 0), np.float32)
+        worker.begin("outputs", size, len(there))
+        if self.scope.processes > 1 or self.scope.prepares:
+            self._load_next(variant)
+        log_probs, seconds, threads = worker.finish()
+        return np.concatenate([there, log_probs]) if len(there) else log_probs, seconds, threads
 
     def replicated(self, runner: Runner) -> list[Replicate]:
         """All processes of a variant; those that have not run yet are measured.

@@ -74,12 +74,16 @@ def check_outputs(name: str, log_probs: np.ndarray, lines: int, alphabet: str) -
         raise UnsoundError(f"{name}: {error}") from None
 
 
+Reply = tuple[np.ndarray, list[float], int | None]
+"""A worker's reply to ``outputs``: log probabilities (N, 50, C), seconds of each batch, number of threads."""
+
+
 class Reading(NamedTuple):
     """What a worker made of the lines that it kept.
 
     Attributes:
         evaluation: of its outputs.
-        batch_seconds: seconds of each batch, in order.
+        batch_seconds: seconds of each batch that was not read before, in order.
         threads: number of threads that computed; None if the system does not tell.
     """
 
@@ -88,15 +92,14 @@ class Reading(NamedTuple):
     threads: int | None
 
 
-def read(worker: WorkerProcess, lines: Lines, alphabet: str) -> Reading:
-    """Evaluate the reply to ``outputs``, which was asked for with ``begin``.
+def reading(name: str, reply: Reply, lines: Lines, alphabet: str) -> Reading:
+    """Evaluate a worker's reply to ``outputs``.
 
     Raises:
-        WorkerError: the worker failed.
         UnsoundError: the outputs are not finite, are not log probabilities, or have the wrong shape.
     """
-    log_probs, seconds, threads = worker.finish()
-    check_outputs(worker.name, log_probs, len(lines), alphabet)
+    log_probs, seconds, threads = reply
+    check_outputs(name, log_probs, len(lines), alphabet)
     return Reading(evaluate(log_probs, lines, alphabet), seconds, threads)
 
 
@@ -134,6 +137,5 @@ def evaluated(
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", threads))
         worker.ask("keep", corpus.test.images, corpus.test.kinds)
-        worker.begin("outputs", batch_size)
-        reading = read(worker, corpus.test, corpus.alphabet)
-        yield Run(worker, reading.evaluation, defaultdict(list, {batch_size: list(reading.batch_seconds)}))
+        found = reading(workload.name, worker.ask("outputs", batch_size), corpus.test, corpus.alphabet)
+        yield Run(worker, found.evaluation, defaultdict(list, {batch_size: list(found.batch_seconds)}))

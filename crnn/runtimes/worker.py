@@ -127,17 +127,17 @@ class Worker:
         rows = np.arange(start, start + size) % len(self._images)
         return model_inputs(self._images[rows], self._kinds[rows])
 
-    def outputs(self, batch_size: int) -> tuple[np.ndarray, list[float], int | None]:
-        """Read all lines.
+    def outputs(self, batch_size: int, first: int = 0) -> tuple[np.ndarray, list[float], int | None]:
+        """Read all lines from line ``first`` on.
 
         The last batch is filled up with the first lines, because some engines are built for one batch size.
 
         Returns:
-            Log probabilities (N, 50, C); seconds of each batch, in order; number of threads that
+            Log probabilities (N - first, 50, C); seconds of each batch, in order; number of threads that
             computed after the first call, None if the system does not tell.
         """
         outputs, seconds, windows = [], [], []
-        for start in range(0, len(self._images), batch_size):
+        for start in range(first, len(self._images), batch_size):
             before = read_threads()
             second, log_probs = timed_call(self._runtime, *self._batch(start, batch_size))
             windows.append(computing_threads(before, read_threads()))
@@ -145,7 +145,7 @@ class Worker:
             outputs.append(log_probs)
         # The first call may compile or trace on threads that are not used afterwards.
         threads = most_threads(windows[1:] or windows)
-        return np.concatenate(outputs)[: len(self._images)], seconds, threads
+        return np.concatenate(outputs)[: len(self._images) - first], seconds, threads
 
     def threads(self, batch_size: int) -> int | None:
         """Number of threads that compute in calls at this batch size; None if the system does not tell."""

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import log
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def test_three_runs_an_hour_apart():
     started = sorted(datetime.fromisoformat(run["started"]) for run in RUNS)
 
     assert len(started) == 3
-    assert [later - earlier >= timedelta(hours=1) for earlier, later in zip(started, started[1:], strict=False)] == [
+    assert [later - earlier >= timedelta(hours=1) for earlier, later in pairwise(started)] == [
         True,
         True,
     ]

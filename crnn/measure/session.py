@@ -15,11 +15,12 @@ from crnn.measure.accuracy import Evaluation, largest_difference
 from crnn.measure.latency import FULL, Plan, Side, TimedDifference
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.measure.replicate import Anchor, Loading, Phases, Replicate, Setting, settle_differences
+from crnn.measure.requirements import lacking, unsupported
 from crnn.measure.watch import Watch
 from crnn.measure.workload import EVALUATED_BATCH_SIZE, LIMIT_S, Reading, Reply, UnsoundError, Workload, reading
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
-from crnn.runtimes.base import missing, runtime_class
+from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
 from crnn.runtimes.processor import instruction_sets
 
@@ -79,17 +80,6 @@ class Runner:
     def evaluation(self) -> Evaluation:
         """Of its outputs."""
         return self.reading.evaluation
-
-
-def lacking(variant: Variant) -> list[str]:
-    """Requirements of the variant and its ancestors that this environment lacks."""
-    lineage = (variant, *registry.ancestors(variant))
-    return sorted({need for relative in lineage for need in missing(relative.runtime, relative.requires)})
-
-
-def unsupported(variant: Variant, device: str) -> str | None:
-    """Why this machine's processor cannot run the variant; None if it can."""
-    return runtime_class(variant.runtime).unsupported(device, **variant.runtime_options)
 
 
 class Session:

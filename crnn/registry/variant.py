@@ -21,7 +21,7 @@ class Thresholds:
         parameters: exact number of stored parameters, as the artifact's framework counts.
         macs: exact number of MACs for one line.
         max_bytes: size of the artifact.
-        max_peak_memory_bytes: peak resident memory of the worker after it has read the test split.
+        max_peak_memory_bytes: peak resident memory of the worker after calls at all batch sizes.
         max_nonzero_parameters: nonzero stored parameters; None if the technique makes no zeros.
         max_cer: CER of an original, as a fraction; None for other rows, whose paired difference counts.
         max_cer_difference: CER minus that of the original on the same lines, as a fraction.
@@ -104,7 +104,7 @@ class Variant:
         runtime_options: keyword arguments of the engine's ``load``.
         requires: modules that the recipe or the artifact needs besides the engine's.
         watched: False if a watched row has the same graph, or the row is illustrative: then the
-            gate measures no process pairs of it, and its latency takes half as many blocks.
+            gate measures no process pairs of it.
         counted_by: module that counts the artifact's parameters and MACs; None for the module of
             the suffix, see ``crnn/formats/counts.py``.
     """

@@ -1,0 +1,37 @@
+"""Seconds that a row costs in each phase of a run, averaged per engine, as a Markdown table.
+
+python benchmarks/evidence/costs.py run.json
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from statistics import fmean
+
+from crnn.gate.runs import read
+from crnn.measure.records import Footprint, measured
+
+PHASES = ("build", "load", "first calls", "warm up", "pairs", "evaluate")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("run", type=Path, metavar="RUN.json")
+    phases = defaultdict(list)
+    for info in read(parser.parse_args().run).benchmarks.values():
+        entry = measured(info)
+        if entry and entry.identity and isinstance(entry.record, Footprint):
+            engine = " ".join(word for word in entry.identity.runtime.split() if not word[0].isdigit())
+            phases[engine].append(entry.record.phases_s)
+    print("| engine | rows |", " | ".join(PHASES), "| all |")  # noqa: T201 a command
+    print("|---|---:" + "|---:" * (len(PHASES) + 1) + "|")  # noqa: T201 a command
+    for engine, rows in sorted(phases.items()):
+        means = [fmean(row.get(phase, 0.0) for row in rows) for phase in PHASES]
+        whole = fmean(sum(row.values()) for row in rows)
+        cells = " | ".join(f"{mean:.1f}" for mean in (*means, whole))
+        print(f"| {engine} | {len(rows)} | {cells} |")  # noqa: T201 a command
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""A session of simulated engines: processes per row, what the evaluation reads, what a quick run leaves out."""
+
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+
+from crnn.corpus.lines import Corpus, Lines
+from crnn.formats.counts import Counts
+from crnn.measure import replicate, session
+from crnn.measure.latency import Plan
+from crnn.measure.session import Scope, Session
+from crnn.registry.variant import Thresholds, Variant
+from crnn.runtimes.process import WorkerError, WorkerProcess
+
+STEADY = "crnn.tests.steady_runtime"
+LINES, SIZES = 40, (1, 8)
+PLAN = Plan(warmup_s=0.01, pairs=2, block_s=0.01, settles=False)
+LIMITS = Thresholds(parameters=0, macs=0, max_bytes=1, max_peak_memory_bytes=1)
+ROW = Variant(
+    "row", "none", "none:none", "none", STEADY, ".bin", LIMITS, trained=True, counted_by="crnn.tests.nothing_file"
+)
+
+
+@pytest.fixture
+def corpus():
+    """Forty lines of noise, labelled with one character each."""
+    images = np.random.default_rng(1).integers(0, 256, (LINES, 32, 400), np.uint8)
+    letters = "".join(map(chr, range(0x430, 0x430 + 45)))
+    lines = Lines(images, tuple(letters[:LINES]), np.zeros(LINES, np.uint8), ("",) * LINES, np.zeros(LINES, bool))
+    return Corpus("tiny", letters, "", lines, lambda: None)
+
+
+@pytest.fixture
+def opened(corpus, tmp_path, monkeypatch):
+    """Open a session whose rows and anchor are engines that take a millisecond per call."""
+    artifact = tmp_path / "nothing.bin"
+    artifact.write_bytes(b"nothing")
+    monkeypatch.setattr(session.Session, "_artifact", lambda *_: artifact)
+    monkeypatch.setattr(replicate, "shared_anchor", lambda: STEADY)
+    sessions = []
+
+    def opened(**scope):
+        told = []
+        settings = {"batch_sizes": SIZES, "plan": PLAN, "evaluated_at": 8} | scope
+        sessions.append(Session(corpus, Scope(**settings), device="cpu", tell=lambda *words: told.append(words)))
+        return sessions[-1], told
+
+    yield opened
+    for one in sessions:
+        one.close()
+
+
+def test_a_latency_has_a_ratio_per_process(opened):
+    """Three processes give three ratios to the anchor, close to one for two engines of the same speed."""
+    measuring, _ = opened(processes=3)
+    record, seconds = measuring.latency(measuring.runner(ROW), 8)
+
+    assert record.anchor_ratios == pytest.approx([1.0] * 3, rel=0.1)
+    assert (len(record.process_medians_s), record.timed_calls_count) == (3, len(seconds))
+    assert record.latency_median_low_s <= record.latency_median_s <= record.latency_median_high_s
+
+
+def test_a_process_is_measured_once(opened):
+    """Asking for a row again starts no further process."""
+    measuring, told = opened(processes=2)
+    runner = measuring.runner(ROW)
+    records = [measuring.latency(measuring.runner(ROW), size)[0] for size in SIZES]
+    count = len(told)
+
+    assert (measuring.runner(ROW), measuring.latency(runner, 1)[0], len(told)) == (runner, records[0], count)
+
+
+def test_progress_names_process_and_batch(opened):
+    """What is told names the batch size and the process of how many."""
+    measuring, told = opened(processes=2)
+    measuring.latency(measuring.runner(ROW), 1)
+
+    assert ("row", "timing batch 8, process 1 of 2") in told
+    assert ("row", "timing batch 1, process 2 of 2") in told
+
+
+def test_the_evaluation_reads_what_was_not_timed(opened):
+    """Outputs of calls at the evaluation's batch size are evaluated too, so fewer batches are read."""
+    measuring, _ = opened()
+    reading = measuring.runner(ROW).reading
+
+    # The first call, one warm-up call at least, and two timed ones have read four batches of eight or more.
+    assert len(reading.batch_seconds) <= LINES / 8 - 4
+    assert reading.evaluation.log_probs.shape[0] == LINES
+
+
+def test_other_batch_sizes_are_evaluated_from_the_first_line(opened):
+    """If nothing was timed at the evaluation's batch size, all lines are read."""
+    measuring, _ = opened(batch_sizes=(1,))
+
+    assert len(measuring.runner(ROW).reading.batch_seconds) == LINES / 8
+
+
+def test_fewer_lines(opened):
+    """A scope with fewer lines evaluates the first ones, and the identity says how many."""
+    measuring, _ = opened(lines=16)
+    runner = measuring.runner(ROW)
+
+    assert (len(runner.evaluation.edits), measuring.identity(runner).lines_count) == (16, 16)
+
+
+def test_memory_and_load_time(opened):
+    """Memory is resident after loading and at its peak after calls; the load time is that of an undisturbed load."""
+    measuring, _ = opened(processes=2)
+    footprint = measuring.footprint(measuring.runner(ROW))
+
+    assert footprint.peak_memory_bytes >= footprint.resident_after_load_bytes > 0
+    assert (footprint.largest_batch_size_lines, footprint.processes_count, footprint.load_s > 0) == (8, 2, True)
+    assert {"load", "pairs", "evaluate"} <= footprint.phases_s.keys()
+
+
+def test_a_quick_run_has_no_first_call_and_no_load_time(opened):
+    """A process that compiles while other work runs reports neither."""
+    measuring, _ = opened(prepares=True)
+    runner = measuring.runner(ROW)
+
+    assert measuring.footprint(runner).load_s is None
+    assert measuring.latency(runner, 1)[0].first_call_s is None
+
+
+def test_nothing_is_timed_without_a_plan(opened):
+    """Without a plan the row is called once per size, evaluated and counted."""
+    measuring, _ = opened(plan=None)
+    runner = measuring.runner(ROW)
+
+    assert [at.seconds for at in runner.replicates[0].sizes.values()] == [[], []]
+    assert (runner.counted, measuring.footprint(runner).peak_memory_bytes > 0) == (Counts(0, 0, 0, 0), True)
+
+
+def test_a_later_process_that_fails_fails_the_row(opened, monkeypatch):
+    """If the second process fails, each test of the row gets its error, and no further process is started."""
+    measuring, _ = opened(processes=2)
+    runner = measuring.runner(ROW)
+    start = Mock(side_effect=WorkerError("row: no memory"))
+    monkeypatch.setattr(WorkerProcess, "__init__", start)
+    for size in SIZES:
+        with pytest.raises(WorkerError, match="row: no memory"):
+            measuring.latency(runner, size)
+    assert start.call_count == 1
+
+
+def test_the_machine_is_watched_while_blocks_run(opened, monkeypatch):
+    """What disturbs the blocks is counted in the record."""
+    measuring, _ = opened()
+    monkeypatch.setattr(measuring.watch, "disturbances", lambda *_: ("steal",))
+    record, _ = measuring.latency(measuring.runner(ROW), 1)
+
+    assert (record.disturbances, record.disturbed_pairs_count, record.remeasured_pairs_count) == (["steal"], 2, 3)

@@ -1,27 +1,43 @@
-"""Keep of a full run what its speed-ups are made of, to learn whether a later run confirms them.
+"""Keep of full runs what their speed-ups are made of, and learn whether later runs confirm the first one.
 
     pytest benchmarks --benchmark-json=run.json
-    python benchmarks/evidence/coverage.py run.json benchmarks/evidence/runs/1.json
+    python benchmarks/evidence/coverage.py keep run.json 1.json
+    python benchmarks/evidence/coverage.py compare 1.json 2.json 3.json
 
-Repeat at another hour, on the same machine. ``crnn/tests/test_coverage.py`` compares the runs.
+Runs are on one machine, at different hours.
 """
 
 import argparse
 import json
+from itertools import combinations
+from math import log
 from pathlib import Path
+from typing import Any
 
 from crnn.gate.runs import read
 from crnn.measure.records import Latency, measured
+from crnn.measure.speedup import NO_DIFFERENCE, RERUN, Estimate, quotient
+
+REFERENCE = "torch-original"
+# Rows that do the work of another row, by the same kernels: the truth is 1.
+SAME_WORK = {
+    "torch-clustered-16": "torch-original",
+    "torch-clustered-64": "torch-original",
+    "tf-magnitude-pruned-full": "tf-original",
+    "tf-magnitude-pruned-partial": "tf-original",
+    "tf-clustered-16": "tf-original",
+    "tf-clustered-64": "tf-original",
+    "tf-magnitude-pruned-clustered": "tf-original",
+    "tf-original-packed": "tf-original",
+    "ort-tf2onnx-optimized": "ort-tf2onnx",
+    "ort-torch2onnx-optimized": "ort-torch2onnx",
+}
+Ratios = dict[tuple[str, int], list[float]]
 
 
-def main() -> None:
+def keep(path: Path, out: Path) -> None:
     """Write ratios to the anchor, medians and disturbances of each latency, with machine, time and order."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("run", type=Path, metavar="RUN.json")
-    parser.add_argument("out", type=Path, metavar="OUT.json")
-    arguments = parser.parse_args()
-    run = read(arguments.run)
-    latencies = []
+    run, latencies = read(path), []
     for info in run.benchmarks.values():
         entry = measured(info)
         if entry is None or entry.identity is None or not isinstance(entry.record, Latency):
@@ -41,12 +57,71 @@ def main() -> None:
         "started": run.content["datetime"],
         "commit": run.content["commit_info"]["id"],
         "fingerprint": run.fingerprint,
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(),
         "order_seed": run.session["order_seed"],
-        "latencies": sorted(latencies, key=lambda entry: (entry["variant"], entry["batch_size"])),
+        "latencies": sorted(latencies, key=lambda entry: (str(entry["variant"]), entry["batch_size"])),
     }
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+
+
+def ratios(run: dict[str, Any]) -> Ratios:
+    """Ratios to the anchor, by variant and batch size."""
+    return {(entry["variant"], entry["batch_size"]): entry["anchor_ratios"] for entry in run["latencies"]}
+
+
+def speedups(found: Ratios) -> dict[tuple[str, int], Estimate]:
+    """Speed-ups over the reference at batch 1 and at the largest batch."""
+    sizes = {size for _, size in found}
+    return {
+        (name, size): quotient(found[name, size], found[REFERENCE, size])
+        for name, size in found
+        if size in (min(sizes), max(sizes)) and name != REFERENCE
+    }
+
+
+def _overlap(one: Estimate, other: Estimate) -> bool:
+    (low, high), (other_low, other_high) = one.interval or (0, 0), other.interval or (0, 0)
+    return low <= other_high and other_low <= high
+
+
+def _expects(first: Estimate, later: Estimate) -> bool:
+    """Whether a later estimate lies in the first interval, widened by the square root of two."""
+    ends = first.interval or (first.value, first.value)
+    low, high = (log(first.value) + RERUN * (log(end) - log(first.value)) for end in ends)
+    return low <= log(later.value) <= high
+
+
+def compare(paths: list[Path]) -> None:
+    """Print how many intervals overlap, how many later estimates were expected, and verdicts where the truth is 1."""
+    runs = [ratios(json.loads(path.read_text("utf-8"))) for path in paths]
+    gains = [speedups(run) for run in runs]
+    overlaps = [_overlap(a[key], b[key]) for a, b in combinations(gains, 2) for key in a.keys() & b.keys()]
+    expected = [_expects(gains[0][key], run[key]) for run in gains[1:] for key in gains[0].keys() & run.keys()]
+    verdicts = [
+        quotient(run[name, size], run[SAME_WORK[name], size]).verdict
+        for run in runs
+        for name, size in run
+        if name in SAME_WORK
+    ]
+    wrong = sum(verdict != NO_DIFFERENCE for verdict in verdicts)
+    print(f"intervals that overlap: {sum(overlaps)} of {len(overlaps)}")  # noqa: T201 a command
+    print(f"later estimates in the first run's widened intervals: {sum(expected)} of {len(expected)}")  # noqa: T201
+    print(f"verdicts where the truth is 1: {wrong} of {len(verdicts)}")  # noqa: T201 a command
+
+
+def main() -> None:
+    """Keep a run, or compare kept ones."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    actions = parser.add_subparsers(required=True)
+    keeping = actions.add_parser("keep")
+    keeping.add_argument("run", type=Path, metavar="RUN.json")
+    keeping.add_argument("out", type=Path, metavar="OUT.json")
+    keeping.set_defaults(act=lambda given: keep(given.run, given.out))
+    comparing = actions.add_parser("compare")
+    comparing.add_argument("kept", type=Path, nargs="+", metavar="KEPT.json")
+    comparing.set_defaults(act=lambda given: compare(given.kept))
+    arguments = parser.parse_args()
+    arguments.act(arguments)
 
 
 if __name__ == "__main__":

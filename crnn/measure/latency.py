@@ -126,13 +126,12 @@ class Side:
             self.worker.ask("settle")
         return self.blocks[-1]
 
-    def first_outputs(self) -> np.ndarray | None:
-        """Outputs for the first lines, as far as the calls covered them without a gap: (N, 50, C); None if not."""
-        found, line = [], 0
-        while line in self.outputs:
+    def first_outputs(self) -> np.ndarray:
+        """Outputs for the first lines, (N, 50, C), as far as the calls covered them without a gap."""
+        found: list[np.ndarray] = []
+        while (line := len(found) * self.batch_size) in self.outputs:
             found.append(self.outputs[line])
-            line += self.batch_size
-        return np.concatenate(found) if found else None
+        return np.concatenate(found)
 
 
 def warm_up(sides: Sequence[Side], plan: Plan) -> None:
@@ -212,14 +211,17 @@ class TimedDifference:
     Attributes:
         log_prob: largest difference in log probability.
         lines: indices of the lines that at least one timed call decoded to another text.
+        compared: indices of all lines that the calls read.
     """
 
     log_prob: float = 0.0
     lines: frozenset[int] = frozenset()
+    compared: frozenset[int] = frozenset()
 
     def __or__(self, other: "TimedDifference") -> "TimedDifference":
         """The difference of both sets of calls together."""
-        return TimedDifference(max(self.log_prob, other.log_prob), self.lines | other.lines)
+        worst = max(self.log_prob, other.log_prob)
+        return TimedDifference(worst, self.lines | other.lines, self.compared | other.compared)
 
 
 def timed_difference(sides: Sequence[Side], evaluation: Evaluation, alphabet: str, rows: np.ndarray) -> TimedDifference:
@@ -231,11 +233,12 @@ def timed_difference(sides: Sequence[Side], evaluation: Evaluation, alphabet: st
         alphabet: C - 1 characters.
         rows: indices of the evaluated lines that the workers kept, int (N,).
     """
-    worst, lines = 0.0, set[int]()
+    worst, lines, compared = 0.0, set[int](), set[int]()
     for side in sides:
         for start, output in side.outputs.items():
             read = rows[np.arange(start, start + side.batch_size) % len(rows)]
             worst = max(worst, float(np.abs(output - evaluation.log_probs[read]).max()))
             texts = best_path(output, alphabet)
+            compared |= set(map(int, read))
             lines |= {int(row) for row, text in zip(read, texts, strict=True) if text != evaluation.texts[row]}
-    return TimedDifference(worst, frozenset(lines))
+    return TimedDifference(worst, frozenset(lines), frozenset(compared))

@@ -155,6 +155,7 @@ class Latency(Record):
         remeasured_pairs_count: pairs of blocks that were discarded and measured again because something disturbed them.
         disturbed_pairs_count: pairs that were kept although something disturbed them.
         disturbances: what disturbed the kept pairs, see ``crnn/measure/watch.py``.
+        timed_lines_compared_count: number of lines that the calls read, whose outputs were compared.
     """
 
     batch_size_lines: int
@@ -178,6 +179,7 @@ class Latency(Record):
     disturbances: list[str] = field(default_factory=list)
     timed_answers_log_prob_difference_nats: float
     timed_lines_read_differently_count: int | None = None
+    timed_lines_compared_count: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -289,6 +289,7 @@ def latency(replicates: Sequence[Replicate], size: int, anchor: Anchor) -> tuple
         disturbances=sorted({kind for kinds in kept for kind in kinds}),
         timed_answers_log_prob_difference_nats=difference.log_prob,
         timed_lines_read_differently_count=len(difference.lines),
+        timed_lines_compared_count=len(difference.compared),
         **{f"latency_p{rank}_s": value for rank, value in blocks.supported_percentiles(seconds).items()},
     )
     return record, seconds

@@ -203,9 +203,9 @@ class Session:
     def _outputs(self, worker: WorkerProcess, first: Replicate, variant: Variant) -> Reply:
         """The outputs for all lines: those of the calls at the same batch size, and the rest, read now."""
         size = self.scope.evaluated_at
-        there = first.sizes[size].side.first_outputs() if size in first.sizes else None
-        if there is None or len(there) >= len(self.lines):
-            there = np.empty((0, 0, 0), np.float32)
+        there = first.sizes[size].side.first_outputs() if size in first.sizes else np.empty((0, 0, 0), np.float32)
+        # The last batch is read in any case: while it does so, threads are counted.
+        there = there[: (len(self.lines) - 1) // size * size]
         worker.begin("outputs", size, len(there))
         if self.scope.processes > 1 or self.scope.prepares:
             self._load_next(variant)

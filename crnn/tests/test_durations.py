@@ -158,7 +158,7 @@ class TestVisits:
         """The visits hold all tests in their order."""
         assert [test for visit in plan(list(items(*names))) for test in visit.tests] == [f"file::{n}" for n in names]
 
-    @pytest.mark.parametrize(("quick", "row_s"), [(True, 15), (False, 45)])
+    @pytest.mark.parametrize(("quick", "row_s"), [(True, 10), (False, 45)])
     def test_a_guess_is_per_row(self, quick, row_s):
         """The visits of a row share what a row is guessed to take."""
         guessed = guesses(plan(list(items("one[a]", "one[b]", "two[a]", "two[b]"))), quick)

@@ -197,13 +197,15 @@ class TestOutputs:
         """Outputs equal to the evaluated ones have no difference, even if the lines wrap around."""
         log_probs = evaluation.log_probs
 
-        assert self.difference(evaluation, {0: log_probs[[0, 1]], 3: log_probs[[3, 0]]}) == TimedDifference()
+        assert self.difference(evaluation, {0: log_probs[[0, 1]], 3: log_probs[[3, 0]]}) == TimedDifference(
+            compared={0, 1, 3}
+        )
 
     def test_rounding_changes_no_text(self, evaluation):
         """A small difference in log probability is reported and changes no text."""
         found = self.difference(evaluation, {0: evaluation.log_probs[:2] - 0.25})
 
-        assert found == TimedDifference(pytest.approx(0.25))
+        assert found == TimedDifference(pytest.approx(0.25), compared={0, 1})
 
     def test_cached_outputs(self, evaluation):
         """The first batch's outputs returned for every batch are detected, and the lines that change are counted."""
@@ -216,4 +218,4 @@ class TestOutputs:
         """A worker's lines are matched by their position in the evaluated split."""
         log_probs = evaluation.log_probs
 
-        assert self.difference(evaluation, {0: log_probs[[3, 1]]}, (3, 1)) == TimedDifference()
+        assert self.difference(evaluation, {0: log_probs[[3, 1]]}, (3, 1)) == TimedDifference(compared={1, 3})

@@ -82,12 +82,19 @@ def test_progress_names_process_and_batch(opened):
 
 def test_the_evaluation_reads_what_was_not_timed(opened):
     """Outputs of calls at the evaluation's batch size are evaluated too, so fewer batches are read."""
-    measuring, _ = opened()
-    reading = measuring.runner(ROW).reading
+    one_call_per_block = Plan(warmup_s=0.0, pairs=1, block_s=0.0, settles=False)
+    reading = opened(plan=one_call_per_block)[0].runner(ROW).reading
 
-    # The first call, one warm-up call at least, and two timed ones have read four batches of eight or more.
-    assert len(reading.batch_seconds) <= LINES / 8 - 4
+    # The first call, one to warm up and the timed one have read three batches of eight.
+    assert len(reading.batch_seconds) == LINES / 8 - 3
     assert reading.evaluation.log_probs.shape[0] == LINES
+
+
+def test_the_last_batch_is_always_read(opened):
+    """Many calls cover all lines, but the threads are counted while the last batch is read."""
+    reading = opened()[0].runner(ROW).reading
+
+    assert (len(reading.batch_seconds), reading.threads) == (1, 1)
 
 
 def test_other_batch_sizes_are_evaluated_from_the_first_line(opened):

@@ -264,22 +264,19 @@ class TestSaving:
     def test_interrupted_run_reports_what_it_has(self, cache, tmp_path):
         """After Ctrl-C, the results so far are shown and saved, and no partial file is left."""
         results = tmp_path / "results.json"
-        chosen = ("--variants=sound,hangs", "--order-seed=0", "--batch-sizes=1")
-        arguments = ("--quick", *chosen, f"--benchmark-json={results}", "-v")
+        chosen = ("--quick", "--variants=sound,hangs", "--order-seed=0", "--batch-sizes=1")
         process = subprocess.Popen(
-            command(*MEASUREMENTS, *arguments),
+            command(*MEASUREMENTS, *chosen, f"--benchmark-json={results}", "-v"),
             cwd=ROOT,
             env=own_machine(cache) | {"PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        head = []
         for line in process.stdout:
-            head.append(line)
             if "test_latency[sound-1] PASSED" in line:
                 break
-        # The next variant's worker is up once the process has two children; it then hangs.
+        # The next variant's worker is up once the process has a child besides the anchor's; it then hangs.
         deadline = time.monotonic() + 60
         while len(children(process.pid)) < 2 and time.monotonic() < deadline:
             os.sched_yield()

@@ -169,7 +169,7 @@ class TestNoFalseGreen:
             (run(accuracy=accuracy() | {"corpus_sha256": "c1"}), "differs in corpus_sha256 (c0, c1)"),
             (run(footprint=FOOTPRINT_INFO | {"file_bytes": float("nan")}), "file_bytes is nan, not a finite number"),
             (run(accuracy=accuracy(losses=np.full(LINES, np.nan, np.float32))), "values that are not finite"),
-            (run(accuracy=accuracy() | {"lines_count": 0}), "line_edits has 400 lines, lines_count says 0"),
+            (run(accuracy=accuracy() | {"lines_count": 0}), "has 400 lines, lines_count says 0"),
             (run(accuracy=accuracy() | {"line_edits": pack(EDITS[:0])}), "line_edits has 0 lines"),
             (run(accuracy=accuracy() | {"line_edits": "uint16:!"}), "an array that cannot be read"),
             (run(gate=GATE_INFO | {"gate_ratios": []}), "too few"),

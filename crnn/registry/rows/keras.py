@@ -93,7 +93,7 @@ XLA = originals.TF.derive(
     SAME_WEIGHTS,
     runtime_options={"mode": "xla"},
     max_log_prob_difference=1e-4,
-    max_peak_memory_bytes=1_430_000_000,
+    max_peak_memory_bytes=1_350_000_000,
     watched=False,
 )
 PREDICT = originals.TF.derive(
@@ -104,4 +104,6 @@ PREDICT = originals.TF.derive(
     max_log_prob_difference=1e-4,
     watched=False,
 )
-EAGER = PREDICT.sibling("tf-original-eager", "eager", runtime_options={"mode": "eager"})
+EAGER = PREDICT.sibling(
+    "tf-original-eager", "eager", runtime_options={"mode": "eager"}, max_peak_memory_bytes=1_480_000_000
+)

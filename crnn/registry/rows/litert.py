@@ -43,5 +43,5 @@ LITERT_STATIC = LITERT_FP32.sibling(
     "LiteRT int8-static",
     recipe_options={"quantization": "static"},
     max_bytes=INT8_BYTES,
-    max_log_prob_difference=8.9,
+    max_log_prob_difference=8.8,
 )

@@ -10,7 +10,7 @@ _ONNX: dict[str, Any] = {
     "runtime": "onnx",
     "suffix": ".onnx",
     "parameters": 1_493_486,
-    "max_peak_memory_bytes": 1_300_000_000,
+    "max_peak_memory_bytes": 860_000_000,
     "max_log_prob_difference": 1e-4,
 }
 _OPTIMIZE = f"{RECIPES}.onnx_graph:optimize"

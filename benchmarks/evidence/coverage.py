@@ -12,6 +12,7 @@ import json
 from itertools import combinations
 from math import log
 from pathlib import Path
+from statistics import median, stdev
 from typing import Any
 
 from crnn.gate.runs import read
@@ -92,7 +93,7 @@ def _expects(first: Estimate, later: Estimate) -> bool:
 
 
 def compare(paths: list[Path]) -> None:
-    """Print how many intervals overlap, how many later estimates were expected, and verdicts where the truth is 1."""
+    """Print overlaps, later estimates that were expected, verdicts where the truth is 1, and the spread."""
     runs = [ratios(json.loads(path.read_text("utf-8"))) for path in paths]
     gains = [speedups(run) for run in runs]
     overlaps = [_overlap(a[key], b[key]) for a, b in combinations(gains, 2) for key in a.keys() & b.keys()]
@@ -107,6 +108,9 @@ def compare(paths: list[Path]) -> None:
     print(f"intervals that overlap: {sum(overlaps)} of {len(overlaps)}")  # noqa: T201 a command
     print(f"later estimates in the first run's widened intervals: {sum(expected)} of {len(expected)}")  # noqa: T201
     print(f"verdicts where the truth is 1: {wrong} of {len(verdicts)}")  # noqa: T201 a command
+    for size in sorted({size for run in runs for _, size in run}):
+        spreads = [stdev(map(log, found)) for run in runs for (_, at), found in run.items() if at == size]
+        print(f"standard deviation between processes, batch {size}: median {median(spreads):.1%}")  # noqa: T201
 
 
 def main() -> None:

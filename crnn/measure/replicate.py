@@ -10,14 +10,15 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
 from crnn.measure import latency as blocks
+from crnn.measure.accuracy import Evaluation
 from crnn.measure.latency import Disturbed, Plan, Side, TimedDifference, block_ratios
+from crnn.measure.loading import Loading
 from crnn.measure.records import Latency
 from crnn.measure.speedup import over_processes
 from crnn.measure.watch import State, Watch
@@ -134,38 +135,6 @@ class Replicate:
     sizes: dict[int, AtSize] = field(default_factory=dict)
 
 
-class Loading:
-    """A worker that is loading, perhaps while another one works."""
-
-    def __init__(
-        self, workload: Workload, device: str, limit_s: float, *, alone: bool, prepared: Sequence[int] = ()
-    ) -> None:
-        """Start the process and have it load.
-
-        Args:
-            workload: what it runs.
-            device: ``auto``, ``cpu`` or ``cuda``.
-            limit_s: seconds after which a request counts as hung.
-            alone: whether no other work runs meanwhile.
-            prepared: batch sizes at which it makes a first call at once.
-        """
-        self.worker, self.alone, self.prepared = workload.process(limit_s), alone, prepared
-        self.worker.begin("load", *workload.load_request(device, None))
-        if prepared:
-            self.worker.begin("prepare", prepared)
-
-    def finish(self) -> dict[str, Any]:
-        """Wait until it is ready; returns what ``load`` returned. A worker that fails is stopped."""
-        try:
-            loaded = self.worker.finish()
-            if self.prepared:
-                self.worker.finish()
-        except BaseException:
-            self.worker.stop()
-            raise
-        return loaded
-
-
 @dataclass(frozen=True)
 class Setting:
     """What all processes of a session share.
@@ -253,10 +222,11 @@ class Setting:
         )
 
 
-def settle_differences(replicate: Replicate, difference: Callable[[Side], TimedDifference]) -> None:
+def settle_differences(replicate: Replicate, evaluation: Evaluation, alphabet: str) -> None:
     """Compare the outputs of timed calls with the evaluated ones, and drop them."""
+    rows = np.arange(len(evaluation.edits))
     for at in replicate.sizes.values():
-        at.difference = difference(at.side)
+        at.difference = blocks.timed_difference([at.side], evaluation, alphabet, rows)
         at.side.outputs = {}
 
 

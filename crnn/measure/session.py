@@ -13,8 +13,9 @@ from crnn.formats.counts import Counts
 from crnn.measure import accuracy, conversions, footprint, latency, replicate
 from crnn.measure.accuracy import Evaluation, largest_difference
 from crnn.measure.latency import FULL, Plan, Side, TimedDifference
+from crnn.measure.loading import Loading
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
-from crnn.measure.replicate import Anchor, Loading, Phases, Replicate, Setting, settle_differences
+from crnn.measure.replicate import Anchor, Phases, Replicate, Setting, settle_differences
 from crnn.measure.requirements import lacking, unsupported
 from crnn.measure.watch import Watch
 from crnn.measure.workload import EVALUATED_BATCH_SIZE, LIMIT_S, Reading, Reply, UnsoundError, Workload, reading
@@ -162,6 +163,9 @@ class Session:
             self._loading[following.name] = self._load(following, alone=False)
 
     def _setting(self, variant: Variant, process: int) -> Setting:
+        """What is needed to time a process; the machine is idle by then."""
+        for loading in self._loading.values():
+            loading.wait()
         count = self.scope.processes
         which = f", process {process + 1} of {count}" if count > 1 else ""
 
@@ -190,7 +194,7 @@ class Session:
             evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
             counted = worker.finish()
         runner = Runner(variant, artifact, evaluated, counted, [first], phases)
-        settle_differences(first, lambda side: self._difference(side, runner))
+        settle_differences(first, runner.evaluation, self.corpus.alphabet)
         if parent and promised is not None:
             runner.parent_difference = largest_difference(evaluated.evaluation.log_probs, parent.evaluation.log_probs)
             if runner.parent_difference > promised:
@@ -231,15 +235,12 @@ class Session:
                 first_line = process * len(self.lines) // self.scope.processes
                 another = self._setting(runner.variant, process).measure(loading, runner.phases, first_line)
                 loading.worker.stop()
-                settle_differences(another, lambda side: self._difference(side, runner))
+                settle_differences(another, runner.evaluation, self.corpus.alphabet)
                 runner.replicates.append(another)
         except FAILURES as error:
             self._failures[name] = error
             raise
         return runner.replicates
-
-    def _difference(self, side: Side, runner: Runner) -> TimedDifference:
-        return self.timed_difference([side], runner.evaluation, np.arange(len(self.lines)))
 
     def timed_difference(self, sides: Sequence[Side], evaluation: Evaluation, rows: np.ndarray) -> TimedDifference:
         """How the outputs of a variant's timed calls differ from the evaluated ones; see ``latency``."""
@@ -296,5 +297,4 @@ class Session:
         """Stop all workers."""
         for loading in self._loading.values():
             loading.worker.stop()
-        self._loading.clear()
         self._anchor.stop()

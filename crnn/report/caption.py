@@ -51,7 +51,8 @@ def _joined(values: Iterable[Any], last: str = ", ") -> str:
 def _settings(found: Mapping[str, Any]) -> str:
     parts = []
     if sizes := found["batch_sizes_lines"]:
-        parts.append(f"Batches of {_joined(sizes, ' and ')} lines")
+        lines = "line" if sizes == [1] else "lines"
+        parts.append(f"Batches of {_joined(sizes, ' and ')} {lines}")
         counts = found["processes_per_row"]
         range_of = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         parts.append(f"{range_of} {'process' if counts == [1] else 'processes'} per row")

@@ -1,5 +1,6 @@
 """A session of simulated engines: processes per row, what the evaluation reads, what a quick run leaves out."""
 
+from dataclasses import replace
 from unittest.mock import Mock
 
 import numpy as np
@@ -9,6 +10,7 @@ from crnn.corpus.lines import Corpus, Lines
 from crnn.formats.counts import Counts
 from crnn.measure import replicate, session
 from crnn.measure.latency import Plan
+from crnn.measure.replicate import Setting
 from crnn.measure.session import Scope, Session
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes.process import WorkerError, WorkerProcess
@@ -40,10 +42,12 @@ def opened(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(replicate, "shared_anchor", lambda: STEADY)
     sessions = []
 
-    def opened(**scope):
+    def opened(rows=(), **scope):
         told = []
         settings = {"batch_sizes": SIZES, "plan": PLAN, "evaluated_at": 8} | scope
-        sessions.append(Session(corpus, Scope(**settings), device="cpu", tell=lambda *words: told.append(words)))
+        sessions.append(
+            Session(corpus, Scope(**settings), device="cpu", rows=rows, tell=lambda *words: told.append(words))
+        )
         return sessions[-1], told
 
     yield opened
@@ -129,6 +133,37 @@ def test_a_quick_run_has_no_first_call_and_no_load_time(opened):
 
     assert measuring.footprint(runner).load_s is None
     assert measuring.latency(runner, 1)[0].first_call_s is None
+
+
+def test_nothing_is_timed_while_another_row_loads(opened, monkeypatch):
+    """While a row is evaluated the next one loads; whatever is timed after that waits until it has loaded."""
+    rows = [replace(ROW, name=name) for name in ("first", "second", "original")]
+    measuring, _ = opened(processes=2, rows=rows[:2])
+    monkeypatch.setattr(session.artifacts, "is_built", lambda *_: True)
+    ready, measure = [], Setting.measure
+
+    def watched(self, *arguments):
+        ready.append([loading.done for loading in measuring._loading.values()])
+        return measure(self, *arguments)
+
+    monkeypatch.setattr(Setting, "measure", watched)
+    measuring.runner(rows[0])
+    measuring.runner(rows[2])
+    measuring.runner(rows[1])
+
+    assert ready == [[], [True], []]
+
+
+def test_a_row_that_fails_while_it_loads_fails_alone(opened, monkeypatch):
+    """If the next row cannot be loaded, the row that is measured meanwhile passes."""
+    options = {"fault": "raises in load"}
+    rows = [ROW, replace(ROW, name="broken", runtime="crnn.tests.broken_runtime", runtime_options=options)]
+    measuring, _ = opened(processes=2, rows=rows)
+    monkeypatch.setattr(session.artifacts, "is_built", lambda *_: True)
+
+    assert len(measuring.latency(measuring.runner(ROW), 1)[0].anchor_ratios) == 2
+    with pytest.raises(WorkerError, match="no kernel for this graph"):
+        measuring.runner(rows[1])
 
 
 def test_nothing_is_timed_without_a_plan(opened):

@@ -119,10 +119,11 @@ class TimeLeft:
         """Seconds taken / seconds expected so far, of guesses or of the others."""
         done = [key for key in self._taken if (key in self._guessed) == guessed]
         expected = sum(self._expected[key] for key in done)
-        if not expected:
+        # As if one more visit, of mean length, had taken what was expected: a single one says little about the rest,
+        # and one whose work an earlier run did within another row, says nothing.
+        one = _mean([seconds for key, seconds in self._expected.items() if (key in self._guessed) == guessed] or [0.0])
+        if not expected + one:
             return 1.0
-        # As if one more visit had taken what was expected: a single one says little about the rest.
-        one = expected / len(done)
         return (sum(self._taken[key] for key in done) + one) / (expected + one)
 
     def estimate_s(self, key: Key) -> float:

@@ -121,7 +121,8 @@ class TimeLeft:
         expected = sum(self._expected[key] for key in done)
         # As if one more visit, of mean length, had taken what was expected: a single one says little about the rest,
         # and one whose work an earlier run did within another row, says nothing.
-        one = _mean([seconds for key, seconds in self._expected.items() if (key in self._guessed) == guessed] or [0.0])
+        alike = [seconds for key, seconds in self._expected.items() if (key in self._guessed) == guessed and seconds]
+        one = _mean(alike or [0.0])
         if not expected + one:
             return 1.0
         return (sum(self._taken[key] for key in done) + one) / (expected + one)

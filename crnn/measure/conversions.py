@@ -1,8 +1,8 @@
 """Conversions that a session needs: built in separate processes, because converters import frameworks."""
 
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
@@ -13,21 +13,22 @@ from crnn.measure.building import run_shown
 from crnn.registry.variant import Variant
 
 _ROOT = Path(__file__).parents[2]
-# One process per framework: importing one takes longer than most conversions.
-_AT_ONCE = 2
 
 
-def _build(names: Sequence[str], folder: Path | None, show: Callable[[str], None]) -> tuple[int, str]:
-    """Exit status and standard error of ``python -m crnn build``."""
+def _build(
+    groups: Sequence[Sequence[str]], folder: Path | None, show: Callable[[int, str], None]
+) -> list[subprocess.CompletedProcess[str]]:
+    """``python -m crnn build`` for each group of names, all at the same time."""
     own = ["--corpus", str(folder)] if folder else []
-    done = run_shown([sys.executable, "-m", "crnn", "build", *names, *own], _ROOT, show)
-    return done.returncode, done.stderr.strip()
+    return run_shown([[sys.executable, "-m", "crnn", "build", *names, *own] for names in groups], _ROOT, show)
 
 
 def build_all(
     variants: Sequence[Variant], corpus: Corpus, folder: Path | None, tell: Callable[[str, str], None]
 ) -> None:
-    """Build the conversions that are not there yet, two processes at once.
+    """Build the conversions that are not there yet: one process per framework, all at the same time.
+
+    Importing a framework takes longer than most conversions.
 
     A conversion that fails here fails again in ``ready``, with its message.
 
@@ -43,15 +44,14 @@ def build_all(
     ordered = sorted(unbuilt, key=lambda variant: variant.framework)
     groups = [[row.name for row in group] for _, group in groupby(ordered, key=lambda variant: variant.framework)]
 
-    def build(names: Sequence[str]) -> None:
-        _build(names, folder, lambda line: tell(names[0], f"building {len(names)} conversions: {line}"))
+    def show(group: int, line: str) -> None:
+        tell(groups[group][0], f"building {len(groups[group])} conversions: {line}")
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(build, groups))
+    _build(groups, folder, show)
 
 
 def ready(
-    variant: Variant, corpus: Corpus, folder: Path | None = None, tell: Callable[[str, str], None] | None = None
+    variant: Variant, corpus: Corpus, folder: Path | None = None, tell: Callable[[str, str], None] = lambda *_: None
 ) -> Path:
     """The variant's artifact, converted first if necessary.
 
@@ -69,11 +69,7 @@ def ready(
             if ancestor.trained:
                 artifacts.find(ancestor, corpus)
 
-        def show(line: str) -> None:
-            if tell:
-                tell(variant.name, f"building: {line}")
-
-        status, said = _build([variant.name], folder, show)
-        if status:
-            raise ArtifactError(f"building {variant.name} failed:\n{said[-3000:]}")
+        [done] = _build([[variant.name]], folder, lambda _, line: tell(variant.name, f"building: {line}"))
+        if done.returncode:
+            raise ArtifactError(f"building {variant.name} failed:\n{done.stderr.strip()[-3000:]}")
     return artifacts.find(variant, corpus)

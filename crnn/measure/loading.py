@@ -13,7 +13,7 @@ class Loading:
     def __init__(
         self, workload: Workload, device: str, limit_s: float, *, alone: bool, prepared: Sequence[int] = ()
     ) -> None:
-        """Start the process and have it load.
+        """Start the process and have it load; the caller stops it.
 
         Args:
             workload: what it runs.
@@ -23,7 +23,7 @@ class Loading:
             prepared: batch sizes at which it makes a first call at once.
         """
         self.worker, self.alone, self.prepared = workload.process(limit_s), alone, prepared
-        self._outcome: dict[str, Any] | Exception | None = None
+        self._outcome: dict[str, Any] | WorkerError | None = None
         self.worker.begin("load", *workload.load_request(device, None))
         if prepared:
             self.worker.begin("prepare", prepared)
@@ -34,18 +34,16 @@ class Loading:
         return self._outcome is not None
 
     def wait(self) -> None:
-        """Wait until it is ready or has failed; ``finish`` raises the failure. A worker that fails is stopped."""
+        """Wait until it is ready or has failed; ``finish`` raises the failure."""
         if self.done:
             return
         try:
-            self._outcome = self.worker.finish()
+            loaded = self.worker.finish()
             if self.prepared:
                 self.worker.finish()
-        except Exception as error:  # noqa: BLE001 finish raises it
+            self._outcome = loaded
+        except WorkerError as error:
             self._outcome = error
-        finally:
-            if not isinstance(self._outcome, dict):
-                self.worker.stop()
 
     def finish(self) -> dict[str, Any]:
         """Wait until it is ready; returns what ``load`` returned.
@@ -54,6 +52,6 @@ class Loading:
             WorkerError: it has failed.
         """
         self.wait()
-        if not isinstance(self._outcome, dict):
-            raise self._outcome or WorkerError(f"{self.worker.name}: interrupted")
-        return self._outcome
+        if isinstance(self._outcome, WorkerError):
+            raise self._outcome
+        return self._outcome or {}

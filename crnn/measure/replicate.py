@@ -167,10 +167,10 @@ class Setting:
         return watch
 
     def measure(self, loading: Loading, phases: Phases, first_line: int = 0) -> Replicate:
-        """Call a loading worker at each batch size, and time it; the worker stays alive.
+        """Call a loading worker at each batch size, and time it.
 
         Args:
-            loading: the worker; stopped if it fails.
+            loading: the worker; the caller stops it.
             phases: gets the seconds of each phase.
             first_line: of the first timed batch.
 
@@ -181,18 +181,12 @@ class Setting:
         with phases.of("load"):
             loaded = loading.finish()
         worker = loading.worker
-        try:
-            found = Replicate(
-                loaded["load_s"], loading.alone, worker.ask("memory")[0], loaded["engine"], loaded["device"]
-            )
-            with phases.of("send lines"):
-                worker.ask("keep", self.lines.images, self.lines.kinds)
-            for size in self.batch_sizes:
-                self.tell(f"timing batch {size}")
-                found.sizes[size] = self._at(worker, size, phases, first_line, first=size not in loading.prepared)
-        except BaseException:
-            worker.stop()
-            raise
+        found = Replicate(loaded["load_s"], loading.alone, worker.ask("memory")[0], loaded["engine"], loaded["device"])
+        with phases.of("send lines"):
+            worker.ask("keep", self.lines.images, self.lines.kinds)
+        for size in self.batch_sizes:
+            self.tell(f"timing batch {size}")
+            found.sizes[size] = self._at(worker, size, phases, first_line, first=size not in loading.prepared)
         return found
 
     def _at(self, worker: WorkerProcess, size: int, phases: Phases, first_line: int, *, first: bool) -> AtSize:

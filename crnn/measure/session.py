@@ -153,8 +153,7 @@ class Session:
 
     def _load_next(self, variant: Variant) -> None:
         """Have the next row's first process load while this row's is evaluated: nothing is timed then."""
-        names = [row.name for row in self._rows]
-        after = self._rows[names.index(variant.name) + 1 :] if variant.name in names else []
+        after = self._rows[self._rows.index(variant) + 1 :] if variant in self._rows else []
         known = self._runners.keys() | self._failures.keys() | self._loading.keys()
         following = next((row for row in after if row.name not in known), None)
         if following is None or self._loading or not artifacts.is_built(following, self.corpus):
@@ -185,14 +184,15 @@ class Session:
         self._tell(variant.name, "loading")
         with phases.of("start"):
             loading = self._loading.pop(variant.name, None) or self._load(variant, alone=True)
-        first = self._setting(variant, 0).measure(loading, phases)
-        with loading.worker as worker, phases.of("evaluate"):
+        with loading.worker as worker:
+            first = self._setting(variant, 0).measure(loading, phases)
             self._tell(variant.name, f"evaluating {len(self.lines)} lines")
-            outputs = self._outputs(worker, first, variant)
-            # Counted while this process evaluates.
-            worker.begin("count", variant.format)
-            evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
-            counted = worker.finish()
+            with phases.of("evaluate"):
+                outputs = self._outputs(worker, first, variant)
+                # Counted while this process evaluates.
+                worker.begin("count", variant.format)
+                evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
+                counted = worker.finish()
         runner = Runner(variant, artifact, evaluated, counted, [first], phases)
         settle_differences(first, runner.evaluation, self.corpus.alphabet)
         if parent and promised is not None:
@@ -233,8 +233,8 @@ class Session:
                     loading = self._load(runner.variant, alone=True)
                 # Other lines in each process, so that more of them are compared.
                 first_line = process * len(self.lines) // self.scope.processes
-                another = self._setting(runner.variant, process).measure(loading, runner.phases, first_line)
-                loading.worker.stop()
+                with loading.worker:
+                    another = self._setting(runner.variant, process).measure(loading, runner.phases, first_line)
                 settle_differences(another, runner.evaluation, self.corpus.alphabet)
                 runner.replicates.append(another)
         except FAILURES as error:

@@ -14,7 +14,8 @@ HERE = Path(__file__).parent
 
 def run(code, show=str):
     """Run Python code as a command."""
-    return run_shown([sys.executable, "-c", code], HERE, show)
+    [done] = run_shown([[sys.executable, "-c", code]], HERE, lambda _, line: show(line))
+    return done
 
 
 def test_result():
@@ -104,3 +105,35 @@ def test_a_command_that_ignores_interrupts(monkeypatch):
         run(code, show)
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+def test_several_run_at_the_same_time(tmp_path):
+    """Two commands of which each waits for the other end both, and lines come with the position of their command."""
+    pipes = [tmp_path / name for name in "ab"]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    # One opens the first pipe to write and the second to read, the other the other way round.
+    code = "import sys; open({!r}, 'w').close(); open({!r}).close(); print('met', file=sys.stderr); sys.exit({})"
+    other = "import sys; open({!r}).close(); open({!r}, 'w').close(); print('met', file=sys.stderr); sys.exit({})"
+    commands = [[sys.executable, "-c", text.format(*map(str, pipes), at)] for at, text in enumerate((code, other))]
+    shown = []
+    done = run_shown(commands, HERE, lambda *words: shown.append(words))
+
+    assert ([one.returncode for one in done], sorted(shown)) == ([0, 1], [(0, "met"), (1, "met")])
+
+
+def test_all_are_stopped():
+    """If showing a line of one command raises, the other one has ended afterwards too."""
+    code = "import os, signal, sys; print(os.getpid(), file=sys.stderr, flush=True); signal.pause()"
+    pids = {}
+
+    def show(at, line):
+        pids[at] = int(line)
+        if len(pids) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_shown([[sys.executable, "-c", code]] * 2, HERE, show)
+    for pid in pids.values():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

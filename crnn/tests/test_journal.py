@@ -188,7 +188,7 @@ class TestWriting:
         assert path.read_bytes() == before
 
     def test_a_journal_that_was_deleted(self, begun, path):
-        """A journal that somebody deletes during the run is an error, and is not begun anew without a header."""
+        """If the journal is deleted during the run, appending is an error; no file without a header is created."""
         path.unlink()
 
         with pytest.raises(JournalError, match=f"{path} cannot be written"):

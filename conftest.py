@@ -2,8 +2,8 @@
 
 pytest_plugins = [
     "fixtures.options",
-    "fixtures.variants",
     "fixtures.results",
+    "fixtures.variants",
     "fixtures.gate",
     "fixtures.progress",
     "fixtures.journal",

@@ -7,7 +7,7 @@ from fixtures.clock import worker_clock
 from fixtures.measurements import keep
 
 
-@pytest.mark.first_round
+@pytest.mark.one_process
 @pytest.mark.benchmark(timer=worker_clock, group="accuracy (seconds per batch of lines)")
 def test_accuracy(benchmark, session, runner, corpus):
     """The variant reads the test split as well as its thresholds say."""

@@ -8,6 +8,7 @@ from fixtures.measurements import keep
 BATCH_SIZE = 1
 
 
+@pytest.mark.one_process
 @pytest.mark.process_pairs
 @pytest.mark.benchmark(timer=worker_clock, group=f"gate, batch {BATCH_SIZE:3}, one thread")
 def test_process_pairs(benchmark, gate, session, runner, request):

@@ -9,11 +9,12 @@ Runs are on one machine, at different hours.
 
 import argparse
 import json
+from collections.abc import Sequence
 from itertools import combinations
 from math import log
 from pathlib import Path
 from statistics import median, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
 from crnn.gate.runs import read
 from crnn.measure.records import Latency, measured
@@ -92,22 +93,48 @@ def _expects(first: Estimate, later: Estimate) -> bool:
     return low <= log(later.value) <= high
 
 
-def compare(paths: list[Path]) -> None:
-    """Print overlaps, later estimates that were expected, verdicts where the truth is 1, and the spread."""
-    runs = [ratios(json.loads(path.read_text("utf-8"))) for path in paths]
+class Agreement(NamedTuple):
+    """How far runs confirm each other, one entry per case.
+
+    Attributes:
+        overlaps: of each speed-up and pair of runs: whether the two intervals overlap.
+        confirmed: of each speed-up and later run: whether its estimate lies in the first run's widened interval.
+        verdicts: of each run, row and batch size where the truth is 1.
+    """
+
+    overlaps: list[bool]
+    confirmed: list[bool]
+    verdicts: list[str]
+
+    @property
+    def wrong(self) -> int:
+        """Number of verdicts other than that no difference is shown."""
+        return sum(verdict != NO_DIFFERENCE for verdict in self.verdicts)
+
+
+def agreement(runs: Sequence[Ratios]) -> Agreement:
+    """How far runs in chronological order confirm each other."""
     gains = [speedups(run) for run in runs]
-    overlaps = [_overlap(a[key], b[key]) for a, b in combinations(gains, 2) for key in a.keys() & b.keys()]
-    expected = [_expects(gains[0][key], run[key]) for run in gains[1:] for key in gains[0].keys() & run.keys()]
-    verdicts = [
-        quotient(run[name, size], run[SAME_WORK[name], size]).verdict
-        for run in runs
-        for name, size in run
-        if name in SAME_WORK
-    ]
-    wrong = sum(verdict != NO_DIFFERENCE for verdict in verdicts)
-    print(f"intervals that overlap: {sum(overlaps)} of {len(overlaps)}")  # noqa: T201 a command
-    print(f"later estimates in the first run's widened intervals: {sum(expected)} of {len(expected)}")  # noqa: T201
-    print(f"verdicts where the truth is 1: {wrong} of {len(verdicts)}")  # noqa: T201 a command
+    return Agreement(
+        overlaps=[_overlap(a[key], b[key]) for a, b in combinations(gains, 2) for key in a.keys() & b.keys()],
+        confirmed=[_expects(gains[0][key], run[key]) for run in gains[1:] for key in gains[0].keys() & run.keys()],
+        verdicts=[
+            quotient(run[name, size], run[SAME_WORK[name], size]).verdict
+            for run in runs
+            for name, size in run
+            if name in SAME_WORK
+        ],
+    )
+
+
+def compare(paths: Sequence[Path]) -> None:
+    """Print how far kept runs confirm each other, and the spread between processes."""
+    runs = [ratios(json.loads(path.read_text("utf-8"))) for path in paths]
+    found = agreement(runs)
+    confirmed = f"{sum(found.confirmed)} of {len(found.confirmed)}"
+    print(f"intervals that overlap: {sum(found.overlaps)} of {len(found.overlaps)}")  # noqa: T201 a command
+    print(f"later estimates in the first run's widened intervals: {confirmed}")  # noqa: T201 a command
+    print(f"verdicts where the truth is 1: {found.wrong} of {len(found.verdicts)}")  # noqa: T201 a command
     for size in sorted({size for run in runs for _, size in run}):
         spreads = [stdev(map(log, found)) for run in runs for (_, at), found in run.items() if at == size]
         print(f"standard deviation between processes, batch {size}: median {median(spreads):.1%}")  # noqa: T201

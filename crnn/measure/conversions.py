@@ -10,6 +10,7 @@ from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus.lines import Corpus
 from crnn.measure.building import run_shown
+from crnn.measure.durations import BUILDING
 from crnn.registry.variant import Variant
 
 _ROOT = Path(__file__).parents[2]
@@ -45,8 +46,9 @@ def build_all(
     groups = [[row.name for row in group] for _, group in groupby(ordered, key=lambda variant: variant.framework)]
 
     def show(group: int, line: str) -> None:
-        tell(groups[group][0], f"building {len(groups[group])} conversions: {line}")
+        tell(groups[group][0], f"{BUILDING} {len(groups[group])} conversions: {line}")
 
+    tell(unbuilt[0].name, f"{BUILDING} {len(unbuilt)} conversions")
     _build(groups, folder, show)
 
 
@@ -69,7 +71,8 @@ def ready(
             if ancestor.trained:
                 artifacts.find(ancestor, corpus)
 
-        [done] = _build([[variant.name]], folder, lambda _, line: tell(variant.name, f"building: {line}"))
+        tell(variant.name, BUILDING)
+        [done] = _build([[variant.name]], folder, lambda _, line: tell(variant.name, f"{BUILDING}: {line}"))
         if done.returncode:
             raise ArtifactError(f"building {variant.name} failed:\n{done.stderr.strip()[-3000:]}")
     return artifacts.find(variant, corpus)

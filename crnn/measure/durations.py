@@ -1,15 +1,20 @@
 """How long rows took in earlier runs, and the time left of this one.
 
-A row is measured in one or more visits: consecutive benchmarks of one variant. The kind of a visit
-names these benchmarks.
+A visit are consecutive benchmarks of one variant; its kind names them. During a visit, processes of later
+rows are measured too: each row is charged for its own.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+BUILDING = "building"
+"""How the activity of a conversion begins, where progress is reported."""
 
 # Longer is no duration of a visit: the file is damaged.
 _LONGEST_S = 1e7
@@ -52,6 +57,35 @@ def _read(path: Path) -> dict[str, dict[str, dict[str, float]]]:
 def _mean(seconds: Sequence[float]) -> float:
     # Importing ``statistics`` takes longer than collecting a file of benchmarks.
     return sum(seconds) / len(seconds)
+
+
+class Accounts:
+    """Seconds of each row, whichever visit they belong to, and of conversions."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        """Charge nobody yet.
+
+        Args:
+            now: seconds from any moment on.
+        """
+        self._now, self._since_s, self._payer = now, now(), ""
+        self._spent: defaultdict[str, float] = defaultdict(float)
+
+    def charge(self, name: str, activity: str = "") -> None:
+        """Charge a row from now on; conversions are charged to nobody, because later runs find them in the cache."""
+        now_s = self._now()
+        self._spent[self._payer] += now_s - self._since_s
+        self._since_s, self._payer = now_s, BUILDING if activity.startswith(BUILDING) else name
+
+    def spent_s(self, name: str) -> float:
+        """Seconds of a row so far; of ``BUILDING``: of conversions."""
+        return self._spent[name] + (self._now() - self._since_s if name == self._payer else 0.0)
+
+    def settle_s(self, name: str) -> float:
+        """These seconds, which are forgotten then."""
+        seconds = self.spent_s(name)
+        self._spent[name], self._since_s = 0.0, self._now() if name == self._payer else self._since_s
+        return seconds
 
 
 class Durations:
@@ -134,13 +168,11 @@ class TimeLeft:
         # Visits of this run say more than a guess.
         return _mean(alike) if guessed and alike else self._expected[key] * self._scale(guessed)
 
-    def left_s(self, remaining: Iterable[Key], current: Key | None = None, elapsed_s: float = 0.0) -> float:
+    def left_s(self, remaining: Iterable[Key], spent_s: Callable[[str], float] = lambda _: 0.0) -> float:
         """Expected seconds until the end, never negative.
 
         Args:
-            remaining: planned visits that have not begun.
-            current: the one that has begun, if any.
-            elapsed_s: seconds since it began.
+            remaining: planned visits that have not ended.
+            spent_s: seconds that were already spent on a row.
         """
-        rest = max(0.0, self.estimate_s(current) - elapsed_s) if current else 0.0
-        return rest + sum(self.estimate_s(key) for key in remaining)
+        return sum(max(0.0, self.estimate_s(key) - spent_s(key.name)) for key in remaining)

@@ -48,7 +48,7 @@ class Plan:
 
 
 # Processes differ by more than the blocks of one process do, so each takes few of the slow calls.
-FULL = Plan(warmup_s=0.2, pairs=1, most_pairs=8, budget_s=0.8)
+FULL = Plan(warmup_s=0.2, pairs=1, most_pairs=8, budget_s=0.4)
 QUICK = Plan(warmup_s=0.1, pairs=2, most_pairs=4, budget_s=0.5)
 # For studies, which compare two models in one process each: an interval over pairs needs at least six.
 STUDY = Plan(warmup_s=1.0, pairs=12)
@@ -125,13 +125,6 @@ class Side:
         if settles:
             self.worker.ask("settle")
         return self.blocks[-1]
-
-    def first_outputs(self) -> np.ndarray:
-        """Outputs for the first lines, (N, 50, C), as far as the calls covered them without a gap."""
-        found: list[np.ndarray] = []
-        while (line := len(found) * self.batch_size) in self.outputs:
-            found.append(self.outputs[line])
-        return np.concatenate(found)
 
 
 def warm_up(sides: Sequence[Side], plan: Plan) -> None:

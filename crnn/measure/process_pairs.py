@@ -21,7 +21,8 @@ from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
 from crnn.measure.latency import Plan, Side, TimedDifference, block_ratios, run_pairs, warm_up
 from crnn.measure.records import RelativeLatency
-from crnn.measure.session import Runner, Session
+from crnn.measure.row import Runner
+from crnn.measure.session import Session
 from crnn.measure.workload import LIMIT_S, Workload
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError

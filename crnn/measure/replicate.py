@@ -216,6 +216,29 @@ class Setting:
         )
 
 
+def outputs_so_far(replicates: Sequence[Replicate], sizes: Sequence[int], lines: int) -> tuple[np.ndarray, np.ndarray]:
+    """What the calls of some processes read.
+
+    Args:
+        replicates: at least one, measured at one batch size or more.
+        sizes: batch sizes whose outputs are taken, the preferred one first.
+        lines: N.
+
+    Returns:
+        Log probabilities (N, 50, C), and which lines were read, bool (N,).
+    """
+    # Where none of the sizes was measured, no line is known, but the shape is.
+    any_output = next(iter(next(iter(replicates[0].sizes.values())).side.outputs.values()))
+    log_probs, known = np.zeros((lines, *any_output.shape[1:]), np.float32), np.zeros(lines, bool)
+    sides = [one.sizes[size].side for size in sizes for one in replicates if size in one.sizes]
+    for start, output in (item for side in sides for item in side.outputs.items()):
+        # Lines wrap around: what lies beyond the last one was read before.
+        rows = np.arange(start, min(start + len(output), lines))
+        rows = rows[~known[rows]]
+        log_probs[rows], known[rows] = output[rows - start], True
+    return log_probs, known
+
+
 def settle_differences(replicate: Replicate, evaluation: Evaluation, alphabet: str) -> None:
     """Compare the outputs of timed calls with the evaluated ones, and drop them."""
     rows = np.arange(len(evaluation.edits))

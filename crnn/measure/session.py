@@ -1,7 +1,7 @@
 """A session: measures variants, each in fresh processes that alternate with one anchor."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,16 +9,18 @@ import numpy as np
 from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus.lines import Corpus
-from crnn.formats.counts import Counts
 from crnn.measure import accuracy, conversions, footprint, latency, replicate
 from crnn.measure.accuracy import Evaluation, largest_difference
-from crnn.measure.latency import FULL, Plan, Side, TimedDifference
+from crnn.measure.latency import Side, TimedDifference
 from crnn.measure.loading import Loading
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
-from crnn.measure.replicate import Anchor, Phases, Replicate, Setting, settle_differences
+from crnn.measure.replicate import Anchor, Phases, Setting, outputs_so_far, settle_differences
 from crnn.measure.requirements import lacking, unsupported
+from crnn.measure.row import Begun, Runner
+from crnn.measure.schedule import due
+from crnn.measure.scope import Scope
 from crnn.measure.watch import Watch
-from crnn.measure.workload import EVALUATED_BATCH_SIZE, LIMIT_S, Reading, Reply, UnsoundError, Workload, reading
+from crnn.measure.workload import LIMIT_S, Reply, UnsoundError, Workload, reading
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
 from crnn.runtimes.base import runtime_class
@@ -32,59 +34,8 @@ Tell = Callable[[str, str], None]
 """Reports progress: a variant's name, and what is being done."""
 
 
-@dataclass(frozen=True)
-class Scope:
-    """How much a session measures.
-
-    Attributes:
-        batch_sizes: lines per call, ascending.
-        processes: fresh processes per variant.
-        lines: number of lines to evaluate, the first of the test split; None for all.
-        evaluated_at: batch size of the evaluation.
-        plan: of the timed calls; None: nothing is timed.
-        prepares: whether a process compiles while another one works, with a compile cache that is kept: first
-            calls are not measured then.
-    """
-
-    batch_sizes: tuple[int, ...]
-    processes: int = 1
-    lines: int | None = None
-    evaluated_at: int = EVALUATED_BATCH_SIZE
-    plan: Plan | None = FULL
-    prepares: bool = False
-
-
-@dataclass
-class Runner:
-    """A variant whose first process has been measured and has read the lines.
-
-    Attributes:
-        variant: the row.
-        artifact: the file.
-        reading: its evaluation.
-        counted: parameters, MACs and deflated weights.
-        replicates: one per process so far.
-        phases: seconds that the row cost.
-        parent_difference: largest difference to the parent in log probability; None if the
-            technique promises no agreement.
-    """
-
-    variant: Variant
-    artifact: Path
-    reading: Reading
-    counted: Counts
-    replicates: list[Replicate]
-    phases: Phases
-    parent_difference: float | None = None
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """Of its outputs."""
-        return self.reading.evaluation
-
-
 class Session:
-    """Measures variants one after the other. Of each, one process is evaluated and all of them are timed."""
+    """Measures variants in fresh processes; the outputs of all processes of a variant are evaluated together."""
 
     def __init__(
         self,
@@ -105,45 +56,71 @@ class Session:
             corpus_folder: folder of a user's corpus; None for the field corpus.
             device: ``auto``, ``cpu`` or ``cuda``.
             limit_s: seconds after which a worker without a reply counts as hung.
-            rows: the variants in the order in which they will be measured.
+            rows: the variants in the order in which they will be asked for; others get one process.
             tell: reports progress.
         """
         self.corpus, self.scope, self.device, self.limit_s = corpus, scope, device, limit_s
         self.lines = corpus.test.take(range(min(scope.lines or len(corpus.test), len(corpus.test))))
         self.watch = Watch()
-        self._folder, self._rows, self._tell = corpus_folder, list(rows), tell
+        # Rows that cannot run here are not asked for.
+        runnable = [row for row in rows if not lacking(row) and not unsupported(row, device)]
+        self._rows = {row.name: row for row in runnable}
+        self._folder, self._tell = corpus_folder, tell
         self._anchor = Anchor(self.lines, device, limit_s)
+        self._begun: dict[str, Begun] = {}
         self._runners: dict[str, Runner] = {}
         self._failures: dict[str, Exception] = {}
         self._loading: dict[str, Loading] = {}
         self._converted = False
 
     def runner(self, variant: Variant) -> Runner:
-        """Measure the variant's first process, evaluate and check its outputs; later calls return the same.
+        """Measure the variant's processes, evaluate and check its outputs; later calls return the same.
+
+        Processes of the rows after it are measured meanwhile, see ``schedule.due``.
 
         Raises:
             ArtifactError: its artifact is missing, corrupt or cannot be built.
             OptionError: its engine has no such option.
-            WorkerError: its process failed.
+            WorkerError: a process failed.
             UnsoundError: its outputs cannot be trusted.
         """
+        name = variant.name
+        if name not in self._runners and name not in self._failures:
+            for row in self._due(name):
+                self._try(row, self._another)
+            self._try(variant, self._last)
         # Do not run into the same failure again for each test of the variant, and of those compared with it.
-        if variant.name in self._failures:
-            raise self._failures[variant.name]
-        if variant.name not in self._runners:
+        if name in self._failures:
+            raise self._failures[name]
+        return self._runners[name]
+
+    def _try(self, variant: Variant, measure: Callable[[Variant], None]) -> None:
+        """Keep a failure for the variant's own tests."""
+        if variant.name not in self._failures:
             try:
-                self._runners[variant.name] = self._first(variant)
+                measure(variant)
             except FAILURES as error:
                 self._failures[variant.name] = error
-                raise
-        return self._runners[variant.name]
+
+    def _due(self, visited: str) -> Iterator[Variant]:
+        """The rows of which a process is measured before the visited row's last one."""
+
+        def measured(name: str) -> int:
+            done = name in self._runners or name in self._failures
+            return self.scope.processes if done else len(self._begun[name].replicates) if name in self._begun else 0
+
+        names = list(self._rows) if visited in self._rows else [visited]
+        found = due(names, visited, self._processes(visited), measured)
+        return (self._rows[name] for name in found if name in self._rows)
+
+    def _processes(self, name: str) -> int:
+        """Number of processes of a row; a row that others are only compared with is evaluated, not timed."""
+        return self.scope.processes if name in self._rows else 1
 
     def _artifact(self, variant: Variant) -> Path:
         if not self._converted and not artifacts.is_built(variant, self.corpus):
             self._converted = True
-            # Rows that cannot run here need no conversion.
-            runnable = [row for row in self._rows if not lacking(row) and not unsupported(row, self.device)]
-            conversions.build_all(runnable, self.corpus, self._folder, self._tell)
+            conversions.build_all(list(self._rows.values()), self.corpus, self._folder, self._tell)
         return conversions.ready(variant, self.corpus, self._folder, self._tell)
 
     def _load(self, variant: Variant, *, alone: bool) -> Loading:
@@ -152,49 +129,70 @@ class Session:
         return Loading(workload, self.device, self.limit_s, alone=alone and not prepared, prepared=prepared)
 
     def _load_next(self, variant: Variant) -> None:
-        """Have the next row's first process load while this row's is evaluated: nothing is timed then."""
-        after = self._rows[self._rows.index(variant) + 1 :] if variant in self._rows else []
-        known = self._runners.keys() | self._failures.keys() | self._loading.keys()
-        following = next((row for row in after if row.name not in known), None)
-        if following is None or self._loading or not artifacts.is_built(following, self.corpus):
+        """Have the next process load while this row's outputs are read: nothing is timed then."""
+        names = list(self._rows)
+        after = names[names.index(variant.name) + 1 :] if variant.name in self._rows else []
+        visited = next((name for name in after if name not in self._runners.keys() | self._failures.keys()), None)
+        if visited is None or self._loading:
             return
-        if not lacking(following) and not unsupported(following, self.device):
+        following = next(self._due(visited), self._rows[visited])
+        if artifacts.is_built(following, self.corpus):
             self._loading[following.name] = self._load(following, alone=False)
 
-    def _setting(self, variant: Variant, process: int) -> Setting:
-        """What is needed to time a process; the machine is idle by then."""
-        for loading in self._loading.values():
-            loading.wait()
-        count = self.scope.processes
-        which = f", process {process + 1} of {count}" if count > 1 else ""
+    def _begin(self, variant: Variant) -> Begun:
+        if variant.name not in self._begun:
+            check_options(runtime_class(variant.runtime).load, variant.runtime_options, f"engine of {variant.name}")
+            phases = Phases()
+            with phases.of("build"):
+                artifact = self._artifact(variant)
+            self._begun[variant.name] = Begun(variant, artifact, phases)
+        return self._begun[variant.name]
 
-        def tell(activity: str) -> None:
-            self._tell(variant.name, activity + which)
-
-        sizes, plan = self.scope.batch_sizes, self.scope.plan
-        return Setting(self.lines, self.corpus.alphabet, sizes, plan, self._anchor, self.watch, tell)
-
-    def _first(self, variant: Variant) -> Runner:
-        check_options(runtime_class(variant.runtime).load, variant.runtime_options, f"engine of {variant.name}")
-        phases = Phases()
-        with phases.of("build"):
-            artifact = self._artifact(variant)
-        promised = variant.thresholds.max_log_prob_difference
-        parent = self.runner(registry.get(variant.parent)) if variant.parent and promised is not None else None
-        self._tell(variant.name, "loading")
-        with phases.of("start"):
+    @contextmanager
+    def _process(self, begun: Begun) -> Iterator[WorkerProcess]:
+        """Measure another process of a variant, which is stopped in the end."""
+        variant, number, count = begun.variant, len(begun.replicates), self._processes(begun.variant.name)
+        which = f", process {number + 1} of {count}" if count > 1 else ""
+        self._tell(variant.name, f"loading{which}")
+        with begun.phases.of("start"):
             loading = self._loading.pop(variant.name, None) or self._load(variant, alone=True)
         with loading.worker as worker:
-            first = self._setting(variant, 0).measure(loading, phases)
+            # The machine is idle when a process is timed.
+            for other in self._loading.values():
+                other.wait()
+            setting = Setting(
+                self.lines,
+                self.corpus.alphabet,
+                self.scope.batch_sizes,
+                self.scope.plan,
+                self._anchor,
+                self.watch,
+                lambda activity: self._tell(variant.name, activity + which),
+            )
+            begun.replicates.append(setting.measure(loading, begun.phases, self._first_line(begun, number)))
+            yield worker
+
+    def _another(self, variant: Variant) -> None:
+        """Measure another process of a variant."""
+        with self._process(self._begin(variant)):
+            pass
+
+    def _last(self, variant: Variant) -> None:
+        """Measure a variant's last process, and evaluate the outputs of all of them."""
+        promised = variant.thresholds.max_log_prob_difference
+        parent = self.runner(registry.get(variant.parent)) if variant.parent and promised is not None else None
+        begun = self._begin(variant)
+        with self._process(begun) as worker:
             self._tell(variant.name, f"evaluating {len(self.lines)} lines")
-            with phases.of("evaluate"):
-                outputs = self._outputs(worker, first, variant)
+            with begun.phases.of("evaluate"):
+                outputs = self._outputs(worker, begun)
                 # Counted while this process evaluates.
                 worker.begin("count", variant.format)
                 evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
                 counted = worker.finish()
-        runner = Runner(variant, artifact, evaluated, counted, [first], phases)
-        settle_differences(first, runner.evaluation, self.corpus.alphabet)
+        runner = Runner(variant, begun.artifact, evaluated, counted, begun.replicates, begun.phases)
+        for one in runner.replicates:
+            settle_differences(one, runner.evaluation, self.corpus.alphabet)
         if parent and promised is not None:
             runner.parent_difference = largest_difference(evaluated.evaluation.log_probs, parent.evaluation.log_probs)
             if runner.parent_difference > promised:
@@ -202,45 +200,30 @@ class Session:
                     f"{variant.name} differs from {variant.parent} by {runner.parent_difference:.3g} in log "
                     f"probability, {promised:g} is allowed"
                 )
-        return runner
+        self._runners[variant.name] = runner
 
-    def _outputs(self, worker: WorkerProcess, first: Replicate, variant: Variant) -> Reply:
-        """The outputs for all lines: those of the calls at the same batch size, and the rest, read now."""
-        size = self.scope.evaluated_at
-        there = first.sizes[size].side.first_outputs() if size in first.sizes else np.empty((0, 0, 0), np.float32)
-        # The last batch is read in any case: while it does so, threads are counted.
-        there = there[: (len(self.lines) - 1) // size * size]
-        worker.begin("outputs", size, len(there))
+    def _outputs(self, worker: WorkerProcess, begun: Begun) -> Reply:
+        """The outputs for all lines: those of the calls so far, and the rest, read now."""
+        size, count = self.scope.evaluated_at, len(self.lines)
+        # Rows that quantize at run time give other outputs at another size: they need the same in each run.
+        depends = begun.variant.thresholds.max_lines_read_differently > 0
+        sizes = [size] if depends else sorted(self.scope.batch_sizes, reverse=True)
+        log_probs, known = outputs_so_far(begun.replicates, sizes, count)
+        # Some lines are read again, to be compared with the timed calls; meanwhile threads are counted.
+        again = self._first_line(begun, len(begun.replicates) - 1)
+        starts = [start for start in range(0, count, size) if start == again or not known[start : start + size].all()]
+        worker.begin("outputs", size, starts)
         if self.scope.processes > 1 or self.scope.prepares:
-            self._load_next(variant)
-        log_probs, seconds, threads = worker.finish()
-        return np.concatenate([there, log_probs]) if len(there) else log_probs, seconds, threads
+            self._load_next(begun.variant)
+        outputs, seconds, threads = worker.finish()
+        for start, output in zip(starts, outputs, strict=True):
+            log_probs[start : start + size] = output[: count - start]
+        return log_probs, seconds, threads
 
-    def replicated(self, runner: Runner) -> list[Replicate]:
-        """All processes of a variant; those that have not run yet are measured.
-
-        Raises:
-            WorkerError: a process failed.
-            UnsoundError: an output cannot be trusted.
-        """
-        name = runner.variant.name
-        if name in self._failures:
-            raise self._failures[name]
-        try:
-            while (process := len(runner.replicates)) < self.scope.processes:
-                self._tell(name, f"loading, process {process + 1} of {self.scope.processes}")
-                with runner.phases.of("start"):
-                    loading = self._load(runner.variant, alone=True)
-                # Other lines in each process, so that more of them are compared.
-                first_line = process * len(self.lines) // self.scope.processes
-                with loading.worker:
-                    another = self._setting(runner.variant, process).measure(loading, runner.phases, first_line)
-                settle_differences(another, runner.evaluation, self.corpus.alphabet)
-                runner.replicates.append(another)
-        except FAILURES as error:
-            self._failures[name] = error
-            raise
-        return runner.replicates
+    def _first_line(self, begun: Begun, number: int) -> int:
+        """The line at which a process of a variant begins: other lines in each, where the evaluation has a batch."""
+        share = number * len(self.lines) // self._processes(begun.variant.name)
+        return share // self.scope.evaluated_at * self.scope.evaluated_at
 
     def timed_difference(self, sides: Sequence[Side], evaluation: Evaluation, rows: np.ndarray) -> TimedDifference:
         """How the outputs of a variant's timed calls differ from the evaluated ones; see ``latency``."""
@@ -287,11 +270,11 @@ class Session:
 
     def footprint(self, runner: Runner) -> Footprint:
         """Parameters, MACs, bytes, memory and load time."""
-        return footprint.record(runner.artifact, runner.counted, self.replicated(runner), runner.phases)
+        return footprint.record(runner.artifact, runner.counted, runner.replicates, runner.phases)
 
     def latency(self, runner: Runner, batch_size: int) -> tuple[Latency, list[float]]:
         """Seconds per batch and ratios to the anchor, over all processes; and the seconds of each call."""
-        return replicate.latency(self.replicated(runner), batch_size, self._anchor)
+        return replicate.latency(runner.replicates, batch_size, self._anchor)
 
     def close(self) -> None:
         """Stop all workers."""

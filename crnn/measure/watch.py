@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KINDS = ("load", "steal", "frequency", "throttling")
+LOOKS = 5
+"""So often a run looks at the machine before it starts, until nothing disturbs it."""
 
 # The unit of /proc/stat and /proc/PID/stat. It is 100 Hz whatever the kernel's own clock is.
 _TICK_NS = 10_000_000
@@ -188,6 +190,24 @@ class Watch:
     def describe(self, before: State | None, after: State | None) -> str:
         """The disturbances between two readings, as text with numbers; empty if there are none."""
         return ", ".join(_found(before, after).values())
+
+    def look(self, seconds: float = 0.2, most: int = LOOKS) -> str:
+        """Wait until nothing disturbs the machine; this process does nothing meanwhile.
+
+        Args:
+            seconds: of one look.
+            most: number of looks after which it is left as it is.
+
+        Returns:
+            What the last look found, as ``describe``; empty if nothing.
+        """
+        found = ""
+        for _ in range(most):
+            before = self.read(())
+            time.sleep(seconds)
+            if not (found := self.describe(before, self.read(()))):
+                break
+        return found
 
 
 def _existing(folders: Mapping[int, Path], name: str) -> dict[int, str]:

@@ -76,7 +76,7 @@ def check_outputs(name: str, log_probs: np.ndarray, lines: int, alphabet: str) -
 
 
 Reply = tuple[np.ndarray, list[float], int | None]
-"""A worker's reply to ``outputs``: log probabilities (N, 50, C), seconds of each batch, number of threads."""
+"""Log probabilities of all lines (N, 50, C), seconds of each batch that was read for them, number of threads."""
 
 
 class Reading(NamedTuple):
@@ -94,7 +94,7 @@ class Reading(NamedTuple):
 
 
 def reading(name: str, reply: Reply, lines: Lines, alphabet: str) -> Reading:
-    """Evaluate a worker's reply to ``outputs``.
+    """Evaluate what a worker read.
 
     Raises:
         UnsoundError: the outputs are not finite, are not log probabilities, or have the wrong shape.
@@ -138,5 +138,7 @@ def evaluated(
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", threads))
         worker.ask("keep", corpus.test.images, corpus.test.kinds)
-        found = reading(workload.name, worker.ask("outputs", batch_size), corpus.test, corpus.alphabet)
+        batches, seconds, threads = worker.ask("outputs", batch_size)
+        log_probs = np.concatenate(batches)[: len(corpus.test)]
+        found = reading(workload.name, (log_probs, seconds, threads), corpus.test, corpus.alphabet)
         yield Run(worker, found.evaluation, defaultdict(list, {batch_size: list(found.batch_seconds)}))

@@ -107,6 +107,8 @@ def _disturbances(found: Mapping[str, Any], machine: Mapping[str, Any] | None) -
     """What disturbed the machine, and whether it was watched."""
     if machine and not machine.get("watched"):
         yield f"Not watched: {machine.get('unavailable') or 'no reason given'}."
+    if machine and (before := machine.get("disturbed_before")):
+        yield f"Before the run: {before}."
     if not found["batch_sizes_lines"]:
         return
     again, kept = found["remeasured_pairs_count"], found["disturbed_pairs_count"]

@@ -127,17 +127,23 @@ class Worker:
         rows = np.arange(start, start + size) % len(self._images)
         return model_inputs(self._images[rows], self._kinds[rows])
 
-    def outputs(self, batch_size: int, first: int = 0) -> tuple[np.ndarray, list[float], int | None]:
-        """Read all lines from line ``first`` on.
+    def outputs(
+        self, batch_size: int, starts: Sequence[int] | None = None
+    ) -> tuple[list[np.ndarray], list[float], int | None]:
+        """Read batches of lines.
 
         The last batch is filled up with the first lines, because some engines are built for one batch size.
 
+        Args:
+            batch_size: lines per batch, B.
+            starts: first line of each batch; by default all lines are read.
+
         Returns:
-            Log probabilities (N - first, 50, C); seconds of each batch, in order; number of threads that
+            Log probabilities of each batch (B, 50, C), in order; seconds of each; number of threads that
             computed after the first call, None if the system does not tell.
         """
         outputs, seconds, windows = [], [], []
-        for start in range(first, len(self._images), batch_size):
+        for start in range(0, len(self._images), batch_size) if starts is None else starts:
             before = read_threads()
             second, log_probs = timed_call(self._runtime, *self._batch(start, batch_size))
             windows.append(computing_threads(before, read_threads()))
@@ -145,7 +151,7 @@ class Worker:
             outputs.append(log_probs)
         # The first call may compile or trace on threads that are not used afterwards.
         threads = most_threads(windows[1:] or windows)
-        return np.concatenate(outputs)[: len(self._images) - first], seconds, threads
+        return outputs, seconds, threads
 
     def threads(self, batch_size: int) -> int | None:
         """Number of threads that compute in calls at this batch size; None if the system does not tell."""

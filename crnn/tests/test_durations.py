@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crnn.measure.durations import Durations, Key, TimeLeft, spoken
+from crnn.measure.durations import BUILDING, Accounts, Durations, Key, TimeLeft, spoken
 from fixtures.visits import guesses, headline, overview, plan
 
 seconds = st.floats(0, 1e6)
@@ -38,9 +38,9 @@ class TestTimeLeft:
     def test_never_negative(self, run, data):
         """Whatever was expected and taken, no time left is negative, also of a visit that takes too long."""
         left, planned = run
-        current, elapsed = data.draw(st.sampled_from([None, *planned])), data.draw(seconds)
+        spent = {key.name: data.draw(seconds) for key in planned}
 
-        assert left.left_s(planned, current, elapsed) >= left.left_s([], current, elapsed) >= 0
+        assert left.left_s(planned) >= left.left_s(planned, spent.__getitem__) >= 0
 
     @given(runs())
     def test_nothing_remains(self, run):
@@ -90,11 +90,44 @@ class TestTimeLeft:
 
         assert (before, left.estimate_s(C)) == (45.0, 6.0)
 
-    def test_a_visit_that_has_begun(self):
-        """The seconds since a visit began are taken off its own share only."""
+    def test_a_row_that_has_begun(self):
+        """The seconds already spent on a row are taken off its own share only."""
         left = TimeLeft(dict.fromkeys([A, B], 45.0), {A: 10.0, B: 20.0})
 
-        assert (left.left_s([B], A, 4.0), left.left_s([B], A, 40.0)) == (26.0, 20.0)
+        assert [left.left_s([A, B], {"a": spent, "b": 0.0}.get) for spent in (4.0, 40.0)] == [26.0, 20.0]
+
+
+class TestAccounts:
+    @pytest.mark.parametrize(
+        ("told", "a", "b"),
+        [
+            ([("a", "loading"), ("a", "timing batch 1")], 2, 0),
+            ([("a", "loading"), ("b", "loading, process 1 of 3"), ("a", "timing batch 1")], 2, 1),
+            ([("a", "building 9 conversions"), ("a", "building 9 conversions: one of them")], 0, 0),
+            ([("a", "building: one"), ("a", "loading"), ("b", "building: two"), ("b", "loading")], 1, 1),
+        ],
+    )
+    def test_each_row_is_charged_for_its_own(self, told, a, b):
+        """Each activity takes one second here; conversions are charged to no row."""
+        seconds = [0]
+        accounts = Accounts(lambda: seconds[0])
+        for name, activity in told:
+            accounts.charge(name, activity)
+            seconds[0] += 1
+
+        assert (accounts.spent_s("a"), accounts.spent_s("b")) == (a, b)
+        assert accounts.spent_s(BUILDING) == len(told) - a - b
+
+    def test_what_is_settled_is_forgotten(self):
+        """A row that has been settled is charged anew, also while it is being charged."""
+        seconds = [0]
+        accounts = Accounts(lambda: seconds[0])
+        accounts.charge("a")
+        seconds[0] = 3
+        settled = accounts.settle_s("a")
+        seconds[0] = 4
+
+        assert (settled, accounts.spent_s("a")) == (3, 1)
 
 
 class TestDurations:
@@ -142,15 +175,15 @@ class TestDurations:
 
 class TestVisits:
     def test_places(self):
-        """A round ends where a row comes again; tests without a variant have no place."""
+        """Visits are counted, also where a row comes again; tests without a variant have no place."""
         visits = plan(list(items("one[a]", "two[a]", "one[b]", "three", "two[c]", "two[b]", "two[b]")))
 
         assert [(visit.key, visit.place, len(visit.tests)) for visit in visits] == [
-            (Key("a", "one, two"), "round 1 of 2, 1/3", 2),
-            (Key("b", "one"), "round 1 of 2, 2/3", 1),
+            (Key("a", "one, two"), "1/4", 2),
+            (Key("b", "one"), "2/4", 1),
             (Key("three", "three"), "", 1),
-            (Key("c", "two"), "round 1 of 2, 3/3", 1),
-            (Key("b", "two"), "round 2 of 2, 1/1", 2),
+            (Key("c", "two"), "3/4", 1),
+            (Key("b", "two"), "4/4", 2),
         ]
 
     @given(st.lists(st.sampled_from(["one[a]", "two[a]", "one[b]", "two[b]", "three"])))

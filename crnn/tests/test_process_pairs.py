@@ -11,7 +11,9 @@ from crnn.formats.counts import Counts
 from crnn.measure.accuracy import check_log_probs
 from crnn.measure.process_pairs import Meter, can_pin, gate_core, measure
 from crnn.measure.replicate import Phases
-from crnn.measure.session import Runner, Scope, Session
+from crnn.measure.row import Runner
+from crnn.measure.scope import Scope
+from crnn.measure.session import Session
 from crnn.measure.workload import Reading, Workload, evaluated
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes import anchors

@@ -102,6 +102,7 @@ class TestPipe:
             "1/4  good    CER 0.72 %, batch 1: 5.3 ms, batch 32: 170 ms  _ s, 1 h 00 min left",
             "2/4  absent  skipped: needs a framework; see requirements.txt  _ s, 1 h 00 min left",
             "3/4  broken  CER 0.72 %, FAILED test_latency[broken-1], FAILED test_latency[broken-32]  _ s, 30 min left",
+            "conversions built  _ s",
             "4/4  child   CER 0.72 %, batch 1: 5.3 ms, batch 32: 170 ms  _ s",
         ]
 
@@ -126,16 +127,11 @@ class TestPipe:
 
         assert (b"1/2  good" in received, b"2/2" in received, "2/2  held" in rest) == (True, False, True)
 
-    def test_rounds(self, piped):
-        """A row that is visited twice has a line per round, with the numbers of that visit."""
-        output = without_times(rows(piped(rows="good child", TWO_ROUNDS="1")))
+    def test_conversions_have_a_line(self, piped):
+        """What conversions took is said once, before the line of the row that they were built for."""
+        output = [line.split("  ") for line in piped(rows="good child") if "built" in line or "2/2" in line]
 
-        assert [line.split("  _ s")[0] for line in output] == [
-            "round 1 of 2, 1/2  good   CER 0.72 %",
-            "round 1 of 2, 2/2  child  CER 0.72 %",
-            "round 2 of 2, 1/2  good   batch 1: 5.3 ms, batch 32: 170 ms",
-            "round 2 of 2, 2/2  child  batch 1: 5.3 ms, batch 32: 170 ms",
-        ]
+        assert [words[0] for words in output] == ["conversions built", "2/2"]
 
     def test_a_failure_without_a_row(self, piped):
         """A failed test that belongs to no row has a line of its own."""
@@ -191,14 +187,14 @@ class TestTerminal:
 
     def test_live_line(self, in_terminal):
         """The live line shows the row, what is done for it or for another one, and the time left."""
-        written = in_terminal(rows="good child", TWO_ROUNDS="1")
+        written = in_terminal(rows="good child")
         drawn = [part.strip("█▏▎▍▌▋▊▉ ") for part in written.split("\r")]
 
         for expected in (
-            r"\[round 1 of 2, 1/2\] good: starting · \d+ (s|min) left",
-            r"\[round 1 of 2, 1/2\] good: evaluating 40 lines · \d+ (s|min) left",
-            r"\[round 2 of 2, 1/2\] good: timing batch 32 · \d+ (s|min) left",
-            r"\[round 2 of 2, 2/2\] child: parent: building: 50 % · .+",
+            r"\[1/2\] good: starting · \d+ (s|min) left",
+            r"\[1/2\] good: evaluating 40 lines · \d+ (s|min) left",
+            r"\[1/2\] good: timing batch 32 · \d+ (s|min) left",
+            r"\[2/2\] child: parent: building: 50 % · .+",
         ):
             assert [text for text in drawn if re.fullmatch(expected, text)] != [], expected
 

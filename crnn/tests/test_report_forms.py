@@ -155,6 +155,10 @@ class TestCaption:
         [
             (UNWATCHED, "Not watched: Plan 9 has no /proc/stat."),
             ({"watched": True, "unavailable": None}, "Nothing disturbed the timed blocks."),
+            (
+                {"watched": True, "disturbed_before": "steal 9 %"},
+                "Before the run: steal 9 %. Nothing disturbed the timed blocks.",
+            ),
         ],
     )
     def test_watching(self, machine, says):

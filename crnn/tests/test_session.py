@@ -11,7 +11,8 @@ from crnn.formats.counts import Counts
 from crnn.measure import replicate, session
 from crnn.measure.latency import Plan
 from crnn.measure.replicate import Setting
-from crnn.measure.session import Scope, Session
+from crnn.measure.scope import Scope
+from crnn.measure.session import Session
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes.process import WorkerError, WorkerProcess
 
@@ -57,7 +58,7 @@ def opened(corpus, tmp_path, monkeypatch):
 
 def test_a_latency_has_a_ratio_per_process(opened):
     """Three processes give three ratios to the anchor, close to one for two engines of the same speed."""
-    measuring, _ = opened(processes=3)
+    measuring, _ = opened(processes=3, rows=[ROW])
     record, seconds = measuring.latency(measuring.runner(ROW), 8)
 
     assert record.anchor_ratios == pytest.approx([1.0] * 3, rel=0.1)
@@ -67,7 +68,7 @@ def test_a_latency_has_a_ratio_per_process(opened):
 
 def test_a_process_is_measured_once(opened):
     """Asking for a row again starts no further process."""
-    measuring, told = opened(processes=2)
+    measuring, told = opened(processes=2, rows=[ROW])
     runner = measuring.runner(ROW)
     records = [measuring.latency(measuring.runner(ROW), size)[0] for size in SIZES]
     count = len(told)
@@ -77,35 +78,64 @@ def test_a_process_is_measured_once(opened):
 
 def test_progress_names_process_and_batch(opened):
     """What is told names the batch size and the process of how many."""
-    measuring, told = opened(processes=2)
+    measuring, told = opened(processes=2, rows=[ROW])
     measuring.latency(measuring.runner(ROW), 1)
 
     assert ("row", "timing batch 8, process 1 of 2") in told
     assert ("row", "timing batch 1, process 2 of 2") in told
 
 
-def test_the_evaluation_reads_what_was_not_timed(opened):
-    """Outputs of calls at the evaluation's batch size are evaluated too, so fewer batches are read."""
+@pytest.mark.parametrize(("processes", "read"), [(1, 5 - 3 + 1), (2, 5 - 5 + 1)])
+def test_the_evaluation_reads_what_was_not_timed(opened, processes, read):
+    """Outputs of calls at the evaluation's batch size are evaluated too; one timed batch is read again."""
     one_call_per_block = Plan(warmup_s=0.0, pairs=1, block_s=0.0, settles=False)
-    reading = opened(plan=one_call_per_block)[0].runner(ROW).reading
+    reading = opened(plan=one_call_per_block, processes=processes, rows=[ROW])[0].runner(ROW).reading
 
-    # The first call, one to warm up and the timed one have read three batches of eight.
-    assert len(reading.batch_seconds) == LINES / 8 - 3
+    # Of the five batches of eight, the first call, one to warm up and the timed one have read three; a second process
+    # begins at the third batch.
+    assert len(reading.batch_seconds) == read
     assert reading.evaluation.log_probs.shape[0] == LINES
 
 
-def test_the_last_batch_is_always_read(opened):
-    """Many calls cover all lines, but the threads are counted while the last batch is read."""
+def test_a_timed_batch_is_always_read_again(opened):
+    """Even if calls have covered all lines, one batch is read to compare outputs and to count threads."""
     reading = opened()[0].runner(ROW).reading
 
     assert (len(reading.batch_seconds), reading.threads) == (1, 1)
 
 
-def test_other_batch_sizes_are_evaluated_from_the_first_line(opened):
-    """If nothing was timed at the evaluation's batch size, all lines are read."""
-    measuring, _ = opened(batch_sizes=(1,))
+def test_processes_are_spread_over_the_visits_of_other_rows(opened):
+    """Later rows get their first processes while earlier ones are visited; each has all of them in the end."""
+    rows = [replace(ROW, name=name) for name in ("first", "second")]
+    measuring, told = opened(processes=2, rows=rows)
+    measuring.runner(rows[0])
+    begun = [words for words in told if words[1].startswith("loading")]
+    measured = [len(measuring.runner(row).replicates) for row in rows]
 
-    assert len(measuring.runner(ROW).reading.batch_seconds) == LINES / 8
+    assert begun == [("first", "loading, process 1 of 2"), ("second", "loading, process 1 of 2"),
+                     ("first", "loading, process 2 of 2")]  # fmt: skip
+    assert measured == [2, 2]
+
+
+def test_a_row_that_fails_ahead_fails_its_own_tests_only(opened):
+    """A later row's failure is reported where that row is asked for."""
+    broken = replace(ROW, name="broken", runtime="crnn.tests.broken_runtime", runtime_options={"fault": "exits"})
+    measuring, _ = opened(processes=2, rows=[ROW, broken])
+
+    assert len(measuring.runner(ROW).replicates) == 2
+    with pytest.raises(WorkerError, match="the last words"):
+        measuring.runner(broken)
+
+
+@pytest.mark.parametrize(("differing", "read"), [(0, 5 - 2 + 1), (1, 5)])
+def test_rows_that_quantize_at_run_time_are_evaluated_at_one_size(opened, differing, read):
+    """Their outputs depend on the batch size, so calls at another one do not count; for other rows they do."""
+    row = replace(ROW, thresholds=replace(LIMITS, max_lines_read_differently=differing))
+    many_calls = Plan(warmup_s=0.0, pairs=15, block_s=0.0, settles=False)
+    measuring, _ = opened(batch_sizes=(1,), plan=many_calls)
+
+    # Seventeen lines cover two batches of eight, of which the first is read again, and a part of the third.
+    assert len(measuring.runner(row).reading.batch_seconds) == read
 
 
 def test_fewer_lines(opened):
@@ -118,7 +148,7 @@ def test_fewer_lines(opened):
 
 def test_memory_and_load_time(opened):
     """Memory is resident after loading and at its peak after calls; the load time is that of an undisturbed load."""
-    measuring, _ = opened(processes=2)
+    measuring, _ = opened(processes=2, rows=[ROW])
     footprint = measuring.footprint(measuring.runner(ROW))
 
     assert footprint.peak_memory_bytes >= footprint.resident_after_load_bytes > 0
@@ -151,7 +181,7 @@ def test_nothing_is_timed_while_another_row_loads(opened, monkeypatch):
     measuring.runner(rows[2])
     measuring.runner(rows[1])
 
-    assert ready == [[], [True], []]
+    assert ready == [[], [], [], [True], []]
 
 
 def test_a_row_that_fails_while_it_loads_fails_alone(opened, monkeypatch):
@@ -177,13 +207,13 @@ def test_nothing_is_timed_without_a_plan(opened):
 
 def test_a_later_process_that_fails_fails_the_row(opened, monkeypatch):
     """If the second process fails, each test of the row gets its error, and no further process is started."""
-    measuring, _ = opened(processes=2)
-    runner = measuring.runner(ROW)
+    measuring, _ = opened(processes=2, rows=[ROW])
+    measuring._another(ROW)
     start = Mock(side_effect=WorkerError("row: no memory"))
     monkeypatch.setattr(WorkerProcess, "__init__", start)
-    for size in SIZES:
+    for _ in SIZES:
         with pytest.raises(WorkerError, match="row: no memory"):
-            measuring.latency(runner, size)
+            measuring.runner(ROW)
     assert start.call_count == 1
 
 

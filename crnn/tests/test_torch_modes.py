@@ -80,7 +80,7 @@ def test_compiled_int8(tmp_path):
     with WorkerProcess("compiled", environment={"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}) as worker:
         loaded = worker.ask("load", "torch_compiled", str(tmp_path / "int8.pt"), "cpu", {"channels_last": True}, 1)
         worker.ask("keep", images, kinds)
-        outputs, *_ = worker.ask("outputs", COUNT)
+        [outputs], *_ = worker.ask("outputs", COUNT)
         threads = worker.ask("threads", COUNT)
 
     assert loaded["engine"].split()[-1] == "inductor"

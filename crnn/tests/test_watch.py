@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from crnn.measure import watch
-from crnn.measure.watch import KINDS, Watch
+from crnn.measure.watch import KINDS, LOOKS, Watch
 
 OWN, FOREIGN = 4001, 4002
 BUSY_COLUMNS = ("user", "nice", "system", "irq", "softirq")
@@ -82,6 +82,22 @@ def during(machine, change, process_ids=(OWN,)):
     change()
     after = watching.read(process_ids)
     return watching.disturbances(before, after), watching.describe(before, after)
+
+
+@pytest.mark.parametrize(
+    ("busy_looks", "looks", "found"), [(0, 1, ""), (2, 3, ""), (9, LOOKS, "other processes used 50 % of the machine")]
+)
+def test_look_waits_until_the_machine_is_idle(machine, monkeypatch, busy_looks, looks, found):
+    """It looks again while others use the machine, a stated number of times, and says what the last look found."""
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        machine.pass_time(round(1000 * seconds), user=50 if len(slept) <= busy_looks else 0)
+
+    monkeypatch.setattr(watch.time, "sleep", sleep, raising=False)
+
+    assert (machine.watch().look(), len(slept)) == (found, looks)
 
 
 @pytest.mark.parametrize("column", BUSY_COLUMNS)

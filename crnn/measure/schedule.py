@@ -1,0 +1,31 @@
+"""The order in which the processes of all rows are measured.
+
+A row is visited once: its last process is measured then. Its earlier ones are measured during the visits of
+rows before it, some visits apart, so that a row's processes cover several moments of the machine.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+# With three processes a row takes about half a minute, so a row's processes cover about five minutes.
+AHEAD = 5
+"""Number of visits between two processes of a row."""
+
+
+def due(
+    rows: Sequence[str], visited: str, processes: int, measured: Callable[[str], int], ahead: int = AHEAD
+) -> Iterator[str]:
+    """The rows of which one process each is measured before the visited row's last one, in this order.
+
+    Args:
+        rows: in the order of their visits.
+        visited: one of them.
+        processes: per row.
+        measured: tells how many processes of a row have been measured, or are not needed any more.
+        ahead: number of visits between two processes of a row.
+    """
+    place = rows.index(visited)
+    for rank in range(1, processes):
+        # Rows so far behind have their first ``rank`` processes by now.
+        for row in rows[place : place + (processes - rank) * ahead + 1]:
+            if measured(row) < rank:
+                yield row

@@ -1,14 +1,20 @@
 """``.keras`` files: read, write, compress, count parameters and MACs."""
 
+import io
+import json
 import zipfile
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
+from typing import Any
 
+import h5py
 import numpy as np
 
 from crnn.formats.counts import lstm_macs
 from crnn.models.keras_crnn import keras
+
+_COUNTED = ("Conv2D", "Dense", "LSTM")
 
 
 def save(model: keras.Model, path: Path) -> None:
@@ -57,24 +63,37 @@ def load(path: Path) -> keras.Model:
 
 
 def parameters(path: Path) -> Iterator[np.ndarray]:
-    """All weights, with the BatchNorm statistics, as Keras counts."""
-    return iter(load(path).get_weights())
+    """All weights, with the BatchNorm statistics, as Keras counts; without the state of an optimizer."""
+    found: list[np.ndarray] = []
+
+    def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and name.startswith("layers/"):
+            found.append(item[()])
+
+    # Read from the file: building the model would take seconds.
+    with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        weights.visititems(take)
+    return iter(found)
 
 
 def macs(path: Path) -> int:
-    """MACs for one line."""
-    return macs_of_model(load(path))
+    """MACs for one line, from the layers' shapes."""
+    with zipfile.ZipFile(path) as archive:
+        layers = json.loads(archive.read("config.json"))["config"]["layers"]
+    return sum(_macs(layer["class_name"], layer["config"], layer["build_config"]["input_shape"]) for layer in layers
+               if layer["class_name"] in _COUNTED)  # fmt: skip
 
 
-def macs_of_model(model: keras.Model) -> int:
-    """MACs of a Keras model for one line, from its layers' shapes."""
-    total = 0
-    for layer in model.layers:
-        match layer:
-            case keras.layers.Conv2D():
-                total += prod(layer.output_shape[1:]) * prod(layer.kernel_size) * layer.input_shape[-1]
-            case keras.layers.Dense():
-                total += prod(layer.output_shape[1:]) * layer.input_shape[-1]
-            case keras.layers.LSTM():
-                total += lstm_macs(layer.input_shape[1], layer.input_shape[2], layer.units)
-    return total
+def _macs(kind: str, config: dict[str, Any], shape: list[int]) -> int:
+    """MACs of one layer, from its input's shape; the first entry is the batch."""
+    if kind == "LSTM":
+        return lstm_macs(shape[1], shape[2], config["units"])
+    if kind == "Dense":
+        return prod(shape[1:]) * config["units"]
+    places = 1
+    for size, kernel, stride, dilation in zip(
+        shape[1:3], config["kernel_size"], config["strides"], config["dilation_rate"], strict=True
+    ):
+        covered = 0 if config["padding"] == "same" else dilation * (kernel - 1)
+        places *= -(-(size - covered) // stride)
+    return places * config["filters"] * prod(config["kernel_size"]) * shape[3] // config["groups"]

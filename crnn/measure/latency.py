@@ -49,7 +49,7 @@ class Plan:
 
 # Processes differ by more than the blocks of one process do, so each takes few of the slow calls.
 FULL = Plan(warmup_s=0.2, pairs=1, most_pairs=8, budget_s=0.4)
-QUICK = Plan(warmup_s=0.1, pairs=2, most_pairs=4, budget_s=0.5)
+QUICK = Plan(warmup_s=0.1, pairs=1, most_pairs=4, budget_s=0.3)
 # For studies, which compare two models in one process each: an interval over pairs needs at least six.
 STUDY = Plan(warmup_s=1.0, pairs=12)
 

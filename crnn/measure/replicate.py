@@ -28,6 +28,8 @@ from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerProcess
 
 _ANCHOR_LINES = 256
+# The first call, one to warm up, and a timed one.
+_LEAST_CALLS = 3
 
 
 class Phases(defaultdict[str, float]):
@@ -186,7 +188,11 @@ class Setting:
             worker.ask("keep", self.lines.images, self.lines.kinds)
         for size in self.batch_sizes:
             self.tell(f"timing batch {size}")
-            found.sizes[size] = self._at(worker, size, phases, first_line, first=size not in loading.prepared)
+            # Sizes in between read lines after those of the largest one: fewer are left for the evaluation. The
+            # smallest one reads the same lines as the largest, to be compared with it.
+            largest, between = max(self.batch_sizes), min(self.batch_sizes) < size < max(self.batch_sizes)
+            line = first_line + (_LEAST_CALLS * largest if between else 0)
+            found.sizes[size] = self._at(worker, size, phases, line, first=size not in loading.prepared)
         return found
 
     def _at(self, worker: WorkerProcess, size: int, phases: Phases, first_line: int, *, first: bool) -> AtSize:

@@ -1,6 +1,7 @@
 """Counts of a file: deflated weights depend on values and types, not on container, graph or packing."""
 
 import zlib
+from math import prod
 
 import numpy as np
 import pytest
@@ -80,6 +81,35 @@ class TestTensorFlow:
 
         assert packed.stat().st_size < plain.stat().st_size
         assert count(packed, "keras") == count(plain, "keras")
+
+    def test_the_state_of_an_optimizer_does_not_count(self, tmp_path):
+        """A model that was trained and saved with its optimizer has the parameters that Keras counts."""
+        model = keras_crnn.build(SHALLOW)
+        model.compile(keras_crnn.keras.optimizers.Adam())
+        model.optimizer.build(model.trainable_variables)
+        keras_file.save(model, tmp_path / "trained.keras")
+
+        assert count(tmp_path / "trained.keras", "keras").parameters_stored == model.count_params()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"padding": "same", "strides": 3},
+            {"strides": (2, 3)},
+            {"dilation_rate": 2},
+            {"padding": "same", "groups": 2},
+        ],
+    )
+    def test_convolutions_of_any_kind(self, tmp_path, options):
+        """MACs of a convolution are its outputs times the inputs of each, as the built layer has them."""
+        keras = keras_crnn.keras
+        image = keras.Input((11, 13, 4))
+        output = keras.layers.Conv2D(6, (3, 2), **options)(image)
+        keras_file.save(keras.Model(image, output), tmp_path / "one.keras")
+
+        per_output = 3 * 2 * 4 // options.get("groups", 1)
+        assert keras_file.macs(tmp_path / "one.keras") == prod(output.shape[1:]) * per_output
 
     def test_graphs_of_several_batch_sizes_count_once(self, tmp_path):
         """A LiteRT file for two batch sizes counts like one for a single size."""

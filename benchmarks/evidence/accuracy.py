@@ -1,6 +1,6 @@
 """Evaluate the same weights 25 times, and weights made worse by 0.2 points of CER 60 times.
 
-    python benchmarks/evidence/accuracy.py benchmarks/evidence/accuracy.json
+    python -m benchmarks.evidence.accuracy benchmarks/evidence/accuracy.json
 
 The 25 evaluations are of one model in PyTorch and ONNX Runtime, with different batch sizes, on one
 thread and on all. The 60 add Gaussian noise to one model's log probabilities, as coarse arithmetic

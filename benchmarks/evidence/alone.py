@@ -2,7 +2,7 @@
 
 pytest benchmarks --benchmark-json=suite.json
 pytest benchmarks --benchmark-compare=suite.json --benchmark-json=compared.json
-python benchmarks/evidence/alone.py suite.json compared.json benchmarks/evidence/alone.json
+python -m benchmarks.evidence.alone suite.json compared.json benchmarks/evidence/alone.json
 """
 
 import json

@@ -1,6 +1,6 @@
 """Measure hundreds of process pairs, to learn how often the gate is wrong.
 
-    python benchmarks/evidence/collect.py --out pairs.csv --variants ort-torch2onnx-optimized --count 700
+    python -m benchmarks.evidence.collect --out pairs.csv --variants ort-torch2onnx-optimized --count 700
 
 Each pair is appended as a row when it is measured. While a file named ``pause`` lies beside the
 output, the script waits between two pairs.

@@ -1,6 +1,6 @@
 """Seconds that a row costs in each phase of a run, averaged per engine, and those of all process pairs.
 
-python benchmarks/evidence/costs.py run.json
+python -m benchmarks.evidence.costs run.json
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Keep of full runs what their speed-ups are made of, and learn whether later runs confirm the first one.
 
     pytest benchmarks --benchmark-json=run.json
-    python benchmarks/evidence/coverage.py keep run.json 1.json
-    python benchmarks/evidence/coverage.py compare 1.json 2.json 3.json
+    python -m benchmarks.evidence.coverage keep run.json 1.json
+    python -m benchmarks.evidence.coverage compare 1.json 2.json 3.json
 
 Runs are on one machine, at different hours.
 """
@@ -56,7 +56,7 @@ def keep(path: Path, out: Path) -> None:
             }
         )
     content = {
-        "started": run.content["datetime"],
+        "started": run.session["parts"][0]["started"],
         "commit": run.content["commit_info"]["id"],
         "fingerprint": run.fingerprint,
         "order_seed": run.session["order_seed"],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 # With three processes a row takes about half a minute, so a row's processes cover about five minutes.
 AHEAD = 5
-"""Number of visits between two processes of a row."""
+"""Number of visits between two processes of a row, and between further ones of a reference."""
 
 
 def due(

@@ -17,7 +17,7 @@ from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.measure.replicate import Anchor, Phases, Setting, outputs_so_far, settle_differences
 from crnn.measure.requirements import lacking, unsupported
 from crnn.measure.row import Begun, Runner
-from crnn.measure.schedule import due
+from crnn.measure.schedule import AHEAD, due
 from crnn.measure.scope import Scope
 from crnn.measure.watch import Watch
 from crnn.measure.workload import LIMIT_S, Reply, UnsoundError, Workload, reading
@@ -46,6 +46,7 @@ class Session:
         device: str = "auto",
         limit_s: float = LIMIT_S,
         rows: Sequence[Variant] = (),
+        references: Sequence[Variant] = (),
         tell: Tell = lambda *_: None,
     ) -> None:
         """Start nothing yet.
@@ -57,6 +58,7 @@ class Session:
             device: ``auto``, ``cpu`` or ``cuda``.
             limit_s: seconds after which a worker without a reply counts as hung.
             rows: the variants in the order in which they will be asked for; others get one process.
+            references: those that speed-ups refer to; with several processes, they get further ones now and then.
             tell: reports progress.
         """
         self.corpus, self.scope, self.device, self.limit_s = corpus, scope, device, limit_s
@@ -72,6 +74,7 @@ class Session:
         self._failures: dict[str, Exception] = {}
         self._loading: dict[str, Loading] = {}
         self._converted = False
+        self._references, self._visits = references, 0
 
     def runner(self, variant: Variant) -> Runner:
         """Measure the variant's processes, evaluate and check its outputs; later calls return the same.
@@ -89,6 +92,7 @@ class Session:
             for row in self._due(name):
                 self._try(row, self._another)
             self._try(variant, self._last)
+            self._measure_references(name)
         # Do not run into the same failure again for each test of the variant, and of those compared with it.
         if name in self._failures:
             raise self._failures[name]
@@ -101,6 +105,14 @@ class Session:
                 measure(variant)
             except FAILURES as error:
                 self._failures[variant.name] = error
+
+    def _measure_references(self, visited: str) -> None:
+        """Measure the references again now and then: their error is in every speed-up of the run."""
+        self._visits += visited in self._rows
+        if self.scope.processes > 1 and self._visits % AHEAD == 0:
+            for reference in self._references:
+                if reference.name in self._runners and reference.name != visited:
+                    self._try(reference, self._another)
 
     def _due(self, visited: str) -> Iterator[Variant]:
         """The rows of which a process is measured before the visited row's last one."""
@@ -152,7 +164,8 @@ class Session:
     def _process(self, begun: Begun) -> Iterator[WorkerProcess]:
         """Measure another process of a variant, which is stopped in the end."""
         variant, number, count = begun.variant, len(begun.replicates), self._processes(begun.variant.name)
-        which = f", process {number + 1} of {count}" if count > 1 else ""
+        which = f", process {number + 1}" if count > 1 else ""
+        which += f" of {count}" if 1 < count > number else ""
         self._tell(variant.name, f"loading{which}")
         with begun.phases.of("start"):
             loading = self._loading.pop(variant.name, None) or self._load(variant, alone=True)
@@ -174,8 +187,11 @@ class Session:
 
     def _another(self, variant: Variant) -> None:
         """Measure another process of a variant."""
-        with self._process(self._begin(variant)):
+        begun = self._begin(variant)
+        with self._process(begun):
             pass
+        if done := self._runners.get(variant.name):
+            settle_differences(begun.replicates[-1], done.evaluation, self.corpus.alphabet)
 
     def _last(self, variant: Variant) -> None:
         """Measure a variant's last process, and evaluate the outputs of all of them."""
@@ -222,7 +238,8 @@ class Session:
 
     def _first_line(self, begun: Begun, number: int) -> int:
         """The line at which a process of a variant begins: other lines in each, where the evaluation has a batch."""
-        share = number * len(self.lines) // self._processes(begun.variant.name)
+        count = self._processes(begun.variant.name)
+        share = number % count * len(self.lines) // count
         return share // self.scope.evaluated_at * self.scope.evaluated_at
 
     def timed_difference(self, sides: Sequence[Side], evaluation: Evaluation, rows: np.ndarray) -> TimedDifference:

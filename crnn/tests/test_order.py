@@ -42,6 +42,14 @@ def test_a_row_s_tests_are_together(options):
     assert len(order) == len(set(order))
 
 
+def test_latencies_of_the_reference_come_last():
+    """With several processes, the reference is measured until the end; its other tests are in their place."""
+    tests, _ = collect("--variants=torch-*", "--batch-sizes=1", "--order-seed=1")
+
+    assert tests[-1] == ("test_latency", "torch-original")
+    assert ("test_accuracy", "torch-original") in tests[:3]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_a_row_comes_after_those_that_it_is_compared_with(seed):
     """Parents and originals come before the rows that need their outputs, in any order of the rest."""

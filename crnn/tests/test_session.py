@@ -43,11 +43,18 @@ def opened(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(replicate, "shared_anchor", lambda: STEADY)
     sessions = []
 
-    def opened(rows=(), **scope):
+    def opened(rows=(), references=(), **scope):
         told = []
         settings = {"batch_sizes": SIZES, "plan": PLAN, "evaluated_at": 8} | scope
         sessions.append(
-            Session(corpus, Scope(**settings), device="cpu", rows=rows, tell=lambda *words: told.append(words))
+            Session(
+                corpus,
+                Scope(**settings),
+                device="cpu",
+                rows=rows,
+                references=references,
+                tell=lambda *words: told.append(words),
+            )
         )
         return sessions[-1], told
 
@@ -115,6 +122,17 @@ def test_processes_are_spread_over_the_visits_of_other_rows(opened):
     assert begun == [("first", "loading, process 1 of 2"), ("second", "loading, process 1 of 2"),
                      ("first", "loading, process 2 of 2")]  # fmt: skip
     assert measured == [2, 2]
+
+
+def test_a_reference_is_measured_during_the_whole_run(opened):
+    """Its error is in every speed-up, so it gets one more process in every fifth visit."""
+    rows = [replace(ROW, name=str(index)) for index in range(11)]
+    measuring, told = opened(batch_sizes=(1,), processes=2, rows=rows, references=rows[:1])
+    counts = [len(measuring.runner(row).replicates) for row in rows]
+    record, _ = measuring.latency(measuring.runner(rows[0]), 1)
+
+    assert counts == [2] * 11
+    assert (len(record.anchor_ratios), ("0", "loading, process 4") in told) == (4, True)
 
 
 def test_a_row_that_fails_ahead_fails_its_own_tests_only(opened):

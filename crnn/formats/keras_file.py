@@ -80,8 +80,8 @@ def macs(path: Path) -> int:
     """MACs for one line, from the layers' shapes."""
     with zipfile.ZipFile(path) as archive:
         layers = json.loads(archive.read("config.json"))["config"]["layers"]
-    return sum(_macs(layer["class_name"], layer["config"], layer["build_config"]["input_shape"]) for layer in layers
-               if layer["class_name"] in _COUNTED)  # fmt: skip
+    counted = [layer for layer in layers if layer["class_name"] in _COUNTED]
+    return sum(_macs(layer["class_name"], layer["config"], layer["build_config"]["input_shape"]) for layer in counted)
 
 
 def _macs(kind: str, config: dict[str, Any], shape: list[int]) -> int:

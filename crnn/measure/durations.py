@@ -1,6 +1,6 @@
 """How long rows took in earlier runs, and the time left of this one.
 
-A visit are consecutive benchmarks of one variant; its kind names them. During a visit, processes of later
+A visit is a sequence of consecutive benchmarks of one variant; its kind names them. During a visit, processes of later
 rows are measured too: each row is charged for its own.
 """
 
@@ -63,7 +63,7 @@ class Accounts:
     """Seconds of each row, whichever visit they belong to, and of conversions."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
-        """Charge nobody yet.
+        """Start without charging a row.
 
         Args:
             now: seconds from any moment on.
@@ -72,7 +72,7 @@ class Accounts:
         self._spent: defaultdict[str, float] = defaultdict(float)
 
     def charge(self, name: str, activity: str = "") -> None:
-        """Charge a row from now on; conversions are charged to nobody, because later runs find them in the cache."""
+        """Charge a row from now on; conversions are charged to no row, because later runs find them in the cache."""
         now_s = self._now()
         self._spent[self._payer] += now_s - self._since_s
         self._since_s, self._payer = now_s, BUILDING if activity.startswith(BUILDING) else name
@@ -82,7 +82,7 @@ class Accounts:
         return self._spent[name] + (self._now() - self._since_s if name == self._payer else 0.0)
 
     def settle_s(self, name: str) -> float:
-        """These seconds, which are forgotten then."""
+        """Return these seconds and reset them to zero."""
         seconds = self.spent_s(name)
         self._spent[name], self._since_s = 0.0, self._now() if name == self._payer else self._since_s
         return seconds

@@ -190,8 +190,10 @@ class Setting:
             self.tell(f"timing batch {size}")
             # Sizes in between read lines after those of the largest one: fewer are left for the evaluation. The
             # smallest one reads the same lines as the largest, to be compared with it.
-            largest, between = max(self.batch_sizes), min(self.batch_sizes) < size < max(self.batch_sizes)
-            line = first_line + (_LEAST_CALLS * largest if between else 0)
+            smallest, largest = min(self.batch_sizes), max(self.batch_sizes)
+            # Whole batches: what a row reads that quantizes at run time depends on where a batch begins.
+            skipped = -(-_LEAST_CALLS * largest // size) * size if smallest < size < largest else 0
+            line = first_line + skipped
             found.sizes[size] = self._at(worker, size, phases, line, first=size not in loading.prepared)
         return found
 

@@ -25,7 +25,7 @@ def due(
     """
     place = rows.index(visited)
     for rank in range(1, processes):
-        # Rows so far behind have their first ``rank`` processes by now.
+        # Rows up to so many visits later need their first ``rank`` processes now.
         for row in rows[place : place + (processes - rank) * ahead + 1]:
             if measured(row) < rank:
                 yield row

@@ -164,8 +164,8 @@ class Session:
     def _process(self, begun: Begun) -> Iterator[WorkerProcess]:
         """Measure another process of a variant, which is stopped in the end."""
         variant, number, count = begun.variant, len(begun.replicates), self._processes(begun.variant.name)
-        which = f", process {number + 1}" if count > 1 else ""
-        which += f" of {count}" if 1 < count > number else ""
+        of = f" of {count}" if number < count else ""  # a reference gets further ones
+        which = f", process {number + 1}{of}" if count > 1 else ""
         self._tell(variant.name, f"loading{which}")
         with begun.phases.of("start"):
             loading = self._loading.pop(variant.name, None) or self._load(variant, alone=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 KINDS = ("load", "steal", "frequency", "throttling")
 LOOKS = 5
-"""So often a run looks at the machine before it starts, until nothing disturbs it."""
+"""Maximum number of looks at the machine before a run starts."""
 
 # The unit of /proc/stat and /proc/PID/stat. It is 100 Hz whatever the kernel's own clock is.
 _TICK_NS = 10_000_000
@@ -196,7 +196,7 @@ class Watch:
 
         Args:
             seconds: of one look.
-            most: number of looks after which it is left as it is.
+            most: maximum number of looks.
 
         Returns:
             What the last look found, as ``describe``; empty if nothing.

@@ -119,7 +119,7 @@ class TestAccounts:
         assert accounts.spent_s(BUILDING) == len(told) - a - b
 
     def test_what_is_settled_is_forgotten(self):
-        """A row that has been settled is charged anew, also while it is being charged."""
+        """Settling resets a row to zero; a row that is being charged continues from there."""
         seconds = [0]
         accounts = Accounts(lambda: seconds[0])
         accounts.charge("a")

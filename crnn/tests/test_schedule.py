@@ -1,7 +1,7 @@
 """The order in which the processes of all rows are measured."""
 
 from collections import Counter
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given
@@ -10,20 +10,14 @@ from hypothesis import strategies as st
 from crnn.measure.schedule import due
 
 
-def visit_all(rows, processes, ahead, failing=()):
+def visit_all(rows, processes, ahead):
     """Visit the rows in order; returns the row of each process, with the index of the visit that it was in."""
     done, measured = Counter(), []
-
-    def count(row):
-        return processes if row in failing else done[row]
-
     for index, visited in enumerate(rows):
-        for row in [*due(rows, visited, processes, count, ahead), visited]:
-            # ``due`` is asked again after each process in a session; a list is the same, because each row comes once
-            # per rank.
-            if row not in failing:
-                done[row] += 1
-                measured.append((row, index))
+        # As in a session, each process is counted before the next one is due.
+        for row in chain(due(rows, visited, processes, done.__getitem__, ahead), [visited]):
+            done[row] += 1
+            measured.append((row, index))
     return measured
 
 

@@ -71,11 +71,16 @@ def ratios(run: dict[str, Any]) -> Ratios:
     return {(entry["variant"], entry["batch_size"]): entry["anchor_ratios"] for entry in run["latencies"]}
 
 
+def _speedup(found: Ratios, name: str, reference: str, size: int) -> Estimate:
+    rows = [ratios for (_, at), ratios in found.items() if at == size]
+    return quotient(found[name, size], found[reference, size], rows)
+
+
 def speedups(found: Ratios) -> dict[tuple[str, int], Estimate]:
     """Speed-ups over the reference at batch 1 and at the largest batch."""
     sizes = {size for _, size in found}
     return {
-        (name, size): quotient(found[name, size], found[REFERENCE, size])
+        (name, size): _speedup(found, name, REFERENCE, size)
         for name, size in found
         if size in (min(sizes), max(sizes)) and name != REFERENCE
     }
@@ -119,7 +124,7 @@ def agreement(runs: Sequence[Ratios]) -> Agreement:
         overlaps=[_overlap(a[key], b[key]) for a, b in combinations(gains, 2) for key in a.keys() & b.keys()],
         confirmed=[_expects(gains[0][key], run[key]) for run in gains[1:] for key in gains[0].keys() & run.keys()],
         verdicts=[
-            quotient(run[name, size], run[SAME_WORK[name], size]).verdict
+            _speedup(run, name, SAME_WORK[name], size).verdict
             for run in runs
             for name, size in run
             if name in SAME_WORK

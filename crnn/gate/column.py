@@ -1,6 +1,6 @@
 """What a column of the table declares of itself; ``columns.py`` holds the declarations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from math import floor, log10
@@ -39,8 +39,8 @@ class Value(NamedTuple):
     verdict: str = ""
 
 
-Reader = Callable[[Measured, Measured | None], Value]
-"""Reads a value from a measurement and the same measurement of the reference row, None if there is none."""
+Reader = Callable[[Measured, Measured | None, Sequence[Measured]], Value]
+"""Reads a value from a measurement, from the same of the reference row, None if there is none, and of all rows."""
 
 
 def _no_addition(_: Record) -> str:
@@ -94,15 +94,16 @@ class Column:
         """The record's field of the value, or of its part ``low`` or ``high``."""
         return "_".join(filter(None, (self.name, part, self.unit)))
 
-    def value(self, measured: Measured, reference: Measured | None) -> Value:
+    def value(self, measured: Measured, reference: Measured | None, rows: Sequence[Measured]) -> Value:
         """The value of a row.
 
         Args:
             measured: the row's measurement.
             reference: the same measurement of the reference row, if there is one.
+            rows: the same measurement of all rows.
         """
         if self.read:
-            return self.read(measured, reference)
+            return self.read(measured, reference, rows)
         parts = ("", "low", "high") if self.interval else ("",)
         return Value(*(getattr(measured.record, self.field(part)) for part in parts))
 

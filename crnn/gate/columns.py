@@ -1,5 +1,7 @@
 """Columns of the table, by measurement. A record with a batch size gives one column per size."""
 
+from collections.abc import Sequence
+
 from crnn.gate.column import REFERENCE, UNPAIRED, Column, Place, Value
 from crnn.measure import speedup as estimates
 from crnn.measure.records import Footprint, Identity, Latency, Measured, Record
@@ -9,7 +11,7 @@ _NOTABLE = 0.9
 _LOW_PRECISION = {"int8", "bf16"}
 
 
-def _speedup(measured: Measured, reference: Measured | None) -> Value:
+def _speedup(measured: Measured, reference: Measured | None, rows: Sequence[Measured]) -> Value:
     """The speed-up over the reference row."""
     if reference is None:
         return Value()
@@ -18,7 +20,8 @@ def _speedup(measured: Measured, reference: Measured | None) -> Value:
     if not (isinstance(measured.record, Latency) and isinstance(reference.record, Latency)):
         raise TypeError(f"no latency: {type(measured.record).__name__}")
     try:
-        found = estimates.speedup(measured.record, reference.record)
+        latencies = [row.record for row in rows if isinstance(row.record, Latency)]
+        found = estimates.speedup(measured.record, reference.record, latencies)
     except estimates.UnpairedError:
         return Value(verdict=UNPAIRED)
     low, high = found.interval or (None, None)

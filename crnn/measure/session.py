@@ -143,13 +143,13 @@ class Session:
     def _load_next(self, variant: Variant) -> None:
         """Have the next process load while this row's outputs are read: nothing is timed then."""
         names = list(self._rows)
-        after = names[names.index(variant.name) + 1 :] if variant.name in self._rows else []
-        visited = next((name for name in after if name not in self._runners.keys() | self._failures.keys()), None)
-        if visited is None or self._loading:
-            return
-        following = next(self._due(visited), self._rows[visited])
-        if artifacts.is_built(following, self.corpus):
-            self._loading[following.name] = self._load(following, alone=False)
+        after = names[names.index(variant.name) + 1 :] if variant.name in self._rows and not self._loading else []
+        waiting = [name for name in after if name not in self._runners.keys() | self._failures.keys()]
+        # Loading takes one core, so two may load at once; they are the next two where a row has one process.
+        for visited in waiting[: 2 if self.scope.processes == 1 else 1]:
+            following = next(self._due(visited), self._rows[visited])
+            if artifacts.is_built(following, self.corpus):
+                self._loading[following.name] = self._load(following, alone=False)
 
     def _begin(self, variant: Variant) -> Begun:
         if variant.name not in self._begun:

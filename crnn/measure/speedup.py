@@ -3,9 +3,14 @@
 Calls of one process are not independent: memory layout and the machine's state are drawn once per
 process. So a process is one sample (Kalibera & Jones, 2013, "Rigorous benchmarking in reasonable
 time"): the variance of the processes' ratios already holds that of their blocks and calls.
+
+Three processes say little about their own variance: in one row of twenty they agree by chance to a
+fifth of it. The rows of a run vary alike, so each row's variance is combined with that of all rows
+(a moderated t interval: Smyth, 2004, "Linear models and empirical Bayes methods for assessing
+differential expression in microarray experiments").
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
 from statistics import fmean, variance
@@ -13,6 +18,8 @@ from statistics import fmean, variance
 from crnn.measure.records import Latency
 
 _TAIL = 0.025  # at each end of a 95 % interval
+# Degrees of freedom that the variance of all rows counts for, beside a row's own.
+POOLED_FREEDOM = 4
 # The estimate of a second run varies as much as that of the first: their difference spreads wider by this factor.
 RERUN = sqrt(2)
 
@@ -48,17 +55,31 @@ def _t(freedom: float) -> float:
     return float(stdtrit(freedom, 1 - _TAIL))
 
 
-def _spread(sides: Sequence[Sequence[float]]) -> float | None:
+def _pooled_variance(rows: Iterable[Sequence[float]]) -> float | None:
+    """The variance of logs within rows; None if no row has two samples."""
+    several = [row for row in rows if len(row) > 1]
+    if not several:
+        return None
+    return sum(variance(map(log, row)) * (len(row) - 1) for row in several) / sum(len(row) - 1 for row in several)
+
+
+def _spread(sides: Sequence[Sequence[float]], rows: Sequence[Sequence[float]] = ()) -> float | None:
     """Half of the interval of the difference of means of logs; None if a side has fewer than two samples.
 
-    Welch's t interval: the sides may spread differently.
+    Welch's t interval: the sides may spread differently. With rows, each side's variance is moderated by theirs.
     """
     if min(map(len, sides)) < 2:
         return None
-    errors = [variance(map(log, side)) / len(side) for side in sides]
+    pooled = _pooled_variance(rows)
+    weight = 0 if pooled is None else POOLED_FREEDOM
+    errors, freedoms = [], []
+    for side in sides:
+        freedoms.append(len(side) - 1 + weight)
+        moderated = ((len(side) - 1) * variance(map(log, side)) + weight * (pooled or 0)) / freedoms[-1]
+        errors.append(moderated / len(side))
     if not sum(errors):
         return 0.0
-    freedom = sum(errors) ** 2 / sum(error**2 / (len(side) - 1) for error, side in zip(errors, sides, strict=True))
+    freedom = sum(errors) ** 2 / sum(error**2 / freedom for error, freedom in zip(errors, freedoms, strict=True))
     return _t(freedom) * sqrt(sum(errors))
 
 
@@ -71,14 +92,25 @@ def over_processes(values: Sequence[float]) -> Estimate:
     return _estimate(fmean(map(log, values)), _spread([values]))
 
 
-def quotient(variant: Sequence[float], reference: Sequence[float]) -> Estimate:
-    """The speed-up of a variant over a reference, from the ratios of both to the same anchor."""
+def quotient(variant: Sequence[float], reference: Sequence[float], rows: Sequence[Sequence[float]] = ()) -> Estimate:
+    """The speed-up of a variant over a reference.
+
+    Args:
+        variant: its ratios to the anchor, one per process.
+        reference: the same of the reference.
+        rows: the same of all rows at the batch size, which moderate the variances of the two; none: Welch's interval.
+    """
     center = fmean(map(log, reference)) - fmean(map(log, variant))
-    return _estimate(center, _spread([variant, reference]))
+    return _estimate(center, _spread([variant, reference], rows))
 
 
-def speedup(variant: Latency, reference: Latency) -> Estimate:
+def speedup(variant: Latency, reference: Latency, rows: Iterable[Latency] = ()) -> Estimate:
     """The speed-up of one row over another at the same batch size.
+
+    Args:
+        variant: the row.
+        reference: the other row.
+        rows: all rows of the run at this batch size, see ``quotient``.
 
     Raises:
         UnpairedError: their anchors or batch sizes differ.
@@ -87,4 +119,4 @@ def speedup(variant: Latency, reference: Latency) -> Estimate:
         ours, theirs = getattr(variant, name), getattr(reference, name)
         if ours != theirs:
             raise UnpairedError(f"{name} differs: {ours} and {theirs}")
-    return quotient(variant.anchor_ratios, reference.anchor_ratios)
+    return quotient(variant.anchor_ratios, reference.anchor_ratios, [row.anchor_ratios for row in rows])

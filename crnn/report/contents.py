@@ -32,7 +32,8 @@ class Table:
         if measured is None:
             return Value()
         reference = self.selection.reference_of(self.results, name)
-        return placed.column.value(measured, self.results.rows.get(reference, {}).get(key))
+        rows = [row[key] for row in self.results.rows.values() if key in row]
+        return placed.column.value(measured, self.results.rows.get(reference, {}).get(key), rows)
 
     @property
     def names(self) -> list[str]:

@@ -202,6 +202,19 @@ def test_nothing_is_timed_while_another_row_loads(opened, monkeypatch):
     assert ready == [[], [], [], [True], []]
 
 
+def test_two_rows_load_at_once_in_a_quick_run(opened, monkeypatch):
+    """Loading takes one core: with one process per row the next two rows load while a row is evaluated."""
+    rows = [replace(ROW, name=name) for name in ("first", "second", "third", "fourth")]
+    measuring, _ = opened(prepares=True, rows=rows)
+    monkeypatch.setattr(session.artifacts, "is_built", lambda *_: True)
+    loading = []
+    for row in rows:
+        measuring.runner(row)
+        loading.append([*measuring._loading])
+
+    assert loading == [["second", "third"], ["third"], ["fourth"], []]
+
+
 def test_a_row_that_fails_while_it_loads_fails_alone(opened, monkeypatch):
     """If the next row cannot be loaded, the row that is measured meanwhile passes."""
     options = {"fault": "raises in load"}

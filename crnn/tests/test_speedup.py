@@ -13,6 +13,7 @@ from crnn.measure.speedup import (
     FASTER,
     NO_DIFFERENCE,
     ONE_PROCESS,
+    POOLED_FREEDOM,
     RERUN,
     SLOWER,
     Estimate,
@@ -77,6 +78,37 @@ class TestQuotient:
 
         assert 940 <= covered <= 985  # Welch is conservative for three against three
         assert sum(run.verdict != NO_DIFFERENCE for run in runs) <= 20
+
+
+class TestModeratedInterval:
+    """The variance of three processes is combined with that of all rows."""
+
+    def test_own_and_pooled_variance_count_by_their_degrees_of_freedom(self):
+        """Own variances 0 and pooled variance v: each side has 4 v / 6, and 2 + 4 degrees of freedom."""
+        from scipy.stats import t
+
+        quiet, loud = [1.0, 1.0, 1.0], [1.0, exp(0.3), exp(-0.3)]
+        pooled = (0.3**2 / 3 * 3) * 2 / 6
+        low, high = quotient(quiet, quiet, [quiet, quiet, loud]).interval
+        expected = t.ppf(0.975, 12) * sqrt(2 * (POOLED_FREEDOM * pooled / (2 + POOLED_FREEDOM)) / 3)
+
+        assert (-log(low), log(high)) == pytest.approx((expected, expected))
+
+    def test_coverage_where_rows_differ(self):
+        """If rows vary differently, about 95 % of intervals hold the truth; most are narrower than Welch's."""
+        random = np.random.default_rng(1)
+        covered, narrower = [], []
+        for _ in range(200):
+            deviations = 0.08 * np.exp(random.normal(0, 0.4, (20, 1)))
+            rows = np.exp(random.normal(0, deviations, (20, 3))).tolist()
+            moderated, plain = quotient(rows[0], rows[1], rows), quotient(rows[0], rows[1])
+            covered.append(moderated.interval[0] <= 1 <= moderated.interval[1])
+            narrower.append(
+                log(moderated.interval[1] / moderated.interval[0]) < log(plain.interval[1] / plain.interval[0])
+            )
+
+        assert 0.92 <= np.mean(covered) <= 0.98
+        assert np.mean(narrower) > 0.6
 
 
 class TestOneQuantity:

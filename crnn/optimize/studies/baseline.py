@@ -52,11 +52,12 @@ def execution_table(chosen: Callable[[Variant], bool]) -> str:
     A new row is missing until it is measured.
     """
     rows, baseline = [], measured()
+    run = {size: [row.latencies[size] for row in baseline.values()] for size in BATCH_SIZES}
     for variant in filter(chosen, VARIANTS):
         if (row := baseline.get(variant.name)) is None:
             continue
         original = baseline[original_of(variant).name]
-        found = [speedup(row.latencies[size], original.latencies[size]) for size in BATCH_SIZES]
+        found = [speedup(row.latencies[size], original.latencies[size], run[size]) for size in BATCH_SIZES]
         gains = [with_interval([gain.value, *(gain.interval or ())], ".2f") for gain in found]
         verdicts = {gain.verdict for gain in found}
         verdict = verdicts.pop() if len(verdicts) == 1 else "depends on the batch"

@@ -40,6 +40,7 @@ TF_CLUSTERED_16 = originals.TF.derive(
     trained=True,
     recipe_options={"clusters": 16},
     max_bytes=800_000,
+    max_peak_memory_bytes=1_540_000_000,
     watched=False,
 )
 TF_CLUSTERED_64 = TF_CLUSTERED_16.sibling(
@@ -93,7 +94,7 @@ XLA = originals.TF.derive(
     SAME_WEIGHTS,
     runtime_options={"mode": "xla"},
     max_log_prob_difference=1e-4,
-    max_peak_memory_bytes=1_350_000_000,
+    max_peak_memory_bytes=1_345_000_000,
     watched=False,
 )
 PREDICT = originals.TF.derive(

@@ -1,5 +1,6 @@
 """What the suite itself costs: a call of a runtime that does nothing, and collecting."""
 
+import os
 import subprocess
 import sys
 
@@ -40,9 +41,11 @@ def test_collecting(benchmark, pytestconfig):
     from crnn.measure.records import Collecting
 
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "benchmarks"]
+    # Where it is set, each process compiles all sources again: a quarter of the time, and not the suite's.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def collect() -> None:
-        subprocess.run(command, cwd=pytestconfig.rootpath, capture_output=True, check=True)
+        subprocess.run(command, cwd=pytestconfig.rootpath, env=environment, capture_output=True, check=True)
 
     benchmark.pedantic(collect, rounds=_COLLECTIONS, warmup_rounds=1)
     if benchmark.disabled:

@@ -7,7 +7,7 @@ time"): the variance of the processes' ratios already holds that of their blocks
 Three processes say little about their own variance: in one row of twenty they agree by chance to a
 fifth of it. The rows of a run vary alike, so each row's variance is combined with that of all rows
 (a moderated t interval: Smyth, 2004, "Linear models and empirical Bayes methods for assessing
-differential expression in microarray experiments").
+differential expression in microarray experiments"), and never taken to be smaller than theirs.
 """
 
 from collections.abc import Iterable, Sequence
@@ -76,7 +76,8 @@ def _spread(sides: Sequence[Sequence[float]], rows: Sequence[Sequence[float]] = 
     for side in sides:
         freedoms.append(len(side) - 1 + weight)
         moderated = ((len(side) - 1) * variance(map(log, side)) + weight * (pooled or 0)) / freedoms[-1]
-        errors.append(moderated / len(side))
+        # A row whose processes agree better than those of others was lucky: it is no steadier in the next run.
+        errors.append(max(moderated, pooled or 0) / len(side))
     if not sum(errors):
         return 0.0
     freedom = sum(errors) ** 2 / sum(error**2 / freedom for error, freedom in zip(errors, freedoms, strict=True))

@@ -72,7 +72,7 @@ def ratios(run: dict[str, Any]) -> Ratios:
 
 
 def _speedup(found: Ratios, name: str, reference: str, size: int) -> Estimate:
-    rows = [ratios for (_, at), ratios in found.items() if at == size]
+    rows = [of_row for (_, at), of_row in found.items() if at == size]
     return quotient(found[name, size], found[reference, size], rows)
 
 

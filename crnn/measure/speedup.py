@@ -4,10 +4,10 @@ Calls of one process are not independent: memory layout and the machine's state 
 process. So a process is one sample (Kalibera & Jones, 2013, "Rigorous benchmarking in reasonable
 time"): the variance of the processes' ratios already holds that of their blocks and calls.
 
-Three processes say little about their own variance: in one row of twenty they agree by chance to a
-fifth of it. The rows of a run vary alike, so each row's variance is combined with that of all rows
-(a moderated t interval: Smyth, 2004, "Linear models and empirical Bayes methods for assessing
-differential expression in microarray experiments"), and never taken to be smaller than theirs.
+Three processes say little about their own variance: in one row of twenty their standard deviation is
+by chance a fifth of the true one. The rows of a run vary alike, so each row's variance is combined
+with that of all rows (a moderated t interval: Smyth, 2004, "Linear models and empirical Bayes methods
+for assessing differential expression in microarray experiments"), and never taken to be smaller.
 """
 
 from collections.abc import Iterable, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.corpus.lines import Lines, model_inputs
+from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build, RecipeError
 
 if TYPE_CHECKING:
@@ -24,19 +24,6 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 QUANTIZATIONS = ("none", "float16", "dynamic", "static")
 # Batch size that the converter runs at. Not 1: other dimensions have length 1 too.
 _CONVERTED_AT = 2
-
-
-def inputs_of(lines: Lines, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs for ``count`` evenly spaced lines: images (N, 32, 400) and field (N, 50, 2).
-
-    Raises:
-        RecipeError: ``count`` is below 1, or the split is empty.
-    """
-    count = min(count, len(lines))
-    if count < 1:
-        raise RecipeError(f"calibration needs at least one line, got {count}")
-    rows = np.linspace(0, len(lines) - 1, count).astype(int)
-    return model_inputs(lines.images[rows], lines.kinds[rows])
 
 
 def left_by_converter(

@@ -53,15 +53,15 @@ def _name_by_position(model: "onnx.ModelProto") -> None:
     graph.initializer.extend(kept.values())
 
 
-def from_torch(build: Build) -> dict[str, Any]:
-    """Convert with ``torch.onnx.export``; each LSTM becomes one node."""
+def export(source: Path, target: Path) -> None:
+    """Convert a ``.pt`` file with ``torch.onnx.export``; each LSTM becomes one node."""
     import onnxscript  # noqa: F401 the exporter uses it: its version affects the graph too
     import torch
 
     from crnn.formats import pt_file
     from crnn.models import torch_crnn
 
-    model = torch_crnn.LogProbabilities(pt_file.load(build.source)).eval()
+    model = torch_crnn.LogProbabilities(pt_file.load(source)).eval()
     config = model.model.config
     example = (
         torch.zeros(2, config.height, config.width),
@@ -71,7 +71,7 @@ def from_torch(build: Build) -> dict[str, Any]:
     torch.onnx.export(
         model,
         example,
-        str(build.target),
+        str(target),
         dynamo=True,
         verbose=False,
         opset_version=18,
@@ -80,7 +80,12 @@ def from_torch(build: Build) -> dict[str, Any]:
         dynamic_shapes=({0: batch}, {0: batch}),
         external_data=False,
     )
-    _forget_sources(build.target)
+    _forget_sources(target)
+
+
+def from_torch(build: Build) -> dict[str, Any]:
+    """Convert a ``.pt`` file, see ``export``."""
+    export(build.source, build.target)
     return {"opset": 18}
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.corpus.lines import model_inputs
+from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build, RecipeError
 
 if TYPE_CHECKING:
@@ -53,19 +53,14 @@ def static_int8(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]
         CorpusError: the corpus has no validation line.
     """
     parent = build.teacher
-    lines = build.corpus.validation
-    count = min(calibration_lines, len(lines))
-    if count < 1:
-        raise RecipeError(f"{build.name}: calibration needs at least one line, got {count}")
+    images, field = inputs_of(build.corpus.validation, calibration_lines)
 
     from crnn.formats import pt_file, torch_qdq
 
-    rows = np.linspace(0, len(lines) - 1, count).astype(int)
-    images, field = model_inputs(lines.images[rows], lines.kinds[rows])
     model = pt_file.load(parent)
     scales = _calibrated(model, images, field)
     torch_qdq.save(torch_qdq.quantized(model, scales), build.target)
-    return {"calibration_lines": count}
+    return {"calibration_lines": len(images)}
 
 
 def _calibrated(model: "CRNN", images: np.ndarray, field: np.ndarray) -> "list[Scales]":

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Unpack
 
-from crnn.optimize.litert_convert import BATCH_SIZES, check_batch_sizes, converted, for_batch_sizes, inputs_of
+from crnn.optimize.calibration import inputs_of
+from crnn.optimize.litert_convert import BATCH_SIZES, check_batch_sizes, converted, for_batch_sizes
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 from crnn.training.loop import Schedule

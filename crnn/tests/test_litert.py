@@ -8,7 +8,8 @@ import pytest
 from crnn.formats import keras_file, tflite_file, tflite_graph
 from crnn.models import keras_crnn
 from crnn.optimize import litert_convert
-from crnn.optimize.litert_convert import BATCH_SIZES, check_batch_sizes, convert, converted, inputs_of
+from crnn.optimize.calibration import inputs_of
+from crnn.optimize.litert_convert import BATCH_SIZES, check_batch_sizes, convert, converted
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes import base
 from crnn.runtimes.litert_runtime import Runtime

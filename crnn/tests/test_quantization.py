@@ -132,7 +132,7 @@ class TestStatic:
         ("validation", "options", "error", "message"),
         [
             (0, {}, CorpusError, "12/0/4 lines to train, validate and test"),
-            (6, {"calibration_lines": 0}, RecipeError, "tiny: calibration needs at least one line, got 0"),
+            (6, {"calibration_lines": 0}, RecipeError, "calibration needs at least one line, got 0"),
         ],
     )
     def test_no_line_to_calibrate_with(self, validation, options, error, message, tmp_path):

@@ -40,7 +40,8 @@ def _forms() -> dict[str, tuple[bool, tuple[Callable[[Any], None], ...]]]:
 def _write(model: Any, whole_int8: bool, edits: tuple[Callable[[Any], None], ...], path: Path) -> None:
     """Convert once and write each batch size, as ``for_batch_sizes`` does, but with these edits only."""
     from crnn.formats import tflite_file, tflite_graph
-    from crnn.optimize.litert_convert import inputs_of, left_by_converter
+    from crnn.optimize.calibration import inputs_of
+    from crnn.optimize.litert_convert import left_by_converter
 
     lines = inputs_of(open_corpus(None).validation, _CALIBRATION_LINES) if whole_int8 else None
     made = left_by_converter(model, "dynamic" if whole_int8 else "none", lines)

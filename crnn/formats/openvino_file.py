@@ -1,0 +1,88 @@
+"""``.openvino`` files: read, write, count parameters and MACs.
+
+OpenVINO's own format is two files, ``model.xml`` and ``model.bin``. They are shipped as one: a ZIP
+archive of both, not compressed. ``unzip`` gives what OpenVINO's tools read.
+
+OpenVINO and NNCF send usage data to their maker unless ``openvino_telemetry`` is missing or switched off
+for the user. Importing this module before them makes it missing for this process: nothing is sent.
+"""
+
+import sys
+import zipfile
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from crnn.formats.counts import lstm_macs
+
+# An import of it fails from now on.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino  # noqa: E402
+
+_MEMBERS = ("model.xml", "model.bin")
+# Shapes, axes and switches are not parameters.
+_PARAMETERS = (np.float32, np.float16, np.int8, np.uint8)
+
+
+def write(model: openvino.Model, path: Path) -> None:
+    """Save a model. Weights keep their type; equal models give equal files."""
+    with TemporaryDirectory() as folder:
+        openvino.serialize(model, str(Path(folder, "model.xml")))
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in _MEMBERS:
+                # A ZipInfo has no time of its own.
+                archive.writestr(zipfile.ZipInfo(name), Path(folder, name).read_bytes())
+
+
+def read(path: Path, core: openvino.Core | None = None) -> openvino.Model:
+    """The model of a file.
+
+    Args:
+        path: the file.
+        core: reads it; None for a new one.
+
+    Raises:
+        ValueError: it is not such a file, or it is truncated; the message names it.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            content, weights = (archive.read(name) for name in _MEMBERS)
+    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+        raise ValueError(f"{path} is not a ZIP archive of {' and '.join(_MEMBERS)}: {error}") from None
+    try:
+        return (core or openvino.Core()).read_model(content, weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be read by OpenVINO {openvino.__version__}: {error}") from None
+
+
+def parameters(path: Path) -> Iterator[np.ndarray]:
+    """The tensors that the file stores, quantized ones and their scales too; scalars are not parameters."""
+    for node in read(path).get_ops():
+        if node.get_type_name() == "Constant" and prod(node.shape) > 1:
+            values = node.data
+            if values.dtype in _PARAMETERS:
+                yield values
+
+
+def macs(path: Path) -> int:
+    """MACs for one line, from the shapes of the model at batch 1."""
+    model = read(path)
+    model.reshape({value.any_name: [1, *list(value.partial_shape)[1:]] for value in model.inputs})
+    total = 0
+    for node in model.get_ops():
+        shapes = [tuple(value.get_shape()) for value in node.input_values()]
+        match node.get_type_name():
+            case "Convolution":  # weights (O, I, H, W)
+                total += prod(node.output(0).get_shape()) * prod(shapes[1][1:])
+            case "GroupConvolution":  # weights (G, O / G, I / G, H, W)
+                total += prod(node.output(0).get_shape()) * prod(shapes[1][2:])
+            case "LSTMSequence":  # X (B, T, I), W (directions, 4H, I)
+                weights = shapes[4]
+                total += weights[0] * lstm_macs(shapes[0][1], shapes[0][2], weights[1] // 4)
+            case "MatMul":
+                total += prod(shapes[0]) * node.output(0).get_shape()[-1]
+    return total

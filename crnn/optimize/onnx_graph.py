@@ -1,30 +1,62 @@
 """Graph optimization of an ONNX file: onnxoptimizer, then onnxsim."""
 
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from crnn.optimize import onnx_convert
 from crnn.optimize.recipe import Build
 
+if TYPE_CHECKING:
+    import onnx
 
-def optimize(build: Build) -> dict[str, Any]:
-    """Fuse and eliminate nodes; the result computes the same function.
+
+def optimized(source: Path) -> "onnx.ModelProto":
+    """A graph with nodes fused and eliminated and constants folded; it computes the same function.
+
+    Args:
+        source: an ``.onnx`` file, or a ``.pt`` file, which is converted first.
 
     Raises:
         RuntimeError: onnxsim's own check finds a difference.
+        ValueError: ONNX cannot read the file.
     """
-    import onnx
     import onnxoptimizer
     import onnxsim
 
-    original = onnx.load(str(build.source))
+    original = _graph(source)
     fused = onnxoptimizer.optimize(original, onnxoptimizer.get_fuse_and_elimination_passes())
     simplified, agrees = onnxsim.simplify(fused, check_n=1, test_input_shapes=_one_line(original))
     if not agrees:
-        raise RuntimeError(f"onnxsim changed what {build.source.name} computes")
-    onnx.save(simplified, str(build.target))
-    return {"nodes_before": len(original.graph.node), "nodes_after": len(simplified.graph.node)}
+        raise RuntimeError(f"onnxsim changed what {source.name} computes")
+    return simplified
 
 
-def _one_line(model: Any) -> dict[str, list[int]]:
+def optimize(build: Build) -> dict[str, Any]:
+    """Optimize the parent, see ``optimized``."""
+    import onnx
+
+    model = optimized(build.source)
+    onnx.save(model, str(build.target))
+    return {"nodes_before": len(_graph(build.source).graph.node), "nodes_after": len(model.graph.node)}
+
+
+def _graph(source: Path) -> "onnx.ModelProto":
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if source.suffix == ".onnx":
+        try:
+            return onnx.load(str(source))
+        except DecodeError as error:
+            raise ValueError(f"{source} is not a whole ONNX file: {error}") from None
+    with TemporaryDirectory() as folder:
+        exported = Path(folder, "model.onnx")
+        onnx_convert.export(source, exported)
+        return onnx.load(str(exported))
+
+
+def _one_line(model: "onnx.ModelProto") -> dict[str, list[int]]:
     """Input shapes by name, with the open batch size set to 1."""
     return {
         value.name: [1, *(dim.dim_value for dim in value.type.tensor_type.shape.dim[1:])] for value in model.graph.input

@@ -1,93 +1,22 @@
-"""Rewriting of an ONNX graph, so that kernels fuse; each step computes the same function.
+"""Rewriting of an ONNX graph of the CRNN; each step computes the same function.
 
-A block of the CRNN is Conv -> LeakyReLU -> BatchNorm -> MaxPool. No converter folds the BatchNorm: it stands
-behind the activation. With a positive scale s and a shift t it is s * LeakyReLU(x) + t = LeakyReLU(s * x) + t,
-and MaxPool passes both, because they are monotonic. So
-
-1. ``fold_scales`` multiplies the convolution's weights by s; the shift is left,
-2. ``pool_first`` adds the shift after MaxPool, where the tensor is smaller,
-3. ``fold_shifts`` adds it to the first LSTM's bias, and gives it to the next convolution.
-
-The next convolution pads with zeros, so at the border its outputs lack the shift of the padded positions: it is not
-a bias. Instead the previous convolution gets one more channel, which is 1 everywhere: padded like all others, it
-is 1 inside and 0 in the padding. The weights of this channel are the next convolution's weights times t, summed.
+A block of the CRNN is Conv -> LeakyReLU -> BatchNorm -> MaxPool. No converter moves or folds the BatchNorm,
+because it follows the activation. With a scale s > 0 and a shift t, s * LeakyReLU(x) + t = LeakyReLU(s * x) + t,
+and MaxPool commutes with all of it, because it is monotonic. Hence the steps below. Which of them pay depends on
+the engine and its precision; ``python -m crnn.optimize.studies rewriting`` measures each.
 
 Blocks with a scale that is not positive stay as they are.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crnn.optimize.onnx_edit import Graph, attribute
+from crnn.optimize.recipe import Build
+
 if TYPE_CHECKING:
     import onnx
-
-
-class Graph:
-    """A copy of a model with its nodes and constants by name.
-
-    Attributes:
-        model: the copy; edits change it.
-    """
-
-    def __init__(self, model: "onnx.ModelProto") -> None:
-        self.model = type(model)()
-        self.model.CopyFrom(model)
-        self.nodes = self.model.graph.node
-
-    def constant(self, name: str) -> np.ndarray | None:
-        """The value of an initializer; None if there is none of that name."""
-        from onnx import numpy_helper
-
-        found = (tensor for tensor in self.model.graph.initializer if tensor.name == name)
-        return next((numpy_helper.to_array(tensor) for tensor in found), None)
-
-    def add_constant(self, name: str, values: np.ndarray) -> str:
-        """Store a tensor under a new name that starts with ``name``; returns the name."""
-        from onnx import numpy_helper
-
-        taken = {tensor.name for tensor in self.model.graph.initializer}
-        number = sum(other.partition("~")[0] == name for other in taken)
-        unique = f"{name}~{number}"
-        self.model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), unique))
-        return unique
-
-    def producer(self, name: str) -> "onnx.NodeProto | None":
-        """The node that computes a value."""
-        return next((node for node in self.nodes if name in node.output), None)
-
-    def consumers(self, name: str) -> "list[onnx.NodeProto]":
-        """The nodes that read a value."""
-        return [node for node in self.nodes if name in node.input]
-
-    def chain(self, node: "onnx.NodeProto", *kinds: str) -> "list[onnx.NodeProto] | None":
-        """The nodes before a node, if they have these types, last first, and nothing else reads their outputs."""
-        found = []
-        for kind in kinds:
-            before = self.producer(node.input[0])
-            if before is None or before.op_type != kind or len(self.consumers(before.output[0])) != 1:
-                return None
-            found.append(before)
-            node = before
-        return found
-
-    def finished(self) -> "onnx.ModelProto":
-        """The model, without unused constants, checked."""
-        import onnx
-
-        used = {name for node in self.nodes for name in node.input}
-        kept = [tensor for tensor in self.model.graph.initializer if tensor.name in used]
-        del self.model.graph.initializer[:]
-        self.model.graph.initializer.extend(kept)
-        # Shapes of inner values may have changed.
-        del self.model.graph.value_info[:]
-        onnx.checker.check_model(self.model, full_check=True)
-        return self.model
-
-
-def _attribute(node: "onnx.NodeProto", name: str, default: float) -> float:
-    return next((attribute.f for attribute in node.attribute if attribute.name == name), default)
 
 
 def _per_channel(values: np.ndarray) -> np.ndarray:
@@ -95,151 +24,158 @@ def _per_channel(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32)[:, None, None]
 
 
+def _affine(graph: Graph, node: "onnx.NodeProto") -> tuple[np.ndarray, np.ndarray] | None:
+    """Scale and shift per channel, both (C,), of a BatchNorm or of an addition per channel; None for other nodes."""
+    if node.op_type == "BatchNormalization":
+        gain, bias, mean, variance = (graph.required(name) for name in node.input[1:])
+        scale = gain / np.sqrt(variance + np.float32(attribute(node, "epsilon", 1e-5)))
+        return (scale, bias - mean * scale) if (scale > 0).all() else None
+    if node.op_type == "Add":
+        shift = graph.constant(node.input[1])
+        if shift is not None and shift.ndim == 3 and shift.shape[1:] == (1, 1):
+            return np.ones(len(shift), np.float32), shift[:, 0, 0]
+    return None
+
+
+def pool_first(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Pool before the BatchNorm (with positive scales) or the addition: it then has fewer values to compute."""
+    graph = Graph(model)
+    for node in list(graph.nodes):
+        if _affine(graph, node) is not None:
+            graph.swap_with_reader(node, "MaxPool")
+    return graph.finished()
+
+
+def activate_last(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Pool before the LeakyReLU (with a positive slope), too."""
+    graph = Graph(model)
+    for node in list(graph.nodes):
+        if node.op_type == "LeakyRelu" and attribute(node, "alpha", 0.01) >= 0:
+            graph.swap_with_reader(node, "MaxPool")
+    return graph.finished()
+
+
 def fold_scales(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Multiply convolutions by the positive scale of the BatchNorm behind their LeakyReLU; the shift is added."""
+    """Multiply the convolution's weights by the scale of the BatchNorm; the shift becomes an addition."""
     from onnx import helper
 
     graph = Graph(model)
     for position, norm in enumerate(graph.nodes):
-        blocks = graph.chain(norm, "LeakyRelu", "Conv") if norm.op_type == "BatchNormalization" else None
-        if blocks is None:
+        affine = _affine(graph, norm) if norm.op_type == "BatchNormalization" else None
+        before = graph.chain(norm, {"LeakyRelu", "MaxPool"}) if affine else None
+        if affine is None or before is None or before[-1].op_type != "Conv":
             continue
-        _, conv = blocks
-        gain, bias, mean, variance = (graph.constant(name) for name in norm.input[1:])
-        scale = gain / np.sqrt(variance + np.float32(_attribute(norm, "epsilon", 1e-5)))
-        if not (scale > 0).all():
-            continue
-        weight = graph.constant(conv.input[1])
-        before = graph.constant(conv.input[2]) if len(conv.input) > 2 else np.zeros(len(weight), np.float32)
+        conv, (scale, shift) = before[-1], affine
+        weight = graph.required(conv.input[1])  # (O, I, H, W)
+        bias = graph.required(conv.input[2]) if len(conv.input) > 2 else np.zeros(len(weight), np.float32)
         folded = [
             graph.add_constant(conv.input[1], weight * scale[:, None, None, None]),
-            graph.add_constant(f"{conv.input[1]}.bias", before * scale),
+            graph.add_constant(f"{conv.input[1]}.bias", bias * scale),
         ]
         del conv.input[1:]
         conv.input.extend(folded)
-        shift = graph.add_constant(f"{norm.input[2]}.shift", _per_channel(bias - mean * scale))
+        added = graph.add_constant(f"{norm.input[2]}.shift", _per_channel(shift))
         graph.nodes[position].CopyFrom(
-            helper.make_node("Add", [norm.input[0], shift], [norm.output[0]], name=f"{norm.name}.shift")
+            helper.make_node("Add", [norm.input[0], added], [norm.output[0]], name=f"{norm.name}.shift")
         )
     return graph.finished()
 
 
-def _shifts(graph: Graph) -> "list[onnx.NodeProto]":
-    """The additions of one constant per channel, in order."""
-    found = []
-    for node in graph.nodes:
-        constant = graph.constant(node.input[1]) if node.op_type == "Add" else None
-        if constant is not None and constant.ndim == 3 and constant.shape[1:] == (1, 1):
-            found.append(node)
-    return found
-
-
-def pool_first(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Add shifts after MaxPool instead of before it."""
+def fold_into_lstm(model: "onnx.ModelProto") -> "onnx.ModelProto":
+    """Fold the last block's scale and shift into the input weights and the bias of the first LSTM."""
     graph = Graph(model)
-    for add in _shifts(graph):
-        readers = graph.consumers(add.output[0])
-        if [node.op_type for node in readers] != ["MaxPool"]:
+    for node in list(graph.nodes):
+        affine = _affine(graph, node)
+        lstm = graph.only_reader(node.output[0], through={"Squeeze", "Reshape", "Transpose", "Concat"})
+        if affine is None or lstm is None or lstm.op_type != "LSTM":
             continue
-        [pool] = readers
-        shifted, pooled = add.output[0], pool.output[0]
-        pool.input[0], pool.output[0] = add.input[0], shifted
-        add.input[0], add.output[0] = shifted, pooled
-        # The pool has to come before the addition now: nodes are in the order of execution.
-        after = list(graph.nodes).index(pool)
-        moved = type(add)()
-        moved.CopyFrom(add)
-        graph.nodes.remove(add)
-        graph.nodes.insert(after, moved)
+        scale, shift = affine
+        weight, bias = (graph.constant(name) for name in (lstm.input[1], lstm.input[3]))
+        if weight is None or bias is None:
+            continue
+        # (1, 4H, I) and (1, 8H): the biases of the input and of the hidden state
+        read = _channels_read(graph, node, lstm, len(scale))
+        columns = np.flatnonzero(read >= 0)
+        channels = read[columns]
+        moved, added = weight.copy(), bias.copy()
+        moved[:, :, columns] *= scale[channels]
+        of_shift = weight[0][:, columns].astype(np.float64) @ shift[channels]
+        added[0, : len(of_shift)] += of_shift.astype(np.float32)
+        lstm.input[1] = graph.add_constant(lstm.input[1], moved)
+        lstm.input[3] = graph.add_constant(lstm.input[3], added)
+        graph.bypass(node)
     return graph.finished()
 
 
-def _give_to_convolution(graph: Graph, add: "onnx.NodeProto", reader: "onnx.NodeProto") -> bool:
-    """Give a shift to the convolution that reads it, through one more channel that is 1 everywhere."""
-    blocks = graph.chain(add, "MaxPool", "LeakyRelu", "Conv")
-    if blocks is None or len(blocks[-1].input) < 3:
-        return False
-    conv, shift = blocks[-1], graph.constant(add.input[1])
-    # A kernel of zeros and a bias of 1: LeakyReLU(1) = 1.
-    weight, bias = (graph.constant(name) for name in conv.input[1:])
-    conv.input[1] = graph.add_constant(conv.input[1], np.concatenate([weight, np.zeros_like(weight[:1])]))
-    conv.input[2] = graph.add_constant(conv.input[2], np.append(bias, np.float32(1)))
-    # (O, I, H, W) and (I, 1, 1) -> (O, 1, H, W)
-    weight = graph.constant(reader.input[1])
-    of_shift = (weight * shift).sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    reader.input[1] = graph.add_constant(reader.input[1], np.concatenate([weight, of_shift], axis=1))
-    return True
+def _channels_read(graph: Graph, node: "onnx.NodeProto", lstm: "onnx.NodeProto", channels: int) -> np.ndarray:
+    """For each input of the LSTM the channel of the node that it reads, (I,); -1 for none.
 
+    Found by running the graph with a node that returns the number of the channel.
 
-def _lstm_behind(graph: Graph, name: str) -> "onnx.NodeProto | None":
-    """The LSTM that reads a value; None if it is computed with in between, or read by others."""
-    while True:
-        readers = graph.consumers(name)
-        if len(readers) != 1 or readers[0].op_type not in ("Squeeze", "Reshape", "Transpose", "Concat", "LSTM"):
-            return None
-        if readers[0].op_type == "LSTM":
-            return readers[0]
-        name = readers[0].output[0]
-
-
-def _at_lstm(graph: Graph, add: "onnx.NodeProto", lstm: "onnx.NodeProto") -> np.ndarray:
-    """The shift as the LSTM reads it, (I,): its input if field and the block's outputs are zero."""
+    Raises:
+        ValueError: time steps read different channels.
+    """
     import onnxruntime
     from onnx import ValueInfoProto, helper
 
     probe = Graph(graph.model)
     zero = probe.add_constant("zero", np.zeros((), np.float32))
-    [position] = [index for index, node in enumerate(probe.nodes) if node.output[0] == add.output[0]]
-    silent = f"{add.input[0]}.silent"
-    probe.nodes.insert(position, helper.make_node("Mul", [add.input[0], zero], [silent]))
-    probe.nodes[position + 1].input[0] = silent
+    numbers = probe.add_constant("numbers", _per_channel(1 + np.arange(channels)))
+    position = probe.position(node.output[0])
+    silent = f"{node.output[0]}.silent"
+    probe.nodes[position].CopyFrom(helper.make_node("Mul", [node.input[0], zero], [silent]))
+    probe.nodes.insert(position + 1, helper.make_node("Add", [silent, numbers], [node.output[0]]))
     probe.model.graph.output.append(ValueInfoProto(name=lstm.input[0]))
     session = onnxruntime.InferenceSession(probe.model.SerializeToString(), providers=["CPUExecutionProvider"])
     line = {value.name: np.zeros((1, *value.shape[1:]), np.float32) for value in session.get_inputs()}
-    # (T, B, I)
-    seen = session.run([lstm.input[0]], line)[0]
+    seen = session.run([lstm.input[0]], line)[0]  # (T, B, I)
     if (seen != seen[:1, :1]).any():
-        raise ValueError(f"the shift {add.name} differs between time steps")
-    return seen[0, 0]
-
-
-def _give_to_lstm(graph: Graph, add: "onnx.NodeProto", lstm: "onnx.NodeProto") -> bool:
-    """Give the last shift to the bias of the first LSTM."""
-    constants = [graph.constant(name) for name in (lstm.input[1], lstm.input[3])]
-    if any(constant is None for constant in constants):
-        return False
-    # (1, 4H, I) and (1, 8H): the biases of input and state
-    weight, bias = constants
-    of_shift = weight[0].astype(np.float64) @ _at_lstm(graph, add, lstm)
-    bias = bias.copy()
-    bias[0, : len(of_shift)] += of_shift.astype(np.float32)
-    lstm.input[3] = graph.add_constant(lstm.input[3], bias)
-    return True
+        raise ValueError(f"{lstm.name} reads other channels of {node.name} in each time step")
+    return seen[0, 0].astype(np.int64) - 1
 
 
 def fold_shifts(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """Fold shifts into the convolution or the LSTM that reads them."""
+    """Give each addition to the convolution that reads it, exactly at the border too.
+
+    The convolution pads with zeros, so at the border it must not see the shift of the padded positions: the shift
+    is not a bias. Instead the convolution before gets one more channel, which is 1 everywhere and, padded like all
+    others, 0 in the padding. The weights of this channel are the reader's weights times the shift, summed.
+    """
     graph = Graph(model)
-    for add in _shifts(graph):
+    for add in list(graph.nodes):
+        affine = _affine(graph, add) if add.op_type == "Add" else None
         readers = graph.consumers(add.output[0])
-        lstm = _lstm_behind(graph, add.output[0])
-        if lstm is not None:
-            given = _give_to_lstm(graph, add, lstm)
-        else:
-            given = [node.op_type for node in readers] == ["Conv"] and _give_to_convolution(graph, add, readers[0])
-        if given:
-            for reader in readers:
-                reader.input[list(reader.input).index(add.output[0])] = add.input[0]
-            graph.nodes.remove(add)
+        before = graph.chain(add, {"LeakyRelu", "MaxPool"}) if affine else None
+        if affine is None or before is None or [node.op_type for node in readers] != ["Conv"]:
+            continue
+        conv, [reader] = before[-1], readers
+        if conv.op_type != "Conv" or len(conv.input) < 3:
+            continue
+        # A kernel of zeros and a bias of 1: LeakyReLU(1) = 1.
+        weight, bias = (graph.required(name) for name in conv.input[1:])
+        conv.input[1] = graph.add_constant(conv.input[1], np.concatenate([weight, np.zeros_like(weight[:1])]))
+        conv.input[2] = graph.add_constant(conv.input[2], np.append(bias, np.float32(1)))
+        # (O, I, H, W) and (I, 1, 1) -> (O, 1, H, W)
+        weight, shift = graph.required(reader.input[1]), _per_channel(affine[1])
+        of_shift = (weight * shift).sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
+        reader.input[1] = graph.add_constant(reader.input[1], np.concatenate([weight, of_shift], axis=1))
+        graph.bypass(add)
     return graph.finished()
 
 
-STEPS: "tuple[Callable[[onnx.ModelProto], onnx.ModelProto], ...]" = (fold_scales, pool_first, fold_shifts)
-"""The steps, in order."""
+FLOAT_STEPS = (pool_first, fold_into_lstm)
+"""The steps that pay in float32 on ONNX Runtime: a BatchNorm is a depthwise convolution in its blocked layout, an
+addition per channel leaves that layout."""
+INT8_STEPS = (fold_scales, pool_first, activate_last, fold_into_lstm)
+"""The steps that pay in int8: ONNX Runtime has no quantized BatchNorm."""
 
 
-def rewritten(model: "onnx.ModelProto") -> "onnx.ModelProto":
-    """The model after all steps."""
-    for step in STEPS:
+def rewrite(build: Build) -> dict[str, Any]:
+    """Rewrite the parent, an ``.onnx`` file, by ``FLOAT_STEPS``."""
+    import onnx
+
+    model = onnx.load(str(build.source))
+    for step in FLOAT_STEPS:
         model = step(model)
-    return model
+    onnx.save(model, str(build.target))
+    return {"steps": [step.__name__ for step in FLOAT_STEPS]}

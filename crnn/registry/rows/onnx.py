@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from crnn.registry.rows import originals
+from crnn.registry.rows import originals, pytorch
 from crnn.registry.rows.originals import RECIPES
 
 # ONNX Runtime. A graph stores BatchNorm's statistics and both LSTM biases, from either framework.
@@ -22,4 +22,59 @@ TF2ONNX_OPTIMIZED = TF2ONNX.derive(
 TORCH2ONNX = originals.TORCH.derive("ort-torch2onnx", "torch2onnx", f"{RECIPES}.onnx_convert:from_torch", **_ONNX)
 TORCH2ONNX_OPTIMIZED = TORCH2ONNX.derive(
     "ort-torch2onnx-optimized", "torch2onnx + onnxoptimizer + onnxsim", _OPTIMIZE, **_OPTIMIZED
+)
+
+# The project's own rewriting of the graph, and int8.
+_STATIC = f"{RECIPES}.onnx_int8:static"
+# Calibration draws the validation split.
+_CALIBRATED = ("onnxoptimizer", "onnxsim", "torch", "onnxscript", "faker", "tqdm")
+REWRITTEN = TORCH2ONNX_OPTIMIZED.derive(
+    "ort-rewritten",
+    "BatchNorm behind MaxPool, last one in the LSTM",
+    f"{RECIPES}.onnx_rewrite:rewrite",
+    parameters=1_492_462,
+    max_log_prob_difference=1e-4,
+)
+INT8_DYNAMIC = TORCH2ONNX_OPTIMIZED.derive(
+    "ort-int8-dynamic",
+    "dynamic int8 LSTMs",
+    f"{RECIPES}.onnx_int8:dynamic",
+    max_bytes=2_900_000,
+    max_log_prob_difference=5,
+)
+INT8_STATIC = originals.TORCH.derive(
+    "ort-int8-static",
+    "static int8 convolutions, dynamic int8 LSTMs",
+    _STATIC,
+    runtime="onnx",
+    suffix=".onnx",
+    requires=_CALIBRATED,
+    recipe_options={"rewritten": False},
+    max_bytes=1_600_000,
+    max_log_prob_difference=5,
+)
+REWRITTEN_INT8 = INT8_STATIC.sibling(
+    "ort-rewritten-int8",
+    "rewritten, then int8",
+    recipe_options={"rewritten": True},
+)
+TF_INT8 = TF2ONNX_OPTIMIZED.derive(
+    "ort-tf-int8",
+    "rewritten, then int8",
+    _STATIC,
+    requires=_CALIBRATED,
+    recipe_options={"rewritten": True},
+    max_bytes=1_600_000,
+    max_log_prob_difference=5,
+)
+PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
+    "ort-pruned-int8",
+    "pruned, rewritten, then int8",
+    _STATIC,
+    runtime="onnx",
+    suffix=".onnx",
+    requires=_CALIBRATED,
+    recipe_options={"rewritten": True},
+    max_bytes=800_000,
+    max_log_prob_difference=5,
 )

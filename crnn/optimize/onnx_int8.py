@@ -1,0 +1,108 @@
+"""Quantization of ONNX graphs after training: static int8 (QDQ), dynamic int8."""
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crnn.optimize import onnx_graph, onnx_rewrite
+from crnn.optimize.calibration import inputs_of
+from crnn.optimize.recipe import Build
+
+if TYPE_CHECKING:
+    import onnx
+
+# Without VNNI two products are summed in 16 bits, which overflow with weights of 8 bits: they get 7.
+_REDUCE_RANGE = True
+_DYNAMIC = ("LSTM", "MatMul", "Gemm")
+_STATIC = ("Conv", "LeakyRelu", "MaxPool", "Add")
+# Lines per batch while the activations' ranges are collected.
+_BATCH = 32
+
+
+def dynamic(build: Build) -> dict[str, Any]:
+    """Quantize LSTMs and classifier of the parent, an ``.onnx`` file; activation scales are computed per batch."""
+    _dynamic(build.source, build.target)
+    return {}
+
+
+def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> dict[str, Any]:
+    """Quantize convolutions per channel with activation scales from validation lines, then LSTMs dynamically.
+
+    ONNX Runtime has no LSTM with static scales.
+
+    Args:
+        build: the artifact to build; the parent is a ``.pt`` file or an ``.onnx`` file.
+        rewritten: whether the graph is rewritten first, so that no BatchNorm is left between quantized operators,
+            and the first block stays float: its convolution has one input channel, too few for an int8 kernel.
+        calibration_lines: number of lines that set the scales of activations.
+
+    Raises:
+        RecipeError: no calibration line, or the parent has another alphabet.
+        CorpusError: the corpus has no validation line.
+    """
+    parent = build.teacher
+    images, field = inputs_of(build.corpus.validation, calibration_lines)
+
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    model = onnx_graph.optimized(parent)
+    for step in onnx_rewrite.INT8_STEPS if rewritten else ():
+        model = step(model)
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        # It converts bool arrays the deprecated way.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        source, halfway = Path(folder, "float.onnx"), Path(folder, "static.onnx")
+        onnx.save(model, str(source))
+        quantize_static(
+            source,
+            halfway,
+            _Batches(images, field),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(_STATIC) if rewritten else ["Conv"],
+            nodes_to_exclude=_first_block(model) if rewritten else [],
+            per_channel=True,
+            reduce_range=_REDUCE_RANGE,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+        _dynamic(halfway, build.target)
+    return {"calibration_lines": len(images)}
+
+
+def _dynamic(source: Path, target: Path) -> None:
+    from onnxruntime.quantization import quantize_dynamic
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        quantize_dynamic(source, target, op_types_to_quantize=list(_DYNAMIC), reduce_range=_REDUCE_RANGE)
+
+
+class _Batches:
+    """Calibration batches as the quantizer reads them."""
+
+    def __init__(self, images: np.ndarray, field: np.ndarray) -> None:
+        self._batches: Iterator[dict[str, np.ndarray]] = iter(
+            {"images": images[start : start + _BATCH], "field": field[start : start + _BATCH]}
+            for start in range(0, len(images), _BATCH)
+        )
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next batch; None after the last."""
+        return next(self._batches, None)
+
+
+def _first_block(model: "onnx.ModelProto") -> list[str]:
+    """Names of the nodes from the first convolution up to the second, without the second."""
+    graph = onnx_rewrite.Graph(model)
+    first = next(node for node in graph.nodes if node.op_type == "Conv")
+    names = [first.name]
+    reader = graph.only_reader(first.output[0], through=())
+    while reader is not None and reader.op_type in _STATIC[1:]:
+        names.append(reader.name)
+        reader = graph.only_reader(reader.output[0], through=())
+    return names

@@ -55,7 +55,7 @@ class Outcomes:
         passed: full names of the tests that passed.
         failed: full names of the tests that failed.
         skipped: full names of the tests that were skipped.
-        unsupported: variants that this machine's processor cannot run, with the reason.
+        unsupported: variants that this machine cannot run, with the reason.
         interrupted: whether the session was interrupted.
     """
 

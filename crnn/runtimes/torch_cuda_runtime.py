@@ -22,24 +22,23 @@ def _built_with_cuda() -> bool:
 class Captured:
     """A CUDA graph of one batch size. It reads and writes fixed buffers, so each call copies in and out."""
 
-    def __init__(self, images: Any, field: Any, outputs: Any, replay: Callable[[], object]) -> None:
+    def __init__(self, inputs: tuple[Any, ...], outputs: Any, replay: Callable[[], object]) -> None:
         """Keep a graph.
 
         Args:
-            images: its input tensor (B, 32, 400).
-            field: its input tensor (B, 50, 2).
+            inputs: its input tensors: images (B, 32, 400) and field (B, 50, 2).
             outputs: its output tensor (B, 50, C), float32.
             replay: starts it.
         """
-        self._images, self._field, self._outputs, self._replay = images, field, outputs, replay
+        self._inputs, self._outputs, self._replay = inputs, outputs, replay
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See ``base.Runtime``; the copy back to the host waits for the device."""
         import torch
 
         # Copied from pageable memory: a pinned buffer would be one more copy on the host, and was not tried.
-        self._images.copy_(torch.from_numpy(images))
-        self._field.copy_(torch.from_numpy(field))
+        for buffer, array in zip(self._inputs, (images, field), strict=True):
+            buffer.copy_(torch.from_numpy(array))
         self._replay()
         return self._outputs.cpu().numpy()
 
@@ -78,7 +77,7 @@ class Runtime(torch_runtime.Runtime):
     def _capture(self, images: np.ndarray, field: np.ndarray) -> Captured:
         """Capture the model at a batch size."""
         torch = self._torch
-        inputs = [torch.from_numpy(array).to(self._device, self._dtype) for array in (images, field)]
+        inputs = tuple(torch.from_numpy(array).to(self._device, self._dtype) for array in (images, field))
         beside = torch.cuda.Stream()
         beside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(beside):
@@ -88,7 +87,7 @@ class Runtime(torch_runtime.Runtime):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             outputs = self._model(*inputs)
-        return Captured(*inputs, outputs, graph.replay)
+        return Captured(inputs, outputs, graph.replay)
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class."""

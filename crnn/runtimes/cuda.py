@@ -15,8 +15,8 @@ def absence() -> str | None:
     """Why this machine has no CUDA device that works; None if it has one."""
     try:
         driver = ctypes.CDLL(_DRIVER)
-    except OSError as error:
-        return f"no CUDA device: the driver cannot be loaded ({error})"
+    except OSError:
+        return f"no CUDA device: the driver's {_DRIVER} cannot be loaded"
     if code := driver.cuInit(0):
         return f"no CUDA device: the driver's cuInit returns {code}"
     return None

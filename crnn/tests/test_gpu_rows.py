@@ -1,6 +1,7 @@
 """Rows that need a GPU, on a machine without one: skipped with the reason, and never run on the CPU."""
 
 import ctypes
+import subprocess
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -20,6 +21,7 @@ from crnn.runtimes.onnx_providers import CUDA
 from crnn.runtimes.onnx_runtime import Runtime
 from crnn.runtimes.torch_cuda_runtime import Captured
 from crnn.tests.test_models import SMALL, inputs, torch_model, torch_outputs
+from crnn.tests.test_suite import ROOT, command, own_machine
 
 ROWS = [row for row in VARIANTS if row.unmeasured]
 TENSORRT = [row for row in ROWS if row.runtime_options.get("provider") == "tensorrt"]
@@ -45,7 +47,7 @@ class TestSkipping:
         """The reason names the driver's library."""
         monkeypatch.setattr(ctypes, "CDLL", no_driver)
 
-        assert unsupported(row, device).startswith("no CUDA device: the driver cannot be loaded (libcuda.so.1: ")
+        assert unsupported(row, device) == "no CUDA device: the driver's libcuda.so.1 cannot be loaded"
 
     def test_without_a_device(self, monkeypatch):
         """A driver that finds no device says so by a code."""
@@ -76,6 +78,22 @@ class TestSkipping:
             "this ONNX Runtime has no CUDA provider: the package onnxruntime-gpu has one"
         )
         assert "no TensorRT provider" in tensorrt_engines.absence()
+
+    def test_a_run_skips_them(self, tmp_path):
+        """The run passes although packages are required, and none of these rows has process pairs."""
+        arguments = ("--quick", "--require", "--device=cpu", "--variants=ort-cuda,torch-cuda-graph", "-rs")
+        done = subprocess.run(
+            command("benchmarks/test_accuracy.py", "benchmarks/test_gate.py", *arguments, broken=False),
+            cwd=ROOT,
+            env=own_machine(tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+        assert (done.returncode, "2 skipped" in done.stdout) == (0, True), done.stdout + done.stderr
+        assert "torch-cuda-graph: it runs on CUDA only, and --device cpu was given" in done.stdout
 
 
 class TestLoading:

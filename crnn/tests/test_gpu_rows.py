@@ -137,7 +137,7 @@ class TestLoading:
         graph = helper.make_graph([helper.make_node("Exp", ["x"], ["y"])], "g", value[:1], value[1:])
         save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "g.onnx")
 
-        with pytest.raises(RuntimeError, match=f"cannot start {CUDA}"):
+        with pytest.raises(RuntimeError, match=CUDA):
             onnx_providers.session_on(
                 onnxruntime, tmp_path / "g.onnx", onnxruntime.SessionOptions(), onnx_providers.provider_list("cuda")
             )

@@ -55,7 +55,8 @@ class Outcomes:
         passed: full names of the tests that passed.
         failed: full names of the tests that failed.
         skipped: full names of the tests that were skipped.
-        unsupported: variants that this machine's processor cannot run, with the reason.
+        unmeasured: those of the skipped tests whose row no machine of the maintainers can run.
+        unsupported: variants that this machine cannot run, with the reason.
         interrupted: whether the session was interrupted.
     """
 
@@ -65,13 +66,14 @@ class Outcomes:
     passed: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
+    unmeasured: set[str] = field(default_factory=set)
     unsupported: dict[str, str] = field(default_factory=dict)
     interrupted: bool = False
 
     @property
     def left_out(self) -> int:
-        """Number of collected benchmarks that were not run."""
-        return len(self.deselected) + len(self.skipped)
+        """Number of collected benchmarks that were not run, although a machine of the maintainers can run them."""
+        return len(self.deselected) + len(self.skipped - self.unmeasured)
 
     def holds(self, test: str, info: Mapping[str, Any]) -> bool:
         """Whether this session should have run a benchmark that a baseline has.

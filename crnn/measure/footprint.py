@@ -26,7 +26,8 @@ def record(artifact: Path, counted: Counts, replicates: Sequence[Replicate], pha
         phases: seconds that the row cost, by phase.
     """
     largest = max(replicates[0].sizes)
-    alone = [replicate.load_s for replicate in replicates if replicate.alone]
+    alone = [replicate.load_s for replicate in replicates if replicate.alone and not replicate.built]
+    building = [replicate.load_s for replicate in replicates if replicate.alone and replicate.built]
     return Footprint(
         parameters_stored_count=counted.parameters_stored,
         parameters_nonzero_count=counted.parameters_nonzero,
@@ -39,5 +40,6 @@ def record(artifact: Path, counted: Counts, replicates: Sequence[Replicate], pha
         largest_batch_size_lines=largest,
         processes_count=len(replicates),
         load_s=median(alone) if alone else None,
+        load_with_build_s=building[0] if building else None,
         phases_s={name: round(seconds, 3) for name, seconds in phases.items()},
     )

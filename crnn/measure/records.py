@@ -122,6 +122,7 @@ class Footprint(Record):
         largest_batch_size_lines: the largest of these sizes.
         processes_count: number of processes behind the two.
         load_s: loading, imports included; median over processes. None if other work ran at the same time.
+        load_with_build_s: loading in the process that built what the others read, such as a TensorRT engine.
         phases_s: seconds that the row cost, by phase.
     """
 
@@ -137,6 +138,7 @@ class Footprint(Record):
     largest_batch_size_lines: int
     processes_count: int
     load_s: float | None = None
+    load_with_build_s: float | None = None
     phases_s: dict[str, float] = field(default_factory=dict)
 
 

@@ -123,6 +123,7 @@ class Replicate:
     Attributes:
         load_s: seconds to load, imports included.
         alone: whether no other work ran while it loaded.
+        built: whether loading built what other processes read from a cache.
         resident_bytes: resident memory after loading.
         engine: name and version.
         device: the device that it runs on.
@@ -134,6 +135,7 @@ class Replicate:
     resident_bytes: int
     engine: str
     device: str
+    built: bool = False
     sizes: dict[int, AtSize] = field(default_factory=dict)
 
 
@@ -183,7 +185,8 @@ class Setting:
         with phases.of("load"):
             loaded = loading.finish()
         worker = loading.worker
-        found = Replicate(loaded["load_s"], loading.alone, worker.ask("memory")[0], loaded["engine"], loaded["device"])
+        resident, of_engine = worker.ask("memory")[0], (loaded["engine"], loaded["device"], loaded["built"])
+        found = Replicate(loaded["load_s"], loading.alone, resident, *of_engine)
         with phases.of("send lines"):
             worker.ask("keep", self.lines.images, self.lines.kinds)
         for size in self.batch_sizes:

@@ -12,5 +12,5 @@ def lacking(variant: Variant) -> list[str]:
 
 
 def unsupported(variant: Variant, device: str) -> str | None:
-    """Why this machine's processor cannot run the variant; None if it can."""
+    """Why this machine cannot run the variant; None if it can."""
     return runtime_class(variant.runtime).unsupported(device, **variant.runtime_options)

@@ -31,6 +31,16 @@ def to_bfloat16(build: Build) -> dict[str, Any]:
     return {}
 
 
+def to_float16(build: Build) -> dict[str, Any]:
+    """Round all weights to float16."""
+    import torch
+
+    from crnn.formats import pt_file
+
+    pt_file.save(pt_file.load(build.source).to(torch.float16), build.target)
+    return {}
+
+
 def dynamic_int8(build: Build) -> dict[str, Any]:
     """Quantize LSTMs and classifier to int8, with activation scales computed at run time."""
     from crnn.formats import pt_file, torch_int8

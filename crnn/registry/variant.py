@@ -21,7 +21,8 @@ class Thresholds:
         parameters: exact number of stored parameters, as the artifact's framework counts.
         macs: exact number of MACs for one line.
         max_bytes: size of the artifact.
-        max_peak_memory_bytes: peak resident memory of the worker after calls at all batch sizes.
+        max_peak_memory_bytes: peak resident memory of the worker after calls at all batch sizes; None for
+            rows that were never run by those who maintain the registry, see ``Variant.unmeasured``.
         max_nonzero_parameters: nonzero stored parameters; None if the technique makes no zeros.
         max_cer: CER of an original, as a fraction; None for other rows, whose paired difference counts.
         max_cer_difference: CER minus that of the original on the same lines, as a fraction.
@@ -37,7 +38,7 @@ class Thresholds:
     parameters: int
     macs: int
     max_bytes: int
-    max_peak_memory_bytes: int
+    max_peak_memory_bytes: int | None
     max_nonzero_parameters: int | None = None
     max_cer: float | None = None
     max_cer_difference: float = 0.001
@@ -103,8 +104,8 @@ class Variant:
         recipe_options: keyword arguments of the recipe.
         runtime_options: keyword arguments of the engine's ``load``.
         requires: modules that the recipe or the artifact needs besides the engine's.
-        watched: False if a watched row has the same graph, or the row is illustrative: then the
-            gate measures no process pairs of it.
+        watched: False if a watched row has the same graph, the row is illustrative, or it was never
+            run: then the gate measures no process pairs of it.
         counted_by: module that counts the artifact's parameters and MACs; None for the module of
             the suffix, see ``crnn/formats/counts.py``.
     """
@@ -128,6 +129,11 @@ class Variant:
     def format(self) -> str:
         """The artifact's format, as ``crnn/formats/counts.py`` names it."""
         return self.counted_by or self.suffix.removeprefix(".")
+
+    @property
+    def unmeasured(self) -> bool:
+        """Whether no machine of the maintainers can run it: then it is in no committed baseline."""
+        return self.thresholds.max_peak_memory_bytes is None
 
     def derive(self, name: str, technique: str, recipe: str, **changes: Any) -> "Variant":
         """A row made from this one.

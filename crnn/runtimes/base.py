@@ -5,7 +5,6 @@ module of your own. An engine imports its framework only inside ``load``, so imp
 is cheap.
 """
 
-import ctypes
 import importlib
 import importlib.util
 import os
@@ -17,15 +16,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from crnn.runtimes import cuda
+
 DEVICES = ("auto", "cpu", "cuda")
 
 
 def cuda_present() -> bool:
     """Whether this machine has a CUDA device with a working driver; asks the driver, imports no framework."""
-    try:
-        return ctypes.CDLL("libcuda.so.1").cuInit(0) == 0
-    except OSError:
-        return False
+    return cuda.absence() is None
 
 
 class Runtime(ABC):
@@ -41,6 +39,7 @@ class Runtime(ABC):
         anchor: module of the fixed workload that it is paired with, see ``crnn/runtimes/anchors``; an
             anchor on the same framework drifts most alike.
         threads: number of threads, set before ``load``; None for the engine's default.
+        built: whether this load built what later loads read from a cache, and so took longer than theirs.
     """
 
     requires: ClassVar[tuple[str, ...]]
@@ -48,6 +47,7 @@ class Runtime(ABC):
     requires_compiler: ClassVar[bool] = False
     anchor: ClassVar[str] = "crnn.runtimes.anchors.onnx_anchor"
     threads: int | None = None
+    built: bool = False
 
     # An engine's own options are keyword-only parameters of its ``load``; ``check_options`` reads them there.
     load: Any
@@ -59,7 +59,10 @@ class Runtime(ABC):
 
     @classmethod
     def unsupported(cls, device: str, **options: Any) -> str | None:
-        """Why this machine's processor cannot run the engine with these options; None if it can."""
+        """Why this machine cannot run the engine with these options; None if it can.
+
+        A package from the registry is not a reason, see ``missing``: rows that lack one fail with ``--require``.
+        """
         return None
 
     @abstractmethod

@@ -1,42 +1,152 @@
 """ONNX Runtime."""
 
+import contextlib
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from crnn.runtimes import base
+from crnn.runtimes import base, cuda, onnx_providers, tensorrt_engines
+from crnn.runtimes.onnx_providers import CUDA, PRECISIONS, PROVIDERS
 
-_PROVIDERS = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+_CPU = "CPUExecutionProvider"
 
 
 class Runtime(base.Runtime):
     """Runs an ``.onnx`` artifact with inputs ``images`` and ``field``."""
 
     requires = ("onnx", "onnxruntime")
-    distributions = ("onnxruntime", "onnxruntime-gpu")
+    distributions = ("onnxruntime", "onnxruntime-gpu", "tensorrt")
     anchor = "crnn.runtimes.anchors.onnx_anchor"
 
-    def load(self, path: Path, device: str) -> None:
-        """See the base class; no options."""
+    def load(self, path: Path, device: str, *, provider: str = "default", precision: str = "fp32") -> None:
+        """See the base class.
+
+        Args:
+            path: the artifact.
+            device: see the base class.
+            provider: one of ``PROVIDERS``. ``default`` is CUDA or the CPU, as ``device`` says; the others never
+                run elsewhere.
+            precision: one of ``PRECISIONS``; with ``fp16`` TensorRT computes in half precision.
+
+        Raises:
+            RuntimeError: the device or the provider is not there.
+            ValueError: an unknown provider or precision, or ``fp16`` without TensorRT.
+        """
+        self._check(provider, precision)
+        if reason := self.unsupported(device, provider=provider, precision=precision):
+            raise RuntimeError(reason)
+        if provider == "tensorrt" and precision == "fp32":
+            # The provider has no option for TF32, which TensorRT uses by default; it reads this when it builds.
+            os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
         import onnxruntime
 
-        if device == "auto":
-            offered = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-            device = "cuda" if offered and base.cuda_present() else "cpu"
         self._onnxruntime = onnxruntime
         settings = onnxruntime.SessionOptions()
         if self.threads:
             settings.intra_op_num_threads = settings.inter_op_num_threads = self.threads
-        self._session = onnxruntime.InferenceSession(str(path), settings, providers=_PROVIDERS[device])
-        # An available provider may still fail to start: only the session tells what it runs on.
+        self._largest: int | None = None
+        self._tensorrt = ""
+        if provider == "default":
+            self._session = self._default_session(path, device, settings)
+        elif provider == "cuda":
+            self._preload()
+            providers = onnx_providers.provider_list("cuda")
+            self._session = onnx_providers.session_on(onnxruntime, path, settings, providers)
+        else:
+            self._session = self._tensorrt_session(path, precision, settings)
         self._provider = self._session.get_providers()[0]
-        if device == "cuda" and self._provider != "CUDAExecutionProvider":
+
+    @staticmethod
+    def _check(provider: str, precision: str) -> None:
+        for what, given, known in (("provider", provider, PROVIDERS), ("precision", precision, PRECISIONS)):
+            if given not in known:
+                raise ValueError(f"no {what} {given!r}; there are: {', '.join(known)}")
+        if precision == "fp16" and provider != "tensorrt":
+            raise ValueError(f"precision fp16 needs provider tensorrt: {provider} takes the precision from the graph")
+
+    @classmethod
+    def unsupported(cls, device: str, **options: Any) -> str | None:
+        """See the base class."""
+        provider = options.get("provider", "default")
+        if provider == "default":
+            return None
+        if reason := cuda.refusal(device):
+            return reason
+        if tensorrt_engines.provider_library("cuda") is None:
+            return "this ONNX Runtime has no CUDA provider: the package onnxruntime-gpu has one"
+        return tensorrt_engines.absence() if provider == "tensorrt" else None
+
+    def _preload(self) -> None:
+        """Load the libraries of CUDA from NVIDIA's Python packages, where they are installed."""
+        self._onnxruntime.preload_dlls()
+
+    def _default_session(self, path: Path, device: str, settings: Any) -> Any:
+        """A session on CUDA or the CPU."""
+        if device == "auto":
+            offered = CUDA in self._onnxruntime.get_available_providers()
+            device = "cuda" if offered and base.cuda_present() else "cpu"
+        providers: list[Any] = [_CPU]
+        if device == "cuda":
+            self._preload()
+            providers = [*onnx_providers.provider_list("cuda"), _CPU]
+        session = self._onnxruntime.InferenceSession(str(path), settings, providers=providers)
+        # An available provider may still fail to start: only the session tells what it runs on.
+        if device == "cuda" and session.get_providers()[0] != CUDA:
             raise RuntimeError("--device cuda: ONNX Runtime cannot start its CUDA provider")
+        return session
+
+    def _tensorrt_session(self, path: Path, precision: str, settings: Any) -> Any:
+        """A session on TensorRT; its engine is built now, or read if this machine built it before.
+
+        Raises:
+            RuntimeError: TensorRT does not start, or took no part of the graph.
+        """
+        import onnx
+
+        from crnn.artifacts import sha256_of
+
+        graph = onnx.load(path, load_external_data=False).graph
+        inputs = {value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim[1:]] for value in graph.input}
+        version, gpu = tensorrt_engines.version(), cuda.first_device()
+        self._tensorrt = ".".join(map(str, version))
+        key = tensorrt_engines.EngineKey(
+            gpu.name,
+            gpu.capability,
+            gpu.driver,
+            self._tensorrt,
+            self._onnxruntime.__version__,
+            sha256_of(path),
+            precision,
+            onnx_providers.profile(inputs),
+        )
+        folder = key.prepared(tensorrt_engines.root())
+        self._preload()
+        with contextlib.suppress(ImportError):
+            # Where TensorRT is a Python package, that package finds the libraries that TensorRT loads later.
+            import tensorrt  # noqa: F401 imported for this effect
+        options = onnx_providers.tensorrt_options(inputs, precision, folder, version[0])
+        before = tensorrt_engines.engines(folder)
+        providers = onnx_providers.provider_list("tensorrt", options)
+        session = onnx_providers.session_on(self._onnxruntime, path, settings, providers)
+        after = tensorrt_engines.engines(folder)
+        if not after:
+            raise RuntimeError(f"TensorRT took no part of {path.name}: it built no engine in {folder}")
+        self.built, self._largest = after != before, onnx_providers.LARGEST_BATCH
+        return session
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """See the base class."""
+        """See the base class.
+
+        Raises:
+            ValueError: more lines than the TensorRT engine was built for.
+        """
+        if self._largest and len(images) > self._largest:
+            raise ValueError(f"a batch of {len(images)}: the TensorRT engine is built for at most {self._largest}")
         return self._session.run(None, {"images": images, "field": field})[0]
 
     def describe(self) -> dict[str, str]:
         """See the base class."""
-        return {"engine": f"ONNX Runtime {self._onnxruntime.__version__}", "device": self._provider}
+        tensorrt = f" TensorRT {self._tensorrt}" if self._tensorrt else ""
+        return {"engine": f"ONNX Runtime {self._onnxruntime.__version__}{tensorrt}", "device": self._provider}

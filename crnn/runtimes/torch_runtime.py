@@ -42,6 +42,9 @@ class Runtime(base.Runtime):
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._torch, self._device = torch, torch.device(device)
         self._dtype = getattr(torch, dtype)
+        if self._device.type == "cuda":
+            # Float32 means float32: by default convolutions and LSTMs round their factors to TF32, with 10 bits.
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         model = pt_file.load(path).to(self._device, self._dtype)
         if channels_last:
             model = model.to(memory_format=torch.channels_last)

@@ -95,7 +95,7 @@ class Worker:
             sha256: of the artifact; None: no check.
 
         Returns:
-            ``load_s``, seconds including imports, and the engine's description.
+            ``load_s``, seconds including imports; ``built``, see ``base.Runtime``; the engine's description.
 
         Raises:
             OptionError: the engine has no such option.
@@ -112,7 +112,7 @@ class Worker:
         load_s = time.perf_counter() - start
         # Check again: another environment may replace a file in a shared cache at any time.
         self._check(sha256)
-        return {"load_s": load_s} | self._runtime.describe()
+        return {"load_s": load_s, "built": self._runtime.built} | self._runtime.describe()
 
     def _check(self, sha256: str | None) -> None:
         if sha256 and (actual := hashlib.sha256(self._path.read_bytes()).hexdigest()) != sha256:

@@ -41,6 +41,7 @@ FRAMEWORKS = {
     "onnxruntime",
     "onnxoptimizer",
     "onnxsim",
+    "tensorrt",
 }
 FRAMEWORK_FOLDERS = ("crnn/runtimes/", "crnn/formats/", "crnn/models/", "crnn/training/", "crnn/optimize/")
 MOST_LINES, MOST_LOOSE_MODULES = 300, 3

@@ -37,6 +37,13 @@ def test_a_row_that_another_processor_ran_is_not_missing(missing):
     assert (tests, notes[0]) == (set(), f"not run here: torch-original: {REASON}")
 
 
+def test_a_row_that_no_machine_of_ours_runs_is_not_left_out():
+    """Its skipped tests do not keep a run from becoming a baseline; those of other rows do."""
+    outcomes = Outcomes(None, bool, skipped={"a", "b"}, deselected={"c"}, unmeasured={"b"})
+
+    assert outcomes.left_out == 2
+
+
 def test_a_row_that_this_machine_ran_before_is_missing(missing):
     """On the machine of the baseline nothing excuses it: a wrong check of the processor would hide the row."""
     assert missing({}, {"torch-original": REASON})[0] == {ACCURACY, FOOTPRINT, LATENCY, GATE}

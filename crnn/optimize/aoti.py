@@ -12,6 +12,8 @@ _SETTINGS: dict[str, Any] = {
     # Frozen weights are prepacked, and inductor's convolution with a dynamic batch then returns another
     # memory format than the code expects: wrong outputs (PyTorch 2.13). Without it they are as fast.
     "freezing": False,
+    # Otherwise tensors of up to eight values are written into the code, and nothing counts them.
+    "always_keep_tensor_constants": True,
     # Otherwise the number of threads of the process that compiles may be fixed in the code.
     "cpp.dynamic_threads": True,
     # How many threads the loops are split for; again not those of the process that compiles.

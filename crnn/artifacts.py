@@ -65,7 +65,7 @@ def _digest(variant: Variant, corpus: Corpus) -> str:
         made_from = _recorded_sha256(location(parent, corpus))
     else:
         made_from = _digest(parent, corpus)
-    made_by = [_recipe_sha256(variant), provenance.versions(_module(variant)), made_from]
+    made_by: list[Any] = [_recipe_sha256(variant), provenance.versions(_module(variant)), made_from]
     if variant.compiled:
         made_by.append(machine_code())
     return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()

@@ -1,11 +1,33 @@
 """PyTorch, compiled ahead of time by AOTInductor: no graph is captured and nothing is compiled when it runs."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from crnn.processor import cannot_run
 from crnn.runtimes import base
+
+
+@contextmanager
+def _unpacking() -> Iterator[None]:
+    """Have PyTorch unpack into a temporary folder that is removed at the end.
+
+    Otherwise a process that is killed leaves its copy of the code behind. Code that is loaded needs no file.
+    """
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["TMPDIR"]
+            else:
+                os.environ["TMPDIR"] = before
 
 
 class Runtime(base.Runtime):
@@ -37,7 +59,8 @@ class Runtime(base.Runtime):
             raise RuntimeError(f"{path} cannot run on this processor: {reason}; {command}")
         self._torch = torch
         # Not aoti_load_package: it imports the compiler and runs g++ to learn what this processor has.
-        self._loader = torch._C._aoti.AOTIModelPackageLoader(str(path), pt2_file.MODEL, False, 1, -1)
+        with _unpacking():
+            self._loader = torch._C._aoti.AOTIModelPackageLoader(str(path), pt2_file.MODEL, False, 1, -1)
         # The code refers to these tensors, it does not copy them.
         self._weights = package.weights
         self._loader.load_constants(self._weights, False, True, True, False)

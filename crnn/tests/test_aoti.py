@@ -93,6 +93,14 @@ class TestPackage:
         with pytest.raises(RuntimeError, match="--device cuda"):
             Runtime().load(package, "cuda")
 
+    def test_a_killed_process_leaves_nothing_behind(self, package, tmp_path):
+        """No copy of the code is left in the folder for temporary files, even if the process is killed."""
+        with WorkerProcess("aoti", environment={"TMPDIR": str(tmp_path)}) as worker:
+            worker.ask("load", "aoti", str(package), "cpu", {})
+            worker.ask("prepare", [2])
+
+        assert list(tmp_path.iterdir()) == []
+
     @pytest.mark.parametrize("asked", [1, 2])
     def test_threads_are_set_when_it_runs(self, package, asked):
         """It computes with as many threads as requested, not with those of the process that compiled it."""

@@ -2,8 +2,9 @@
 
 Shipped artifacts are in ``fixtures/artifacts``. All others, and all artifacts for a user's own
 corpus, are in ``$CRNN_CACHE`` or the platform's cache folder. The path of a conversion holds a
-digest of its parent, its recipe and the versions of packages, so environments that share a
-cache do not replace each other's files. A JSON record beside each artifact says how it was made.
+digest of its parent, its recipe and the versions of packages, and of the processor's instruction
+sets if it is machine code. So environments and machines that share a cache do not replace each
+other's files. A JSON record beside each artifact says how it was made.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from typing import Any
 from crnn import registry
 from crnn.corpus import Corpus
 from crnn.optimize.recipe import Build
+from crnn.processor import machine_code
 from crnn.registry import provenance
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
@@ -63,7 +65,9 @@ def _digest(variant: Variant, corpus: Corpus) -> str:
         made_from = _recorded_sha256(location(parent, corpus))
     else:
         made_from = _digest(parent, corpus)
-    made_by = [_recipe_sha256(variant), provenance.versions(_module(variant)), made_from]
+    made_by: list[Any] = [_recipe_sha256(variant), provenance.versions(_module(variant)), made_from]
+    if variant.compiled:
+        made_by.append(machine_code())
     return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
 
 

@@ -21,11 +21,11 @@ from crnn.measure.schedule import AHEAD, due
 from crnn.measure.scope import Scope
 from crnn.measure.watch import Watch
 from crnn.measure.workload import LIMIT_S, Reply, UnsoundError, Workload, reading
+from crnn.processor import instruction_sets
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
-from crnn.runtimes.processor import instruction_sets
 
 FAILURES = (ArtifactError, UnsoundError, WorkerError)
 """Errors of one variant, which do not affect other variants."""
@@ -65,7 +65,7 @@ class Session:
         self.lines = corpus.test.take(range(min(scope.lines or len(corpus.test), len(corpus.test))))
         self.watch = Watch()
         # Rows that cannot run here are not asked for.
-        runnable = [row for row in rows if not lacking(row) and not unsupported(row, device)]
+        runnable = [row for row in rows if not lacking(row, corpus) and not unsupported(row, device)]
         self._rows = {row.name: row for row in runnable}
         self._folder, self._tell = corpus_folder, tell
         self._anchor = Anchor(self.lines, device, limit_s)

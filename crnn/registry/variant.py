@@ -106,6 +106,8 @@ class Variant:
         requires: modules that the recipe or the artifact needs besides the engine's.
         watched: False if a watched row has the same graph, the row is illustrative, or it was never
             run: then the gate measures no process pairs of it.
+        compiled: whether its recipe compiles C++ to machine code: making the artifact takes a compiler,
+            and each kind of processor has its own.
         counted_by: module that counts the artifact's parameters and MACs; None for the module of
             the suffix, see ``crnn/formats/counts.py``.
     """
@@ -123,6 +125,7 @@ class Variant:
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
     watched: bool = True
+    compiled: bool = False
     counted_by: str | None = None
 
     @property

@@ -103,6 +103,9 @@ def missing(name: str, modules: Iterable[str] = ()) -> list[str]:
     """Requirements of the engine, and further modules, that this environment lacks; imports none of them."""
     engine = runtime_class(name)
     lacking = [module for module in (*engine.requires, *modules) if importlib.util.find_spec(module) is None]
-    if engine.requires_compiler and not shutil.which(os.environ.get("CXX", "g++")):
-        lacking.append("a C++ compiler (g++, or $CXX)")
-    return lacking
+    return lacking + missing_compiler() if engine.requires_compiler else lacking
+
+
+def missing_compiler() -> list[str]:
+    """The C++ compiler, as a requirement that this environment lacks; empty if there is one."""
+    return [] if shutil.which(os.environ.get("CXX", "g++")) else ["a C++ compiler (g++, or $CXX)"]

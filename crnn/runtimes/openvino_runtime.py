@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from crnn.processor import features
 from crnn.runtimes import base
-from crnn.runtimes.processor import features
 
 PRECISIONS = ("f32", "bf16")
 # Below these, the plugin computes bfloat16 layers in float32 or converts in software.

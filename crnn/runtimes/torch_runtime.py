@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from crnn.processor import computes_bfloat16
 from crnn.runtimes import base
-from crnn.runtimes.processor import computes_bfloat16
 
 
 class Runtime(base.Runtime):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from crnn.runtimes import processor
-from crnn.runtimes.processor import instruction_sets
+from crnn import processor
+from crnn.processor import instruction_sets
 
 SERVER = {"sse2", "avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16"}
 

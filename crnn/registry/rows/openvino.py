@@ -10,9 +10,7 @@ _OPENVINO: dict[str, Any] = {"runtime": "openvino", "suffix": ".openvino", "requ
 # Calibration draws the validation split.
 _INT8 = _OPENVINO | {"requires": (*_OPENVINO["requires"], "nncf", "faker", "tqdm")}
 FP32 = originals.TORCH.derive("ov-fp32", "OpenVINO fp32", _CONVERT, **_OPENVINO, max_log_prob_difference=1e-4)
-BF16 = FP32.sibling(
-    "ov-bf16", "OpenVINO bfloat16", runtime_options={"precision": "bf16"}, max_log_prob_difference=1.0
-)
+BF16 = FP32.sibling("ov-bf16", "OpenVINO bfloat16", runtime_options={"precision": "bf16"}, max_log_prob_difference=1.0)
 INT8 = originals.TORCH.derive(
     "ov-int8", "OpenVINO int8 (NNCF), LSTMs too", _QUANTIZE, **_INT8, max_bytes=1_700_000, max_log_prob_difference=5
 )

@@ -107,3 +107,14 @@ CHANNELS_LAST = originals.TORCH.derive(
     max_log_prob_difference=1e-4,
 )
 COMPILED = CHANNELS_LAST.sibling("torch-compiled", "inductor", runtime="torch_compiled")
+AOTI = originals.TORCH.derive(
+    "torch-aoti",
+    "inductor, ahead of time",
+    f"{RECIPES}.aoti:compile_ahead",
+    runtime="aoti",
+    suffix=".pt2",
+    compiled=True,
+    max_bytes=8_100_000,
+    max_peak_memory_bytes=680_000_000,
+    max_log_prob_difference=1e-4,
+)

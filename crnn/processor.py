@@ -1,6 +1,8 @@
 """Features of this machine's processor that rows depend on."""
 
 import functools
+import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 # Needed by oneDNN for bfloat16. Without them PyTorch falls back to loops that take ten times as long as
@@ -21,6 +23,10 @@ _INSTRUCTION_SETS = {
     "i8mm": "I8MM",
     "bf16": "BF16",
 }
+
+
+# Linux reports the length in bytes. Compiled code contains it: it only runs where vectors are as long.
+_SVE_LENGTH = Path("/proc/sys/abi/sve_default_vector_length")
 
 
 @functools.cache
@@ -44,3 +50,29 @@ def instruction_sets() -> tuple[str, ...]:
     """The instruction sets of this processor that speed depends on; empty if the system does not tell."""
     found = features()
     return tuple(name for feature, name in _INSTRUCTION_SETS.items() if feature in found)
+
+
+def machine_code() -> tuple[str, ...]:
+    """What code that is compiled for this processor may use, such as ``("x86_64", "AVX2")``.
+
+    The architecture, the instruction sets, and the length of SVE's vectors.
+    """
+    found = [platform.machine(), *instruction_sets()]
+    if "SVE" in found:
+        try:
+            found.append(f"SVE vectors of {int(_SVE_LENGTH.read_text('ascii')) * 8} bits")
+        except (OSError, ValueError):
+            found.append("SVE vectors of unknown length")
+    return tuple(found)
+
+
+def cannot_run(compiled_for: Iterable[str]) -> str | None:
+    """Why this processor cannot run code compiled on another one; None if it can.
+
+    Args:
+        compiled_for: what ``machine_code`` returned where the code was compiled.
+    """
+    needed, here = tuple(compiled_for), machine_code()
+    if set(needed) <= set(here):
+        return None
+    return f"it was compiled for a processor with {', '.join(needed)}; this one has {', '.join(here)}"

@@ -1,5 +1,6 @@
 """Editing of an ONNX graph: nodes and constants by name."""
 
+import itertools
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,8 @@ class Graph:
         """Store a tensor under a new name that starts with ``name``; returns the name."""
         from onnx import numpy_helper
 
-        stem = name.partition("~")[0]
-        number = sum(tensor.name.partition("~")[0] == stem for tensor in self.model.graph.initializer)
-        unique = f"{stem}~{number}"
+        stem, taken = name.partition("~")[0], {tensor.name for tensor in self.model.graph.initializer}
+        unique = next(f"{stem}~{number}" for number in itertools.count() if f"{stem}~{number}" not in taken)
         self.model.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), unique))
         return unique
 

@@ -21,8 +21,10 @@ def _model(openvino: Any, size: int) -> Any:
     def weight(*shape: int) -> np.ndarray:
         return random.standard_normal(shape, np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
 
-    images = ops.parameter([size, _HEIGHT, _WIDTH], np.float32, "images")
-    field = ops.parameter([size, _STEPS, _FIELD], np.float32, "field")
+    images = ops.parameter([size, _HEIGHT, _WIDTH], np.float32)
+    field = ops.parameter([size, _STEPS, _FIELD], np.float32)
+    for parameter, name in ((images, "images"), (field, "field")):
+        parameter.output(0).get_tensor().set_names({name})
     # (B, 32, 400) -> (B, 1, 32, 400)
     now = ops.unsqueeze(images, 1)
     for inputs, outputs, pool in zip(_CHANNELS, _CHANNELS[1:], _POOLS, strict=False):

@@ -21,13 +21,8 @@ class Runtime(base.Runtime):
     distributions = ("ncnn",)
     anchor = "crnn.runtimes.anchors.ncnn_anchor"
 
-    def load(self, path: Path, device: str, *, bfloat16: bool = False) -> None:
-        """See the base class.
-
-        Args:
-            path: the artifact.
-            device: see the base class.
-            bfloat16: keep weights and activations in bfloat16.
+    def load(self, path: Path, device: str) -> None:
+        """See the base class; no options.
 
         Raises:
             RuntimeError: CUDA is requested.
@@ -43,8 +38,8 @@ class Runtime(base.Runtime):
         self._threads = self.threads or len(os.sched_getaffinity(0))
         model = ncnn_file.read(path)
         # Weights are laid out for a number of threads when they are loaded.
-        self._together = ncnn_file.network(model, self._threads, bfloat16)
-        self._alone = ncnn_file.network(model, 1, bfloat16) if self._threads > 1 else self._together
+        self._together = ncnn_file.network(model, self._threads)
+        self._alone = ncnn_file.network(model, 1) if self._threads > 1 else self._together
         self._pool = ThreadPoolExecutor(self._threads)
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:

@@ -24,3 +24,15 @@ NCNN_FP16 = NCNN_FP32.sibling(
     # The graph of ncnn-fp32: weights are widened when they are loaded.
     watched=False,
 )
+EXECUTORCH_FP32 = originals.TORCH.derive(
+    "executorch-fp32",
+    "ExecuTorch fp32, XNNPACK",
+    f"{RECIPES}.executorch_convert:convert",
+    runtime="executorch",
+    suffix=".pte",
+    # BatchNorm is stored as scale and shift, both LSTM biases as their sum.
+    parameters=1_490_350,
+    # The first time step has no product with the hidden state, which is zero.
+    macs=233_229_312,
+    max_log_prob_difference=1e-4,
+)

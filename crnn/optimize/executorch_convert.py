@@ -29,7 +29,8 @@ def unroll(model: "CRNN") -> None:
             self.inputs.bias = nn.Parameter((lstm.bias_ih_l0 + lstm.bias_hh_l0).detach())
 
         def forward(self, steps: Tensor) -> tuple[Tensor, None]:
-            from_inputs, outputs, state = self.inputs(steps), [], None
+            from_inputs, state = self.inputs(steps), None
+            outputs: list[Tensor] = []
             for step in range(steps.shape[1]):
                 gates = from_inputs[:, step : step + 1]
                 # The first hidden state is zero.

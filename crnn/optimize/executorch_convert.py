@@ -50,7 +50,7 @@ def unroll(model: "CRNN") -> None:
     model.lstms = nn.ModuleList(Unrolled(lstm) for lstm in model.lstms)
 
 
-def convert(build: Build, *, largest_batch: int = 128) -> dict[str, Any]:
+def convert(build: Build, *, largest_batch: int = 1) -> dict[str, Any]:
     """Convert the parent, a ``.pt`` file, for batches up to a size.
 
     XNNPACK has no LSTM. The exporter would unroll it with ``split`` and ``squeeze``, which XNNPACK lacks too:
@@ -60,7 +60,8 @@ def convert(build: Build, *, largest_batch: int = 128) -> dict[str, Any]:
 
     Args:
         build: the artifact to build.
-        largest_batch: the program's memory is planned for it; at least 2.
+        largest_batch: the program takes batches up to this size, and its memory is planned for it. Above 1 the
+            batch size is a symbol, with which the conversion of unrolled LSTMs takes several times as long.
     """
     import torch
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
@@ -72,17 +73,18 @@ def convert(build: Build, *, largest_batch: int = 128) -> dict[str, Any]:
     model = pt_file.load(build.source)
     config = model.config
     unroll(model)
-    # Not 1: it would be taken for a constant.
     example = (
         torch.zeros(largest_batch, config.height, config.width),
         torch.zeros(largest_batch, config.time_steps, config.field_features),
     )
-    batch = torch.export.Dim("batch", min=1, max=largest_batch)
+    # The exporter takes a size of 1 for a constant.
+    batch = torch.export.Dim("batch", min=1, max=largest_batch) if largest_batch > 1 else None
     with warnings.catch_warnings():
         # The exporter's, about its own code.
         warnings.simplefilter("ignore")
         module = torch_crnn.LogProbabilities(model).eval()
-        exported = torch.export.export(module, example, dynamic_shapes=({0: batch}, {0: batch}))
+        shapes = ({0: batch}, {0: batch}) if batch else None
+        exported = torch.export.export(module, example, dynamic_shapes=shapes)
         # Its verifier would take minutes for the 1,700 nodes of unrolled LSTMs.
         settings = EdgeCompileConfig(_check_ir_validity=False)
         lowered = to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()], compile_config=settings)

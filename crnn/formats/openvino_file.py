@@ -7,6 +7,7 @@ OpenVINO and NNCF send usage data to their maker unless ``openvino_telemetry`` i
 for the user. Importing this module before them makes it missing for this process: nothing is sent.
 """
 
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -30,6 +31,10 @@ _PARAMETERS = (np.float32, np.float16, np.int8, np.uint8)
 
 def write(model: openvino.Model, path: Path) -> None:
     """Save a model. Weights keep their type; equal models give equal files."""
+    for index, node in enumerate(model.get_ordered_ops()):
+        # OpenVINO names a node that has no name by its type and the number of nodes that this process has made.
+        if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
+            node.set_friendly_name(f"{node.get_type_name()}_{index}")
     with TemporaryDirectory() as folder:
         openvino.serialize(model, str(Path(folder, "model.xml")))
         with zipfile.ZipFile(path, "w") as archive:

@@ -32,8 +32,8 @@ _PARAMETERS = (np.float32, np.float16, np.int8, np.uint8)
 def write(model: openvino.Model, path: Path) -> None:
     """Save a model. Weights keep their type; equal models give equal files."""
     for index, node in enumerate(model.get_ordered_ops()):
-        # OpenVINO names a node that has no name by its type and the number of nodes that this process has made.
-        if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
+        # OpenVINO names a node that has no name by its first type and the number of nodes that this process has made.
+        if re.fullmatch(r"[A-Z][A-Za-z]*_\d+", node.get_friendly_name()):
             node.set_friendly_name(f"{node.get_type_name()}_{index}")
     with TemporaryDirectory() as folder:
         openvino.serialize(model, str(Path(folder, "model.xml")))

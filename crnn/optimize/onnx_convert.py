@@ -83,6 +83,15 @@ def export(source: Path, target: Path) -> None:
     _forget_sources(target)
 
 
+def exported(source: Path, folder: Path) -> Path:
+    """The ``.onnx`` file of a parent: itself, or a ``.pt`` file converted into a folder."""
+    if source.suffix == ".onnx":
+        return source
+    target = folder / "exported.onnx"
+    export(source, target)
+    return target
+
+
 def from_torch(build: Build) -> dict[str, Any]:
     """Convert a ``.pt`` file, see ``export``."""
     export(build.source, build.target)

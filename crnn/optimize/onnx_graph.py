@@ -45,15 +45,12 @@ def _graph(source: Path) -> "onnx.ModelProto":
     import onnx
     from google.protobuf.message import DecodeError
 
-    if source.suffix == ".onnx":
+    with TemporaryDirectory() as folder:
+        path = onnx_convert.exported(source, Path(folder))
         try:
-            return onnx.load(str(source))
+            return onnx.load(str(path))
         except DecodeError as error:
             raise ValueError(f"{source} is not a whole ONNX file: {error}") from None
-    with TemporaryDirectory() as folder:
-        exported = Path(folder, "model.onnx")
-        onnx_convert.export(source, exported)
-        return onnx.load(str(exported))
 
 
 def _one_line(model: "onnx.ModelProto") -> dict[str, list[int]]:

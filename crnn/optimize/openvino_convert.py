@@ -18,7 +18,7 @@ _LAYOUT = ("Concat", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
 def _model(source: Path) -> "openvino.Model":
-    """A ``.pt`` file as OpenVINO's model, by way of ONNX.
+    """A ``.pt`` file, or an ``.onnx`` file, as OpenVINO's model.
 
     Constants are folded: the exporter reorders the gates of LSTM weights in the graph, and NNCF only quantizes
     weights that are constants.
@@ -28,9 +28,7 @@ def _model(source: Path) -> "openvino.Model":
     from crnn.formats.openvino_file import openvino
 
     with TemporaryDirectory() as folder:
-        exported = Path(folder, "model.onnx")
-        onnx_convert.export(source, exported)
-        model = openvino.Core().read_model(exported)
+        model = openvino.Core().read_model(onnx_convert.exported(source, Path(folder)))
         manager = Manager()
         manager.register_pass(ConstantFolding())
         manager.run_passes(model)
@@ -38,7 +36,7 @@ def _model(source: Path) -> "openvino.Model":
 
 
 def convert(build: Build) -> dict[str, Any]:
-    """Convert the parent, a ``.pt`` file, as it is."""
+    """Convert the parent, a ``.pt`` or an ``.onnx`` file, as it is."""
     from crnn.formats import openvino_file
 
     openvino_file.write(_model(build.source), build.target)

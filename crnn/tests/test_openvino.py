@@ -10,7 +10,7 @@ import pytest
 from crnn import processor
 from crnn.formats import openvino_file, pt_file
 from crnn.formats.counts import count, macs_of_config
-from crnn.optimize import openvino_convert
+from crnn.optimize import onnx_convert, openvino_convert
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes.openvino_runtime import Runtime
 from crnn.tests.test_models import inputs, torch_model, torch_outputs
@@ -21,25 +21,31 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def build_of(folder, alphabet=ALPHABET):
-    """A build whose parent is the tiny model."""
-    pt_file.save(torch_model(TINY), folder / "parent.pt")
-    target = folder / "tiny.openvino"
-    return Build("tiny", folder / "parent.pt", target, corpus(), folder / "none", alphabet)
+def build_of(folder, parent, alphabet=ALPHABET):
+    """A build from a file."""
+    return Build("tiny", parent, folder / "tiny.openvino", corpus(), folder / "none", alphabet)
 
 
 @pytest.fixture(scope="module")
-def converted(tmp_path_factory):
+def graph(tmp_path_factory):
+    """The tiny model as an ONNX file."""
+    folder = tmp_path_factory.mktemp("onnx")
+    pt_file.save(torch_model(TINY), folder / "tiny.pt")
+    return onnx_convert.exported(folder / "tiny.pt", folder)
+
+
+@pytest.fixture(scope="module")
+def converted(graph, tmp_path_factory):
     """The tiny model, converted."""
-    build = build_of(tmp_path_factory.mktemp("openvino"))
+    build = build_of(tmp_path_factory.mktemp("openvino"), graph)
     openvino_convert.convert(build)
     return build
 
 
 @pytest.fixture(scope="module")
-def quantized(tmp_path_factory):
+def quantized(graph, tmp_path_factory):
     """The tiny model in int8."""
-    build = build_of(tmp_path_factory.mktemp("openvino"))
+    build = build_of(tmp_path_factory.mktemp("openvino"), graph)
     openvino_convert.quantize(build)
     return build
 
@@ -70,7 +76,7 @@ class TestConverted:
 
     def test_conversion_is_deterministic(self, converted, tmp_path):
         """A second conversion gives the same bytes."""
-        again = build_of(tmp_path)
+        again = build_of(tmp_path, converted.source)
         openvino_convert.convert(again)
 
         assert again.target.read_bytes() == converted.target.read_bytes()
@@ -97,18 +103,18 @@ class TestQuantized:
         """Quantization changes no MAC."""
         assert count(quantized.target, "openvino").macs_per_line == macs_of_config(TINY)
 
-    def test_no_line_to_calibrate_with(self, tmp_path):
+    def test_no_line_to_calibrate_with(self, graph, tmp_path):
         """Calibrating with none of the validation lines is an error before any work."""
-        build = build_of(tmp_path)
+        build = build_of(tmp_path, graph)
 
         with pytest.raises(RecipeError, match="calibration needs at least one line, got 0"):
             openvino_convert.quantize(build, calibration_lines=0)
         assert not build.target.exists()
 
-    def test_another_alphabet(self, tmp_path):
+    def test_another_alphabet(self, graph, tmp_path):
         """Calibrating on a corpus with another alphabet is an error that shows both."""
         with pytest.raises(RecipeError, match="reads the alphabet 'xyz', the corpus tiny has 'абв'"):
-            openvino_convert.quantize(build_of(tmp_path, "xyz"))
+            openvino_convert.quantize(build_of(tmp_path, graph, "xyz"))
 
 
 def _kind(node):

@@ -7,9 +7,12 @@ from fixtures.measurements import keep
 
 
 @pytest.mark.benchmark(timer=worker_clock)
-def test_latency(benchmark, session, runner, batch_size):
+def test_latency(benchmark, peaks, session, runner, batch_size):
     """Calls return the outputs that were evaluated, in the measured time."""
+    from crnn.measure.roofline import placed
+
     latency, seconds = session.latency(runner, batch_size)
+    latency = placed(latency, runner.counted.macs_per_line, runner.variant.precision, peaks)
     benchmark.group = f"latency, batch {batch_size:3}"
     keep(benchmark, seconds, session.identity(runner), latency)
 

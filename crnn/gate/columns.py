@@ -92,6 +92,17 @@ LATENCY = (
     ),
     Column(key="first-call", heading="first call s", name="first_call", unit="s", form=",.2f"),
     Column(key="lines/s", heading="lines/s", name="throughput", unit="lines_per_s", form=",.0f", descending=True),
+    Column(key="gmacs", heading="GMACs/s", name="macs", unit="per_s", form=",.1f", scale=1e-9, descending=True),
+    Column(
+        key="peak-share",
+        heading="% of peak",
+        name="peak_share",
+        unit="fraction",
+        form=",.0f",
+        scale=100,
+        descending=True,
+        note="% of peak: MACs per second as a share of the best matrix product of the row's precision in this run.",
+    ),
     # None where the sample is too small for the percentile.
     Column(key="p95", heading="p95 ms", name="latency_p95", unit="s", scale=1e3),
     Column(key="p99", heading="p99 ms", name="latency_p99", unit="s", scale=1e3),
@@ -99,6 +110,35 @@ LATENCY = (
     Column(key="calls", heading="timed calls", name="timed_calls", unit="count", form=","),
     Column(key="remeasured", heading="remeasured pairs", name="remeasured_pairs", unit="count", form=","),
     Column(key="disturbed", heading="disturbed pairs", name="disturbed_pairs", unit="count", form=","),
+)
+
+THROUGHPUT = (
+    Column(
+        key="two-workers",
+        heading="lines/s, two workers",
+        name="together",
+        unit="lines_per_s",
+        form=",.0f",
+        descending=True,
+        note="Two workers: with one thread each, at the same time, 32 lines per call.",
+    ),
+    Column(
+        key="one-worker",
+        heading="lines/s, one worker",
+        name="alone",
+        unit="lines_per_s",
+        form=",.0f",
+        descending=True,
+    ),
+    Column(
+        key="two-workers-gain",
+        heading="two workers / one with two threads",
+        name="together_gain",
+        unit="ratio",
+        form=",.2f",
+        interval=True,
+        descending=True,
+    ),
 )
 
 LOSS = (

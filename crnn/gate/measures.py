@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from crnn.gate import columns, comparisons
 from crnn.gate.declaration import CORPUS, Measure
 from crnn.gate.limits import Limit, LimitError
-from crnn.measure.records import Accuracy, Footprint, Latency, RelativeLatency
+from crnn.measure.records import Accuracy, Footprint, Latency, RelativeLatency, Throughput
 
 # Not the threads that were counted: the fingerprint holds what decides their number, and if the code changes it, the
 # verdict is due, not a refusal.
@@ -76,6 +76,21 @@ MEASURES: tuple[Measure, ...] = (
         scale=1e3,
         unit=" ms",
         columns=columns.LATENCY,
+    ),
+    Measure(
+        # Two workers on all cores: it varies like the latency.
+        name="throughput",
+        record=Throughput,
+        key="together_s_per_line",
+        limit=Limit(100, "%"),
+        compare=comparisons.scalar,
+        worse="slower",
+        better="faster",
+        agree=(*_DEPLOYMENT, "together_batch_size_lines", "together_workers_count"),
+        same_machine=True,
+        scale=1e3,
+        unit=" ms per line",
+        columns=columns.THROUGHPUT,
     ),
     Measure(
         name="loss",

@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from crnn.measure.records import RelativeLatency, Throughput
 from crnn.registry.variant import Variant
+
+# Fields of the measurements that a --quick run leaves out.
+_NOT_QUICK = {RelativeLatency.marker(), Throughput.marker()}
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Asked:
         batch_sizes: lines per call, ascending.
         device: ``auto``, ``cpu`` or ``cuda``.
         corpus: a user's folder, None for the field corpus.
-        quick: whether this is a --quick run, without process pairs.
+        quick: whether this is a --quick run, without process pairs and throughput.
     """
 
     patterns: tuple[str, ...]
@@ -41,7 +45,7 @@ class Asked:
         """
         variant, size = info.get("variant"), info.get("batch_size_lines")
         wanted = (variant is None or self.wants(variant)) and (size is None or size in self.batch_sizes)
-        return wanted and not (self.quick and "gate_ratios" in info)
+        return wanted and not (self.quick and not _NOT_QUICK.isdisjoint(info))
 
 
 @dataclass

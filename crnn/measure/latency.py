@@ -107,10 +107,14 @@ class Side:
     def _time(self, calls: int) -> list[float]:
         """Seconds of calls on the next lines, whose outputs are kept."""
         seconds, outputs = self.worker.ask("time", self.batch_size, self.line, calls)
+        self.keep(outputs)
+        return seconds
+
+    def keep(self, outputs: Sequence[np.ndarray]) -> None:
+        """Keep the outputs of calls on the next lines."""
         for output in outputs:
             self.outputs[self.line] = output
             self.line += self.batch_size
-        return seconds
 
     def _call(self, calls: int) -> None:
         self.untimed += self._time(calls)

@@ -34,7 +34,7 @@ PLAN = Plan(warmup_s=0.1, pairs=50, block_s=0.0, settles=False)
 _LINES = 256
 
 # Libraries that start a thread pool at import read one of these.
-_ONE_THREAD = {
+ONE_THREAD = {
     name: str(THREADS)
     for name in (
         "OMP_NUM_THREADS",
@@ -98,7 +98,7 @@ def measure(
         WorkerError: a worker failed, or computes with another number of threads.
     """
     with ExitStack() as stack:
-        workers = [stack.enter_context(workload.process(limit_s, _ONE_THREAD)) for workload in workloads]
+        workers = [stack.enter_context(workload.process(limit_s, ONE_THREAD)) for workload in workloads]
         for worker, workload in zip(workers, workloads, strict=True):
             worker.begin("load", *workload.load_request(device, THREADS))
         for worker in workers:

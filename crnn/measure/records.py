@@ -148,6 +148,9 @@ class Latency(Record):
 
     Attributes:
         latency_median_s: median over processes of the median call, with its interval over processes.
+        macs_per_s: MACs per second that this means.
+        peak_share_fraction: their share of what the best matrix product of the row's precision reaches on the same
+            cores in the same run, see ``crnn/measure/roofline.py``; None if that was not measured.
         first_call_s: first call at this size in the first process, with an empty compile cache. None if other
             work ran at the same time, or the cache is kept from earlier runs.
         latency_anchor: the anchor's engine; ratios to different anchors do not compare.
@@ -167,6 +170,8 @@ class Latency(Record):
     latency_p95_s: float | None = None
     latency_p99_s: float | None = None
     throughput_lines_per_s: float
+    macs_per_s: float | None = None
+    peak_share_fraction: float | None = None
     first_call_s: float | None = None
     warmup_calls_count: int
     timed_calls_count: int
@@ -200,6 +205,32 @@ class RelativeLatency(Record):
     gate_pairs_s: float | None = None
     gate_answers_log_prob_difference_nats: float | None = None
     gate_lines_read_differently_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throughput(Record):
+    """Workers with one thread each that read at the same time, compared with one worker with as many threads.
+
+    Attributes:
+        together_s_per_line: seconds per line of all workers together.
+        together_lines_per_s: its inverse.
+        alone_lines_per_s: of the one worker.
+        together_gain_ratio: the first throughput / the second, in alternating windows, with its interval over sets
+            of fresh processes.
+        together_gains: this ratio in each set.
+    """
+
+    together_s_per_line: float
+    together_batch_size_lines: int
+    together_workers_count: int
+    together_lines_per_s: float
+    alone_lines_per_s: float
+    together_gain_ratio: float
+    together_gain_low_ratio: float | None = None
+    together_gain_high_ratio: float | None = None
+    together_gains: list[float]
+    together_answers_log_prob_difference_nats: float
+    together_lines_read_differently_count: int
 
 
 @dataclass(frozen=True, kw_only=True)

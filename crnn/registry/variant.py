@@ -104,6 +104,7 @@ class Variant:
         recipe_options: keyword arguments of the recipe.
         runtime_options: keyword arguments of the engine's ``load``.
         requires: modules that the recipe or the artifact needs besides the engine's.
+        precision: of most of its MACs, ``fp32``, ``fp16``, ``bf16`` or ``int8``.
         watched: False if a watched row has the same graph, the row is illustrative, or it was never
             run: then the gate measures no process pairs of it.
         compiled: whether its recipe compiles C++ to machine code: making the artifact takes a compiler,
@@ -124,6 +125,7 @@ class Variant:
     recipe_options: Mapping[str, Any] = field(default_factory=dict)
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
     requires: tuple[str, ...] = ()
+    precision: str = "fp32"
     watched: bool = True
     compiled: bool = False
     counted_by: str | None = None

@@ -38,6 +38,7 @@ class Runtime(ABC):
         requires_compiler: whether the engine generates C++ and compiles it when it runs.
         anchor: module of the fixed workload that it is paired with, see ``crnn/runtimes/anchors``; an
             anchor on the same framework drifts most alike.
+        throughput: whether two workers at once are measured too: servers run this engine on the CPU.
         threads: number of threads, set before ``load``; None for the engine's default.
         built: whether this load built what later loads read from a cache, and so took longer than theirs.
     """
@@ -46,6 +47,7 @@ class Runtime(ABC):
     distributions: ClassVar[tuple[str, ...]]
     requires_compiler: ClassVar[bool] = False
     anchor: ClassVar[str] = "crnn.runtimes.anchors.onnx_anchor"
+    throughput: ClassVar[bool] = False
     threads: int | None = None
     built: bool = False
 

@@ -19,6 +19,7 @@ class Runtime(base.Runtime):
     requires = ("onnx", "onnxruntime")
     distributions = ("onnxruntime", "onnxruntime-gpu", "tensorrt")
     anchor = "crnn.runtimes.anchors.onnx_anchor"
+    throughput = True
 
     def load(self, path: Path, device: str, *, provider: str = "default", precision: str = "fp32") -> None:
         """See the base class.

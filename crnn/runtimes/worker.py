@@ -25,6 +25,9 @@ from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
 from crnn.runtimes.threads import computing_threads, most_threads, read_threads
 
+# No library that a worker loads sends usage data: OpenVINO's does if this module can be imported.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
 # Thread pools spin for a while after a call. A process counts as idle once it has consumed less
 # than this share of a core over one window.
 _IDLE_SHARE, _IDLE_WINDOW_S, _IDLE_LIMIT_S = 0.1, 0.004, 1.0

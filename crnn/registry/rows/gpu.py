@@ -36,6 +36,7 @@ TENSORRT_FP16 = onnx.TORCH2ONNX_OPTIMIZED.derive(
     "TensorRT, float16 throughout",
     f"{RECIPES}.onnx_half:to_float16",
     **_FLOAT16,
+    precision="fp16",
     runtime_options={"provider": "tensorrt", "precision": "fp16"},
 )
 TORCH_CUDA_FP16 = originals.TORCH.derive(
@@ -43,6 +44,7 @@ TORCH_CUDA_FP16 = originals.TORCH.derive(
     "float16 throughout, eager on CUDA",
     f"{RECIPES}.quantization:to_float16",
     **_FLOAT16,
+    precision="fp16",
     runtime="torch_cuda",
     runtime_options={"dtype": "float16"},
 )

@@ -72,6 +72,7 @@ QAT = originals.TF.derive(
     f"{RECIPES}.quantization_aware:train",
     **LITERT,
     trained=True,
+    precision="int8",
     max_bytes=INT8_BYTES,
     # The graph of litert-int8-static.
     watched=False,
@@ -82,6 +83,7 @@ PCQAT = ZEROS_CLUSTERED.derive(
     QAT.recipe,
     **LITERT,
     trained=True,
+    precision="int8",
     recipe_options={"preserve": True},
     max_bytes=INT8_BYTES,
     max_cer_difference=0.0025,

@@ -34,6 +34,7 @@ LITERT_FP16 = LITERT_FP32.sibling(
 LITERT_DYNAMIC = LITERT_FP32.sibling(
     "litert-int8-dynamic",
     "LiteRT int8-dynamic",
+    precision="int8",
     recipe_options={"quantization": "dynamic"},
     max_bytes=1_700_000,
     max_log_prob_difference=2.7,
@@ -41,6 +42,7 @@ LITERT_DYNAMIC = LITERT_FP32.sibling(
 LITERT_STATIC = LITERT_FP32.sibling(
     "litert-int8-static",
     "LiteRT int8-static",
+    precision="int8",
     recipe_options={"quantization": "static"},
     max_bytes=INT8_BYTES,
     max_log_prob_difference=8.8,

@@ -81,6 +81,7 @@ INT8_STATIC = originals.TORCH.derive(
     "torch-int8-static",
     "static int8 convolutions (PT2E), inductor",
     f"{_QUANTIZATION}:static_int8",
+    precision="int8",
     runtime="torch_compiled",
     runtime_options={"channels_last": True},
     # Calibration draws the validation split.
@@ -92,6 +93,7 @@ BF16 = originals.TORCH.derive(
     "torch-bf16",
     "bfloat16 throughout",
     f"{_QUANTIZATION}:to_bfloat16",
+    precision="bf16",
     runtime_options={"dtype": "bfloat16"},
     max_bytes=3_100_000,
     max_peak_memory_bytes=860_000_000,

@@ -1,7 +1,7 @@
 """Quantization of ONNX graphs after training: static int8 (QDQ), dynamic int8."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # Without VNNI two products are summed in 16 bits, which overflow with weights of 8 bits: they get 7.
 _REDUCE_RANGE = True
 _DYNAMIC = ("LSTM", "MatMul", "Gemm")
-_STATIC = ("Conv", "LeakyRelu", "MaxPool", "Add")
+STATIC = ("Conv", "LeakyRelu", "MaxPool", "Add")
+"""Types of nodes that get static scales."""
 # Lines per batch while the activations' ranges are collected.
 _BATCH = 32
 
@@ -45,14 +46,34 @@ def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> di
         CorpusError: the corpus has no validation line.
     """
     parent = build.teacher
-    images, field = inputs_of(build.corpus.validation, calibration_lines)
-
-    import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
-
+    lines = inputs_of(build.corpus.validation, calibration_lines)
     model = onnx_graph.optimized(parent)
     for step in onnx_rewrite.INT8_STEPS if rewritten else ():
         model = step(model)
+    quantize(model, lines, build.target, operators=STATIC if rewritten else STATIC[:1], float_block=rewritten)
+    return {"calibration_lines": len(lines[0])}
+
+
+def quantize(
+    model: "onnx.ModelProto",
+    lines: tuple[np.ndarray, np.ndarray],
+    target: Path,
+    *,
+    operators: Sequence[str] = STATIC,
+    float_block: bool,
+) -> None:
+    """Quantize a graph and save it.
+
+    Args:
+        model: the graph.
+        lines: calibration inputs, images (N, 32, 400) and field (N, 50, 2).
+        target: the file.
+        operators: types of the nodes that get static scales.
+        float_block: whether the first block stays float.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # It converts bool arrays the deprecated way.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -61,17 +82,16 @@ def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> di
         quantize_static(
             source,
             halfway,
-            _Batches(images, field),
+            _Batches(*lines),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(_STATIC) if rewritten else ["Conv"],
-            nodes_to_exclude=_first_block(model) if rewritten else [],
+            op_types_to_quantize=list(operators),
+            nodes_to_exclude=_first_block(model) if float_block else [],
             per_channel=True,
             reduce_range=_REDUCE_RANGE,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        _dynamic(halfway, build.target)
-    return {"calibration_lines": len(images)}
+        _dynamic(halfway, target)
 
 
 def _dynamic(source: Path, target: Path) -> None:
@@ -102,7 +122,7 @@ def _first_block(model: "onnx.ModelProto") -> list[str]:
     first = next(node for node in graph.nodes if node.op_type == "Conv")
     names = [first.name]
     reader = graph.only_reader(first.output[0], through=())
-    while reader is not None and reader.op_type in _STATIC[1:]:
+    while reader is not None and reader.op_type in STATIC[1:]:
         names.append(reader.name)
         reader = graph.only_reader(reader.output[0], through=())
     return names

@@ -40,7 +40,7 @@ class TestPages:
         missing = []
         for match in PATH.finditer(page.read_text("utf-8")):
             place = ROOT / match["path"] if match["path"] else page.parent / match["link"]
-            if not place.exists() and "NAME" not in place.name and "onnx_quantize" not in place.name:
+            if not place.exists() and "NAME" not in place.name:
                 missing.append(match[0])
 
         assert missing == []

@@ -4,6 +4,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crnn.optimize import onnx_convert
 from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build
@@ -17,7 +19,7 @@ _BATCH = 16
 _LAYOUT = ("Concat", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 
 
-def _model(source: Path) -> "openvino.Model":
+def model_of(source: Path) -> "openvino.Model":
     """A ``.pt`` file, or an ``.onnx`` file, as OpenVINO's model.
 
     Constants are folded: the exporter reorders the gates of LSTM weights in the graph, and NNCF only quantizes
@@ -39,7 +41,7 @@ def convert(build: Build) -> dict[str, Any]:
     """Convert the parent, a ``.pt`` or an ``.onnx`` file, as it is."""
     from crnn.formats import openvino_file
 
-    openvino_file.write(_model(build.source), build.target)
+    openvino_file.write(model_of(build.source), build.target)
     return {}
 
 
@@ -58,12 +60,30 @@ def quantize(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
         CorpusError: the corpus has no validation line.
     """
     parent = build.teacher
-    images, field = inputs_of(build.corpus.validation, calibration_lines)
+    lines = inputs_of(build.corpus.validation, calibration_lines)
 
+    from crnn.formats import openvino_file
+
+    openvino_file.write(quantized(model_of(parent), lines), build.target)
+    return {"calibration_lines": len(lines[0])}
+
+
+def quantized(
+    model: "openvino.Model", lines: tuple[np.ndarray, np.ndarray], *, float_lstms: int = 1, symmetric: bool = False
+) -> "openvino.Model":
+    """A model in int8.
+
+    Args:
+        model: in float, with constants folded.
+        lines: calibration inputs, images (N, 32, 400) and field (N, 50, 2).
+        float_lstms: number of LSTMs that stay float, the first ones.
+        symmetric: whether scales of activations are symmetric. They waste levels: LeakyReLU leaves little below zero.
+    """
     # Before NNCF: it switches telemetry off.
-    from crnn.formats import openvino_file  # isort: skip
+    from crnn.formats import openvino_file  # noqa: F401 isort: skip
     import nncf
 
+    images, field = lines
     batches = [
         {"images": images[start : start + _BATCH], "field": field[start : start + _BATCH]}
         for start in range(0, len(images), _BATCH)
@@ -72,30 +92,27 @@ def quantize(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
         # Without VNNI two products are summed in 16 bits: weights of 7 bits do not overflow there.
         overflow_fix=nncf.OverflowFix.ENABLE
     )
-    quantized = nncf.quantize(
-        _model(parent),
+    found = nncf.quantize(
+        model,
         nncf.Dataset(batches),
-        # Symmetric scales of activations waste levels: LeakyReLU leaves little below zero (CER +0.05 points here).
-        preset=nncf.QuantizationPreset.MIXED,
+        preset=nncf.QuantizationPreset.PERFORMANCE if symmetric else nncf.QuantizationPreset.MIXED,
         subset_size=len(batches),
         advanced_parameters=settings,
     )
-    lstms = [node for node in quantized.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
-    for node in lstms[:1]:
+    lstms = [node for node in found.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
+    for node in lstms[:float_lstms]:
         _leave_float(node)
-    openvino_file.write(quantized, build.target)
-    return {"calibration_lines": len(images)}
+    return found
 
 
 def _leave_float(lstm: "openvino.Node") -> None:
     """Remove the quantization of an LSTM; its weights are stored in float16, and OpenVINO computes in float32.
 
     oneDNN's int8 LSTM has one scale for its input and its hidden state, and one for both weights of a gate. A hidden
-    state is at most 1, the features of the convolutions reach 40: with their scale it would have 7 levels, and a CER
-    of 66 % instead of 0.6 %. Scaling the features down scales their weights up, which leaves the recurrent weights
-    with too few levels (67 to 210 %). The input of every other LSTM is a hidden state.
+    state is at most 1, the features of the convolutions reach 40: with their scale it has 7 levels. Scaling the
+    features down scales their weights up, which leaves the recurrent weights with too few levels. The input of every
+    other LSTM is a hidden state. ``studies/openvino_int8.py`` measures these.
     """
-    import numpy as np
     from openvino import opset13 as ops
 
     waiting = [lstm.input(0), lstm.input(1)]

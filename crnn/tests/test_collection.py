@@ -75,7 +75,9 @@ def test_the_release_checks_are_there(tests):
         pytest.param((), {"process_pairs", "search_for_missing"}, id="nothing is saved or compared"),
         pytest.param(("--benchmark-save=x",), {"search_for_missing"}, id="saved"),
         pytest.param(("--benchmark-json=/dev/null",), {"search_for_missing"}, id="in a file"),
-        pytest.param(("--benchmark-autosave", "--quick"), {"process_pairs", "search_for_missing"}, id="quick"),
+        pytest.param(
+            ("--benchmark-autosave", "--quick"), {"process_pairs", "search_for_missing", "throughput"}, id="quick"
+        ),
     ],
 )
 def test_what_a_run_leaves_out(options, left_out):

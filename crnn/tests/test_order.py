@@ -37,7 +37,7 @@ def test_a_seed_repeats_the_order():
 @pytest.mark.parametrize("options", [("--quick",), ()])
 def test_a_row_s_tests_are_together(options):
     """All benchmarks of a row follow each other, so that a finished row is complete."""
-    order = rows(collect("--variants=ort-*", "--order-seed=1", *options)[0])
+    order = rows(collect("--variants=ort-*", "--batch-sizes=1", "--order-seed=1", *options)[0])
 
     assert len(order) == len(set(order))
 

@@ -85,7 +85,7 @@ class TestConversions:
         versions = provenance.versions("crnn.optimize.onnx_graph")
 
         assert {"onnx", "onnxoptimizer", "onnxsim", "pillow"} <= versions.keys()
-        assert "torch" not in versions
+        assert "nncf" not in versions
 
 
 class TestOptions:

@@ -103,7 +103,7 @@ class TestCollecting:
         assert done.stdout.splitlines()[-1] == "[] 0"
 
     def test_collects_every_entry_of_the_registry(self, run):
-        """Each variant has accuracy, footprint, a latency per batch size and, if watched, process pairs."""
+        """Each variant has accuracy, footprint, a latency per batch size; process pairs and throughput if it is due."""
         from crnn.registry import VARIANTS, names
 
         output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", "--benchmark-save=x", broken=False)
@@ -115,8 +115,9 @@ class TestCollecting:
             "test_latency.py::test_latency[{}-7]",
         }
         expected = {f"benchmarks/{test.format(name)}" for name in names() for test in tests}
-        watched = [variant.name for variant in VARIANTS if variant.watched]
-        expected |= {f"benchmarks/test_gate.py::test_process_pairs[{name}]" for name in watched}
+        expected |= {f"benchmarks/test_gate.py::test_process_pairs[{row.name}]" for row in VARIANTS if row.watched}
+        served = [row.name for row in VARIANTS if row.runtime in ("onnx", "openvino")]
+        expected |= {f"benchmarks/test_throughput.py::test_throughput[{name}]" for name in served}
         collected = {line for line in output.splitlines() if "[" in line}
         assert collected == expected
 

@@ -57,11 +57,13 @@ def run(models: Path) -> list[dict[str, Any]]:
     lines = inputs_of(corpus.validation, _CALIBRATION_LINES)
     for parent in _PARENTS:
         source, float_file = SHIPPED / f"{parent}.pt", models / f"{parent}.openvino"
-        openvino_file.write(openvino_convert.model_of(source), float_file)
+        converted = openvino_convert.model_of(source)
+        openvino_file.write(converted, float_file)
         for index, (name, options) in enumerate(_FORMS.items()):
-            start = _scaled(source, lines, models / "scaled.pt") if name == _SCALED else source
-            path = models / f"{parent}-{index}.openvino"
-            openvino_file.write(openvino_convert.quantized(openvino_convert.model_of(start), lines, **options), path)
+            path, model = models / f"{parent}-{index}.openvino", converted.clone()
+            if name == _SCALED:
+                model = openvino_convert.model_of(_scaled(source, lines, models / "scaled.pt"))
+            openvino_file.write(openvino_convert.quantized(model, lines, **options), path)
             with (
                 evaluated(Workload(name, "openvino", str(path)), corpus) as form,
                 evaluated(Workload(_FLOAT, "openvino", str(float_file)), corpus) as reference,

@@ -46,7 +46,7 @@ def convert(build: Build) -> dict[str, Any]:
 
 
 def quantize(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
-    """Convert the parent and quantize convolutions, classifier and all LSTMs but the first to int8.
+    """Convert the parent and quantize convolutions and classifier to int8, and the weights of all LSTMs but the first.
 
     Weights have a scale per channel; scales of activations come from validation lines. Why the first LSTM stays
     float: see ``_leave_float``.
@@ -108,10 +108,9 @@ def quantized(
 def _leave_float(lstm: "openvino.Node") -> None:
     """Remove the quantization of an LSTM; its weights are stored in float16, and OpenVINO computes in float32.
 
-    oneDNN's int8 LSTM has one scale for its input and its hidden state, and one for both weights of a gate. A hidden
-    state is at most 1, the features of the convolutions reach 40: with their scale it has 7 levels. Scaling the
-    features down scales their weights up, which leaves the recurrent weights with too few levels. The input of every
-    other LSTM is a hidden state. ``studies/openvino_int8.py`` measures these.
+    oneDNN's int8 LSTM has one scale for its input and its hidden state. A hidden state is at most 1, the features of
+    the convolutions reach 40: with their scale, if it is symmetric, it has 7 levels. The input of every other LSTM is
+    a hidden state. (With asymmetric scales OpenVINO computes no LSTM in int8, see ``studies/openvino_int8.py``.)
     """
     from openvino import opset13 as ops
 

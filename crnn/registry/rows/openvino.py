@@ -29,7 +29,7 @@ BF16 = FP32.sibling(
 # Levels next to a rounding boundary change with the order of summation, which depends on the batch size.
 INT8 = originals.TORCH.derive(
     "ov-int8",
-    "OpenVINO int8 (NNCF), first LSTM in float",
+    "OpenVINO int8 (NNCF), LSTMs compute in float",
     _QUANTIZE,
     **_INT8,
     parameters=1_494_076,

@@ -14,6 +14,25 @@ PRECISIONS = ("f32", "bf16")
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
+def leave_logits(model: Any) -> None:
+    """Make the input of the final log softmax the output: in bfloat16 it would not sum to one.
+
+    Raises:
+        ValueError: the model does not end in a log softmax.
+    """
+    [result] = model.get_results()
+    final = result.input_value(0).get_node()
+    if final.get_type_name() != "LogSoftmax":
+        raise ValueError(f"the model ends in {final.get_type_name()}, expected LogSoftmax: bfloat16 needs its logits")
+    result.input(0).replace_source_output(final.input_value(0))
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities over the last axis, float32."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 class Runtime(base.Runtime):
     """Runs an ``.openvino`` artifact. Shapes are static: a model is compiled in the first call at a batch size."""
 
@@ -46,6 +65,8 @@ class Runtime(base.Runtime):
         self._openvino, self._precision = openvino, precision
         self._core = openvino.Core()
         self._model = openvino_file.read(path, self._core)
+        if precision == "bf16":
+            leave_logits(self._model)
         self._requests: dict[int, Any] = {}
 
     @classmethod
@@ -86,7 +107,8 @@ class Runtime(base.Runtime):
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class."""
         request = self._request(len(images))
-        return request.infer({"images": images, "field": field}, share_inputs=True)[0]
+        outputs = request.infer({"images": images, "field": field}, share_inputs=True)[0]
+        return log_softmax(outputs) if self._precision == "bf16" else outputs
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

@@ -23,7 +23,8 @@ from crnn.runtimes.torch_cuda_runtime import Captured
 from crnn.tests.test_models import SMALL, inputs, torch_model, torch_outputs
 from crnn.tests.test_suite import ROOT, command, own_machine
 
-ROWS = [row for row in VARIANTS if row.unmeasured]
+# ov-bf16 was never run either, for want of a processor.
+ROWS = [row for row in VARIANTS if row.unmeasured and row.name != "ov-bf16"]
 TENSORRT = [row for row in ROWS if row.runtime_options.get("provider") == "tensorrt"]
 IDS = [row.name for row in ROWS]
 
@@ -35,7 +36,7 @@ def no_driver(name, **_):
 
 class TestSkipping:
     def test_only_rows_that_need_a_gpu_have_no_memory_limit(self):
-        """Every other row can be measured, so it has a limit."""
+        """Every other row but ov-bf16 can be measured, so it has a limit."""
         on_gpu = [row for row in VARIANTS if "--device cpu" in (unsupported(row, "cpu") or "")]
 
         assert on_gpu == ROWS

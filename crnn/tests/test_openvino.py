@@ -12,7 +12,7 @@ from crnn.formats import openvino_file, pt_file
 from crnn.formats.counts import count, macs_of_config
 from crnn.optimize import onnx_convert, openvino_convert
 from crnn.optimize.recipe import Build, RecipeError
-from crnn.runtimes.openvino_runtime import Runtime
+from crnn.runtimes.openvino_runtime import Runtime, leave_logits, log_softmax
 from crnn.tests.test_models import inputs, torch_model, torch_outputs
 from crnn.tests.test_training import ALPHABET, TINY, corpus
 
@@ -186,6 +186,21 @@ class TestOptions:
             pytest.skip("this processor computes in bfloat16")
         with pytest.raises(RuntimeError, match="OpenVINO computes in f32 where bf16 is asked for"):
             loaded(converted.target, precision="bf16")(*inputs())
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_log_softmax_in_float(size, converted):
+    """In bfloat16 the model returns logits; their log softmax in float32 is the model's own."""
+    images, field = inputs(count=size)
+    model = openvino_file.read(converted.target)
+    whole = openvino_file.openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    expected = whole({"images": images, "field": field})[0].copy()
+    leave_logits(model)
+    cut = openvino_file.openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = log_softmax(cut({"images": images, "field": field})[0])
+
+    assert found.dtype == np.float32
+    assert np.abs(found - expected).max() < 1e-5
 
 
 def test_no_telemetry():

@@ -13,7 +13,8 @@ NCNN_FP32 = originals.TORCH.derive(
     # BatchNorm's statistics are stored, one of two LSTM biases is not.
     parameters=1_491_438,
     max_peak_memory_bytes=154_000_000,
-    max_log_prob_difference=1e-4,
+    # Its Winograd convolutions round more than others: 7e-5.
+    max_log_prob_difference=1.4e-4,
 )
 NCNN_FP16 = NCNN_FP32.sibling(
     "ncnn-fp16",

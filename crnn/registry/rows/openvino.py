@@ -24,9 +24,15 @@ BF16 = FP32.sibling(
     "OpenVINO bfloat16",
     runtime_options={"precision": "bf16"},
     precision="bf16",
-    max_log_prob_difference=1.0,
+    # Never run by us so far: no machine at hand has bfloat16 kernels. Tolerances are estimates.
+    watched=False,
+    max_peak_memory_bytes=None,
+    max_log_prob_difference=2.0,
+    max_timed_difference=0.8,
+    max_lines_read_differently=6,
 )
-# Levels next to a rounding boundary change with the order of summation, which depends on the batch size.
+# Levels next to a rounding boundary change with the order of summation, which depends on the batch size and on the
+# processor: 0.007 where it was measured.
 INT8 = originals.TORCH.derive(
     "ov-int8",
     "OpenVINO int8 (NNCF), LSTMs compute in float",
@@ -36,7 +42,7 @@ INT8 = originals.TORCH.derive(
     max_bytes=2_250_000,
     max_peak_memory_bytes=360_000_000,
     max_log_prob_difference=7,
-    max_timed_difference=0.008,
+    max_timed_difference=0.05,
 )
 DISTILLED_INT8 = pytorch.DISTILLED.derive(
     "ov-distilled-int8",
@@ -48,7 +54,7 @@ DISTILLED_INT8 = pytorch.DISTILLED.derive(
     max_peak_memory_bytes=290_000_000,
     max_cer_difference=0.0015,
     max_log_prob_difference=5,
-    max_timed_difference=0.012,
+    max_timed_difference=0.05,
 )
 PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     "ov-pruned-int8",
@@ -59,5 +65,5 @@ PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     max_bytes=1_120_000,
     max_peak_memory_bytes=290_000_000,
     max_log_prob_difference=5.5,
-    max_timed_difference=0.012,
+    max_timed_difference=0.05,
 )

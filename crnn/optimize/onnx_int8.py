@@ -10,6 +10,7 @@ import numpy as np
 
 from crnn.optimize import onnx_graph, onnx_rewrite
 from crnn.optimize.calibration import inputs_of
+from crnn.optimize.onnx_edit import Graph
 from crnn.optimize.recipe import Build
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class _Batches:
 
 def _first_block(model: "onnx.ModelProto") -> list[str]:
     """Names of the nodes from the first convolution up to the second, without the second."""
-    graph = onnx_rewrite.Graph(model)
+    graph = Graph(model)
     first = next(node for node in graph.nodes if node.op_type == "Conv")
     names = [first.name]
     reader = graph.only_reader(first.output[0], through=())

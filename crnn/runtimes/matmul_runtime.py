@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.processor import features
-from crnn.runtimes import base
-from crnn.runtimes.openvino_runtime import BFLOAT16
+from crnn.runtimes import base, openvino_runtime
 
 SIZE = 1024
 """Rows and columns of each matrix: one product takes SIZE cubed MACs."""
@@ -69,9 +67,7 @@ class Runtime(base.Runtime):
     @classmethod
     def unsupported(cls, device: str, **options: Any) -> str | None:
         """See the base class."""
-        if options.get("precision") == "bf16" and features() and features().isdisjoint(BFLOAT16):
-            return "OpenVINO has no bfloat16 kernels for this processor"
-        return None
+        return openvino_runtime.Runtime.unsupported(device, **options)
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """One product; returns its largest values, (SIZE,)."""

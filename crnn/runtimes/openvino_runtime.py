@@ -11,7 +11,7 @@ from crnn.runtimes import base
 
 PRECISIONS = ("f32", "bf16")
 # Below these, the plugin computes bfloat16 layers in float32 or converts in software.
-BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+_BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
 
 
 def leave_logits(model: Any) -> None:
@@ -72,7 +72,7 @@ class Runtime(base.Runtime):
     @classmethod
     def unsupported(cls, device: str, **options: Any) -> str | None:
         """See the base class."""
-        if options.get("precision") == "bf16" and features() and features().isdisjoint(BFLOAT16):
+        if options.get("precision") == "bf16" and features() and features().isdisjoint(_BFLOAT16):
             return "OpenVINO has no bfloat16 kernels for this processor: they need AVX512-BF16, AMX-BF16 or bf16 on ARM"
         return None
 

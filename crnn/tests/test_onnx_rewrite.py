@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import torch
 
+from crnn.artifacts import SHIPPED
 from crnn.formats import pt_file
 from crnn.formats.counts import count, macs_of_config
 from crnn.models import torch_crnn
@@ -62,6 +63,13 @@ def outputs(model, size=3):
 def kinds(model):
     """The types of a graph's nodes, in order."""
     return [node.op_type for node in model.graph.node]
+
+
+def test_scales_of_the_original_are_positive():
+    """So every block of the shipped original is rewritten."""
+    norms = [block.norm for block in pt_file.load(SHIPPED / "torch-original.pt").blocks]
+
+    assert [bool((norm.weight > 0).all()) for norm in norms] == [True] * 5
 
 
 class TestSteps:

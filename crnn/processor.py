@@ -1,6 +1,7 @@
 """Features of this machine's processor that rows depend on."""
 
 import functools
+import os
 import platform
 from collections.abc import Iterable
 from pathlib import Path
@@ -27,6 +28,11 @@ _INSTRUCTION_SETS = {
 
 # Linux reports the length in bytes. Compiled code contains it: it only runs where vectors are as long.
 _SVE_LENGTH = Path("/proc/sys/abi/sve_default_vector_length")
+
+
+def usable_cores() -> int:
+    """Number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

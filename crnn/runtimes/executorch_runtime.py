@@ -1,11 +1,11 @@
 """ExecuTorch with XNNPACK on the CPU."""
 
 import importlib.metadata
-import os
 from pathlib import Path
 
 import numpy as np
 
+from crnn.processor import usable_cores
 from crnn.runtimes import base
 
 
@@ -34,7 +34,7 @@ class Runtime(base.Runtime):
         from crnn.formats import pte_file
 
         self._tensor = torch.from_numpy
-        _C._unsafe_reset_threadpool(self.threads or len(os.sched_getaffinity(0)))
+        _C._unsafe_reset_threadpool(self.threads or usable_cores())
         pte_file.check(path)
         try:
             # A method refers to its program's memory.

@@ -1,12 +1,12 @@
 """LiteRT: the interpreter with XNNPACK, one model per batch size that the file was converted for."""
 
 import importlib.metadata
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crnn.processor import usable_cores
 from crnn.runtimes import base
 
 
@@ -32,7 +32,7 @@ class Runtime(base.Runtime):
 
         self._file, self._interpreter = tflite_file, Interpreter
         self._path, self._model = path, tflite_file.read(path.read_bytes())
-        self._threads = self.threads or len(os.sched_getaffinity(0))
+        self._threads = self.threads or usable_cores()
         self._ready: dict[int, tuple[Any, int, int, int]] = {}
 
     def _for(self, batch_size: int) -> tuple[Any, int, int, int]:

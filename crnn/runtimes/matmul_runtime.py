@@ -1,11 +1,11 @@
 """One matrix product of two square matrices by OpenVINO (oneDNN): what the cores reach at best, for the roofline."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crnn.processor import usable_cores
 from crnn.runtimes import base, openvino_runtime
 
 SIZE = 1024
@@ -49,10 +49,9 @@ class Runtime(base.Runtime):
         """
         import openvino
 
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
-            "INFERENCE_NUM_THREADS": self.threads or usable,
+            "INFERENCE_NUM_THREADS": self.threads or usable_cores(),
             "ENABLE_CPU_PINNING": False,
         }
         compiled = openvino.Core().compile_model(_model(openvino, int8=precision == "int8"), "CPU", settings)

@@ -1,12 +1,12 @@
 """ncnn on the CPU: a batch is read line by line, with as many lines at once as there are threads."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from crnn.processor import usable_cores
 from crnn.runtimes import base
 
 
@@ -35,7 +35,7 @@ class Runtime(base.Runtime):
         from crnn.formats import ncnn_file
 
         self._version, self._run = ncnn.__version__, ncnn_file.run
-        self._threads = self.threads or len(os.sched_getaffinity(0))
+        self._threads = self.threads or usable_cores()
         model = ncnn_file.read(path)
         # Weights are laid out for a number of threads when they are loaded.
         self._together = ncnn_file.network(model, self._threads)

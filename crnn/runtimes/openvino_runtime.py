@@ -1,12 +1,11 @@
 """OpenVINO's CPU plugin: one compiled model per batch size."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crnn.processor import features
+from crnn.processor import features, usable_cores
 from crnn.runtimes import base
 
 PRECISIONS = ("f32", "bf16")
@@ -85,7 +84,6 @@ class Runtime(base.Runtime):
         if size not in self._requests:
             model = self._model.clone()
             model.reshape({value.any_name: [size, *list(value.partial_shape)[1:]] for value in model.inputs})
-            usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             compiled = self._core.compile_model(
                 model,
                 "CPU",
@@ -93,7 +91,7 @@ class Runtime(base.Runtime):
                     "PERFORMANCE_HINT": "LATENCY",
                     "INFERENCE_PRECISION_HINT": self._precision,
                     # By default it takes one thread per physical core, on a virtual machine half of its cores.
-                    "INFERENCE_NUM_THREADS": self.threads or usable,
+                    "INFERENCE_NUM_THREADS": self.threads or usable_cores(),
                     # Pinned threads of two processes would share the first cores.
                     "ENABLE_CPU_PINNING": False,
                 },

@@ -1,11 +1,12 @@
 """Number of threads of this process that compute at the same time, from the CPU time that each consumed."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
+
+from crnn.processor import usable_cores
 
 # Threads of a pool consume about as much CPU time as each other: one with half of the busiest thread's computes.
 _POOL_SHARE = 0.5
@@ -47,8 +48,7 @@ def computing_threads(before: Reading | None, after: Reading | None) -> int | No
         return 1  # too short to be seen: the thread that called
     cores = sum(consumed) / max(after.at - before.at, 1)
     pool, busy = (sum(cpu >= share * max(consumed) for cpu in consumed) for share in (_POOL_SHARE, _LEAST_SHARE))
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(busy, max(pool, ceil(cores - _ROUNDING)), usable)
+    return min(busy, max(pool, ceil(cores - _ROUNDING)), usable_cores())
 
 
 def most_threads(windows: Sequence[int | None]) -> int | None:

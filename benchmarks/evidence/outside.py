@@ -22,7 +22,7 @@ from crnn.measure.speedup import over_processes
 from crnn.measure.workload import Workload
 from crnn.registry.variant import Variant
 
-_SECONDS, _REPEATS = 4, 5
+_SECONDS, _REPEATS = 2, 12
 
 
 def benchmark_app(variant: Variant, artifact: Path, size: int, threads: int) -> float:

@@ -141,6 +141,18 @@ THROUGHPUT = (
     ),
 )
 
+OPERATORS = (
+    Column(key="operators", heading="convolutions, products, LSTMs", name="matrix_operators"),
+    Column(
+        key="float-operators",
+        heading="of these in float32",
+        name="float_matrix_operators",
+        unit="count",
+        form=",",
+        note="Convolutions, products, LSTMs: operators after fusion, as the engine's profiler tells.",
+    ),
+)
+
 LOSS = (
     Column(
         key="loss",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from crnn.gate import columns, comparisons
 from crnn.gate.declaration import CORPUS, Measure
 from crnn.gate.limits import Limit, LimitError
-from crnn.measure.records import Accuracy, Footprint, Latency, RelativeLatency, Throughput
+from crnn.measure.records import Accuracy, Footprint, Latency, Operators, RelativeLatency, Throughput
 
 # Not the threads that were counted: the fingerprint holds what decides their number, and if the code changes it, the
 # verdict is due, not a refusal.
@@ -91,6 +91,19 @@ MEASURES: tuple[Measure, ...] = (
         scale=1e3,
         unit=" ms per line",
         columns=columns.THROUGHPUT,
+    ),
+    Measure(
+        # One more in float32 is an int8 kernel that the engine no longer has, or a graph that it no longer fuses.
+        name="float_operators",
+        record=Operators,
+        key="float_matrix_operators_count",
+        limit=Limit(0),
+        units=("",),
+        compare=comparisons.scalar,
+        agree=(*_DEPLOYMENT, "operators_batch_size_lines"),
+        same_machine=True,
+        unit=" operators",
+        columns=columns.OPERATORS,
     ),
     Measure(
         name="loss",

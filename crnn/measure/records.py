@@ -234,6 +234,25 @@ class Throughput(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Operators(Record):
+    """The operators of one batch, as the engine's profiler timed them.
+
+    Attributes:
+        operators_s: seconds of all operators; a profiled batch takes a little longer than another.
+        matrix_operators: convolutions, matrix products and LSTMs, such as ``5 Convolution int8, 2 LSTMSequence fp32``.
+        float_matrix_operators_count: how many of these compute in float32.
+        operators: kind, precision, count and seconds of all operators; the slowest kind first.
+    """
+
+    operators_s: float
+    operators_batch_size_lines: int
+    matrix_operators: str
+    matrix_operators_count: int
+    float_matrix_operators_count: int
+    operators: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HarnessOverhead(Record):
     """Seconds per call of an engine that does nothing."""
 

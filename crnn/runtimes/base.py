@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from crnn.runtimes import cuda
+from crnn.runtimes.operators import Operator
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -39,6 +40,7 @@ class Runtime(ABC):
         anchor: module of the fixed workload that it is paired with, see ``crnn/runtimes/anchors``; an
             anchor on the same framework drifts most alike.
         throughput: whether two workers at once are measured too: servers run this engine on the CPU.
+        profiles: whether it tells which operators it ran, see ``profile``.
         threads: number of threads, set before ``load``; None for the engine's default.
         built: whether this load built what later loads read from a cache, and so took longer than theirs.
     """
@@ -48,6 +50,7 @@ class Runtime(ABC):
     requires_compiler: ClassVar[bool] = False
     anchor: ClassVar[str] = "crnn.runtimes.anchors.onnx_anchor"
     throughput: ClassVar[bool] = False
+    profiles: ClassVar[bool] = False
     threads: int | None = None
     built: bool = False
 
@@ -78,6 +81,19 @@ class Runtime(ABC):
         Returns:
             Log probabilities float32 (B, 50, C).
         """
+
+    def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
+        """The operators that it runs for a batch, timed by the engine's own profiler.
+
+        Args:
+            images: as in a call.
+            field: as in a call.
+            calls: number of profiled calls.
+
+        Raises:
+            NotImplementedError: it has no profiler.
+        """
+        raise NotImplementedError(f"{type(self).__module__} has no profiler")
 
     @abstractmethod
     def describe(self) -> dict[str, str]:

@@ -3,12 +3,14 @@
 import contextlib
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from crnn.runtimes import base, cuda, onnx_providers, tensorrt_engines
+from crnn.runtimes import base, cuda, onnx_profile, onnx_providers, tensorrt_engines
 from crnn.runtimes.onnx_providers import CUDA, PRECISIONS, PROVIDERS
+from crnn.runtimes.operators import Operator
 
 _CPU = "CPUExecutionProvider"
 
@@ -20,6 +22,7 @@ class Runtime(base.Runtime):
     distributions = ("onnxruntime", "onnxruntime-gpu", "tensorrt")
     anchor = "crnn.runtimes.anchors.onnx_anchor"
     throughput = True
+    profiles = True
 
     def load(self, path: Path, device: str, *, provider: str = "default", precision: str = "fp32") -> None:
         """See the base class.
@@ -43,10 +46,8 @@ class Runtime(base.Runtime):
             os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
         import onnxruntime
 
-        self._onnxruntime = onnxruntime
-        settings = onnxruntime.SessionOptions()
-        if self.threads:
-            settings.intra_op_num_threads = settings.inter_op_num_threads = self.threads
+        self._onnxruntime, self._path = onnxruntime, path
+        settings = self._settings()
         self._largest: int | None = None
         self._tensorrt = ""
         if provider == "default":
@@ -58,6 +59,13 @@ class Runtime(base.Runtime):
         else:
             self._session = self._tensorrt_session(path, precision, settings)
         self._provider = self._session.get_providers()[0]
+
+    def _settings(self) -> Any:
+        """The session's options: the number of threads."""
+        settings = self._onnxruntime.SessionOptions()
+        if self.threads:
+            settings.intra_op_num_threads = settings.inter_op_num_threads = self.threads
+        return settings
 
     @staticmethod
     def _check(provider: str, precision: str) -> None:
@@ -146,6 +154,19 @@ class Runtime(base.Runtime):
         if self._largest and len(images) > self._largest:
             raise ValueError(f"a batch of {len(images)}: the TensorRT engine is built for at most {self._largest}")
         return self._session.run(None, {"images": images, "field": field})[0]
+
+    def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
+        """See the base class; empty for TensorRT, which does not tell ONNX Runtime what it runs."""
+        if self._tensorrt:
+            return []
+        with TemporaryDirectory() as folder:
+            settings = self._settings()
+            settings.enable_profiling, settings.profile_file_prefix = True, f"{folder}/profile"
+            options = list(self._session.get_provider_options().items())
+            session = self._onnxruntime.InferenceSession(str(self._path), settings, providers=options)
+            for _ in range(calls):
+                session.run(None, {"images": images, "field": field})
+            return onnx_profile.operators(Path(session.end_profiling()).read_text("utf-8"))
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

@@ -23,6 +23,7 @@ from crnn.corpus.lines import HEIGHT, WIDTH, model_inputs
 from crnn.formats.counts import Counts, count
 from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
+from crnn.runtimes.operators import Operator
 from crnn.runtimes.threads import computing_threads, most_threads, read_threads
 
 # No library that a worker loads sends usage data: OpenVINO's does if this module can be imported.
@@ -186,6 +187,10 @@ class Worker:
     def count(self, format_name: str) -> Counts:
         """Parameters and MACs of the artifact, counted on the file. Done here because it imports the framework."""
         return count(self._path, format_name)
+
+    def profile(self, batch_size: int, calls: int) -> list[Operator]:
+        """The operators that the engine runs for a batch of the first lines; see ``base.Runtime.profile``."""
+        return self._runtime.profile(*self._batch(0, batch_size), calls)
 
     def prepare(self, batch_sizes: Sequence[int]) -> None:
         """Call once per batch size on blank lines: engines that compile or trace do it now."""

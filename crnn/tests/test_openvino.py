@@ -90,14 +90,27 @@ class TestQuantized:
         assert np.abs(loaded(quantized.target)(*batch) - torch_outputs(torch_model(TINY), batch)).max() < 0.5
 
     def test_what_is_quantized(self, quantized):
-        """Convolutions, classifier and the second LSTM have int8 weights, the first LSTM float16."""
+        """Convolutions, classifier and both LSTMs have int8 weights."""
         model = openvino_file.read(quantized.target)
         weights = {
             kind: [_stored(node.input_value(position)) for node in model.get_ordered_ops() if _kind(node) == kind]
             for kind, position in (("Convolution", 1), ("MatMul", 1), ("LSTMSequence", 4))
         }
 
-        assert weights == {"Convolution": ["i8"] * 5, "MatMul": ["i8"], "LSTMSequence": ["f16", "i8"]}
+        assert weights == {"Convolution": ["i8"] * 5, "MatMul": ["i8"], "LSTMSequence": ["i8", "i8"]}
+
+    @pytest.mark.parametrize(("int8_lstms", "computed"), [(0, ["f32", "f32"]), (2, ["I8", "I8"])])
+    def test_which_lstms_compute_in_int8(self, int8_lstms, computed, graph):
+        """LSTMs compute in float32, although their weights are int8, unless int8 is asked for."""
+        lines = inputs(count=16)
+        model = openvino_convert.quantized(openvino_convert.model_of(graph), lines, int8_lstms=int8_lstms)
+        # As the engine compiles it, with static shapes.
+        model.reshape({"images": [16, 32, 400], "field": [16, 50, 2]})
+        request = openvino_file.openvino.Core().compile_model(model, "CPU", {"PERF_COUNT": True}).create_infer_request()
+        request.infer(dict(zip(("images", "field"), lines, strict=True)))
+        nodes = [node for node in request.profiling_info if node.node_type == "LSTMSequence"]
+
+        assert [node.exec_type.rpartition("_")[2] for node in nodes] == computed
 
     def test_macs_are_the_models(self, quantized):
         """Quantization changes no MAC."""

@@ -103,7 +103,7 @@ class TestCollecting:
         assert done.stdout.splitlines()[-1] == "[] 0"
 
     def test_collects_every_entry_of_the_registry(self, run):
-        """Each variant has accuracy, footprint, a latency per batch size; process pairs and throughput if it is due."""
+        """Each variant has accuracy, footprint, a latency per batch size; the others where they are due."""
         from crnn.registry import VARIANTS, names
 
         output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", "--benchmark-save=x", broken=False)
@@ -117,7 +117,7 @@ class TestCollecting:
         expected = {f"benchmarks/{test.format(name)}" for name in names() for test in tests}
         expected |= {f"benchmarks/test_gate.py::test_process_pairs[{row.name}]" for row in VARIANTS if row.watched}
         served = [row.name for row in VARIANTS if row.runtime in ("onnx", "openvino")]
-        expected |= {f"benchmarks/test_throughput.py::test_throughput[{name}]" for name in served}
+        expected |= {f"benchmarks/test_{at}.py::test_{at}[{n}]" for n in served for at in ("throughput", "operators")}
         collected = {line for line in output.splitlines() if "[" in line}
         assert collected == expected
 

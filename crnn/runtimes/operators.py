@@ -1,0 +1,27 @@
+"""What an engine's profiler tells of the operators that it ran: kind, precision and time."""
+
+import re
+from typing import NamedTuple
+
+# Operators that hold a model's MACs, in the words of ONNX Runtime and OpenVINO.
+_MATRIX = re.compile("Conv(?!ert)|MatMul|Gemm|FullyConnected|LSTM")
+FP32, INT8 = "fp32", "int8"
+
+
+class Operator(NamedTuple):
+    """An operator of the graph that the engine runs, which is not the graph of the file: operators are fused.
+
+    Attributes:
+        kind: the engine's name for it.
+        precision: in which it computes: ``fp32``, ``bf16``, ``fp16`` or ``int8``.
+        seconds: of one batch; the median over the profiled batches.
+    """
+
+    kind: str
+    precision: str
+    seconds: float
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether it is a convolution, a matrix product or an LSTM."""
+        return bool(_MATRIX.search(self.kind))

@@ -1,0 +1,165 @@
+"""Which operators an engine ran: profiles, their record, and what is wrong with it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from crnn.formats import pt_file
+from crnn.measure.operators import faults, record
+from crnn.measure.records import Operators
+from crnn.optimize import onnx_convert, openvino_convert
+from crnn.optimize.recipe import Build
+from crnn.runtimes import noop_runtime, onnx_profile
+from crnn.runtimes.onnx_runtime import Runtime as OnnxRuntime
+from crnn.runtimes.openvino_runtime import Runtime as OpenvinoRuntime
+from crnn.runtimes.operators import Operator
+from crnn.tests.test_models import inputs, torch_model
+from crnn.tests.test_training import ALPHABET, TINY, corpus
+
+CONVOLUTION, LSTM = Operator("Convolution", "int8", 2.0), Operator("LSTMSequence", "fp32", 3.0)
+SOFTMAX = Operator("LogSoftmax", "fp32", 0.5)
+
+
+def event(name, kind, duration, *types, category="Node"):
+    """An event of ONNX Runtime's profile."""
+    arguments = {"op_name": kind, "input_type_shape": [{name: [1, 2]} for name in types]}
+    return {"cat": category, "name": name, "dur": duration, "args": arguments}
+
+
+class TestOnnxProfile:
+    def test_an_operator_per_node_with_its_median(self):
+        """Each node is one operator, with the median of its calls; other events are left out."""
+        events = [
+            event("session_run", "", 999, category="Session"),
+            *(event("conv1_kernel_time", "Conv", duration, "float", "float") for duration in (5, 1, 3)),
+            event("conv2_kernel_time", "Conv", 8, "float"),
+            event("conv2_fence_before", "Conv", 7, "float"),
+        ]
+
+        assert onnx_profile.operators(json.dumps(events)) == [
+            Operator("Conv", "fp32", pytest.approx(3e-6)),
+            Operator("Conv", "fp32", pytest.approx(8e-6)),
+        ]
+
+    @pytest.mark.parametrize(
+        ("types", "precision"),
+        [
+            (("float", "float"), "fp32"),
+            (("uint8", "float", "int8"), "int8"),
+            (("float", "int8"), "int8"),
+            (("int64",), "fp32"),
+            (("float16",), "fp16"),
+            (("bfloat16",), "bf16"),
+            ((), "fp32"),
+        ],
+    )
+    def test_precision_is_that_of_the_inputs(self, types, precision):
+        """One input in a lower precision says in which an operator computes."""
+        [found] = onnx_profile.operators(json.dumps([event("a_kernel_time", "Conv", 1, *types)]))
+
+        assert found.precision == precision
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("Convolution", True),
+        ("QLinearConv", True),
+        ("ConvInteger", True),
+        ("FusedMatMul", True),
+        ("DynamicQuantizeLSTM", True),
+        ("LSTMSequence", True),
+        ("FullyConnected", True),
+        ("Gemm", True),
+        ("Convert", False),
+        ("QuantizeLinear", False),
+        ("MaxPool", False),
+    ],
+)
+def test_matrix_operators(kind, expected):
+    """Convolutions, products and LSTMs hold the MACs; conversions and pooling do not."""
+    assert Operator(kind, "fp32", 0.0).is_matrix == expected
+
+
+class TestRecord:
+    def test_kinds_are_summed(self):
+        """Operators of a kind and precision are one entry, slowest first; matrix operators are counted apart."""
+        found = record([CONVOLUTION, SOFTMAX, LSTM, CONVOLUTION], 32)
+
+        assert found.matrix_operators == "2 Convolution int8, 1 LSTMSequence fp32"
+        assert (found.matrix_operators_count, found.float_matrix_operators_count) == (3, 1)
+        assert found.operators_s == 7.5
+        assert found.operators[0] == {"kind": "Convolution", "precision": "int8", "count": 2, "seconds": 4.0}
+        assert [entry["kind"] for entry in found.operators] == ["Convolution", "LSTMSequence", "LogSoftmax"]
+        assert Operators.from_json(found.to_json()) == found
+
+    def test_a_row_computes_in_its_precision(self):
+        """Operators in the row's precision and in float32 are what it claims; so are int8 LSTMs of a float row."""
+        assert faults(record([CONVOLUTION, LSTM], 1), "int8") == []
+        assert faults(record([LSTM], 1), "fp32") == []
+        assert (
+            faults(
+                record([SOFTMAX, LSTM._replace(precision="int8"), CONVOLUTION._replace(precision="fp32")], 1), "fp32"
+            )
+            == []
+        )
+
+    def test_a_fallback_is_a_fault(self):
+        """An int8 row that computes in float32 only is a fault that shows its operators."""
+        assert faults(record([LSTM, SOFTMAX], 1), "int8") == ["no operator computes in int8: 1 LSTMSequence fp32"]
+
+    def test_a_lower_precision_is_a_fault(self):
+        """A row that does not name half precision and computes in it is a fault that names it."""
+        operators = record([CONVOLUTION, LSTM._replace(precision="bf16")], 1)
+
+        assert faults(operators, "int8") == [
+            "operators compute in bf16, not in int8: 1 Convolution int8, 1 LSTMSequence bf16"
+        ]
+
+    def test_no_matrix_operator_is_a_fault(self):
+        """A profile without any operator that holds MACs is a fault."""
+        assert faults(record([SOFTMAX], 1), "fp32") == ["no operator computes in fp32: "]
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """The tiny model as an ONNX file."""
+    folder = tmp_path_factory.mktemp("onnx")
+    pt_file.save(torch_model(TINY), folder / "tiny.pt")
+    return onnx_convert.exported(folder / "tiny.pt", folder)
+
+
+def profiled(engine, path):
+    """Matrix operators of a batch, as an engine with two threads tells."""
+    runtime = engine()
+    runtime.threads = 2
+    runtime.load(path, "cpu")
+    return record(runtime.profile(*inputs(), 3), 4)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
+class TestEngines:
+    def test_onnx_runtime(self, graph):
+        """ONNX Runtime runs five convolutions, two LSTMs and a product in float32."""
+        found = profiled(OnnxRuntime, graph)
+
+        assert faults(found, "fp32") == []
+        kinds = [entry["kind"] for entry in found.operators for _ in range(entry["count"]) if "LSTM" in entry["kind"]]
+        assert kinds == ["LSTM", "LSTM"]
+
+    @pytest.mark.parametrize(("recipe", "precision"), [("convert", "fp32"), ("quantize", "int8")])
+    def test_openvino(self, recipe, precision, graph, tmp_path):
+        """OpenVINO computes in the precision of the recipe; LSTMs always in float32."""
+        build = Build("tiny", graph, tmp_path / "tiny.openvino", corpus(), tmp_path / "none", ALPHABET)
+        getattr(openvino_convert, recipe)(build)
+        found = profiled(OpenvinoRuntime, build.target)
+
+        assert faults(found, precision) == []
+        assert "2 LSTMSequence fp32" in found.matrix_operators
+        assert found.matrix_operators.startswith(f"5 Convolution {precision}")
+
+    def test_an_engine_without_a_profiler(self):
+        """Asking an engine without a profiler is an error that names its module."""
+        with pytest.raises(NotImplementedError, match=r"crnn\.runtimes\.noop_runtime has no profiler"):
+            noop_runtime.Runtime().profile(np.zeros((1, 32, 400)), np.zeros((1, 50, 2)), 1)

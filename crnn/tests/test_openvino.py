@@ -106,7 +106,8 @@ class TestQuantized:
         model = openvino_convert.quantized(openvino_convert.model_of(graph), lines, int8_lstms=int8_lstms)
         # As the engine compiles it, with static shapes.
         model.reshape({"images": [16, 32, 400], "field": [16, 50, 2]})
-        request = openvino_file.openvino.Core().compile_model(model, "CPU", {"PERF_COUNT": True}).create_infer_request()
+        settings = {"PERF_COUNT": True, "INFERENCE_PRECISION_HINT": "f32"}
+        request = openvino_file.openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
         request.infer(dict(zip(("images", "field"), lines, strict=True)))
         nodes = [node for node in request.profiling_info if node.node_type == "LSTMSequence"]
 

@@ -157,7 +157,7 @@ class TestEngines:
 
         assert faults(found, precision) == []
         assert "2 LSTMSequence fp32" in found.matrix_operators
-        assert found.matrix_operators.startswith(f"5 Convolution {precision}")
+        assert f"Convolution {precision}" in found.matrix_operators
 
     def test_an_engine_without_a_profiler(self):
         """Asking an engine without a profiler is an error that names its module."""

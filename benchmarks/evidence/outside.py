@@ -20,6 +20,7 @@ from crnn import artifacts, registry
 from crnn.corpus import Corpus, open_corpus
 from crnn.measure.speedup import over_processes
 from crnn.measure.workload import Workload
+from crnn.processor import usable_cores
 from crnn.registry.variant import Variant
 
 _SECONDS, _REPEATS = 2, 12
@@ -76,7 +77,7 @@ def main() -> None:
     parser.add_argument("variants", nargs="+", metavar="VARIANT")
     parser.add_argument("--batch-sizes", default="1,32")
     given = parser.parse_args()
-    corpus, threads = open_corpus(None), len(os.sched_getaffinity(0))
+    corpus, threads = open_corpus(None), usable_cores()
     print("| row | batch | tool | its ms | ours, ms | its / ours [95 %] |\n|---|---:|---|---:|---:|---:|")  # noqa: T201
     for name in given.variants:
         variant = registry.get(name)

@@ -1,13 +1,12 @@
 """Which operators a variant really runs, and in which precision: from its engine's profiler."""
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from crnn.measure.records import Operators
 from crnn.measure.row import Runner
 from crnn.measure.session import Session
 from crnn.measure.workload import Workload
-from crnn.runtimes.operators import FP32, Operator
+from crnn.runtimes.operators import FP32, Operator, is_matrix
 
 _BATCH_SIZE, _CALLS = 32, 5
 _HALF = {"bf16", "fp16"}
@@ -33,22 +32,25 @@ def measure(session: Session, runner: Runner) -> Operators | None:
 
 def record(operators: Sequence[Operator], batch_size: int) -> Operators:
     """The record of a profiled batch."""
-    seconds: dict[tuple[str, str], float] = defaultdict(float)
+    seconds: dict[tuple[str, str], list[float]] = {}
     for operator in operators:
-        seconds[operator.kind, operator.precision] += operator.seconds
-    counts = Counter((operator.kind, operator.precision) for operator in operators)
-    matrix = Counter((operator.kind, operator.precision) for operator in operators if operator.is_matrix)
+        seconds.setdefault((operator.kind, operator.precision), []).append(operator.seconds)
+    matrix = {key: len(spent) for key, spent in seconds.items() if is_matrix(key[0])}
     return Operators(
-        operators_s=sum(seconds.values()),
+        operators_s=sum(operator.seconds for operator in operators),
         operators_batch_size_lines=batch_size,
         matrix_operators=", ".join(f"{count} {kind} {precision}" for (kind, precision), count in matrix.items()),
-        matrix_operators_count=matrix.total(),
         float_matrix_operators_count=sum(count for (_, precision), count in matrix.items() if precision == FP32),
         operators=[
-            {"kind": kind, "precision": precision, "count": counts[kind, precision], "seconds": round(spent, 7)}
-            for (kind, precision), spent in sorted(seconds.items(), key=lambda item: -item[1])
+            {"kind": kind, "precision": precision, "count": len(spent), "seconds": round(sum(spent), 7)}
+            for (kind, precision), spent in sorted(seconds.items(), key=lambda item: -sum(item[1]))
         ],
     )
+
+
+def matrix_precisions(found: Operators) -> set[str]:
+    """The precisions in which convolutions, matrix products and LSTMs computed."""
+    return {entry["precision"] for entry in found.operators if is_matrix(entry["kind"])}
 
 
 def faults(found: Operators, precision: str) -> list[str]:
@@ -58,7 +60,7 @@ def faults(found: Operators, precision: str) -> list[str]:
         found: what ``measure`` returned.
         precision: in which the row claims to compute most of its MACs.
     """
-    computed = {part.rpartition(" ")[2] for part in found.matrix_operators.split(", ")}
+    computed = matrix_precisions(found)
     if precision not in computed:
         return [f"no operator computes in {precision}: {found.matrix_operators}"]
     # An engine quantizes nothing by itself: int8 LSTMs beside float convolutions are the row's own.

@@ -247,7 +247,6 @@ class Operators(Record):
     operators_s: float
     operators_batch_size_lines: int
     matrix_operators: str
-    matrix_operators_count: int
     float_matrix_operators_count: int
     operators: list[dict[str, Any]]
 

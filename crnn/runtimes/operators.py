@@ -21,7 +21,7 @@ class Operator(NamedTuple):
     precision: str
     seconds: float
 
-    @property
-    def is_matrix(self) -> bool:
-        """Whether it is a convolution, a matrix product or an LSTM."""
-        return bool(_MATRIX.search(self.kind))
+
+def is_matrix(kind: str) -> bool:
+    """Whether operators of this kind are convolutions, matrix products or LSTMs."""
+    return bool(_MATRIX.search(kind))

@@ -48,9 +48,7 @@ def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> di
     """
     parent = build.teacher
     lines = inputs_of(build.corpus.validation, calibration_lines)
-    model = onnx_graph.optimized(parent)
-    for step in onnx_rewrite.INT8_STEPS if rewritten else ():
-        model = step(model)
+    model = onnx_rewrite.rewritten_for_int8(parent) if rewritten else onnx_graph.optimized(parent)
     quantize(model, lines, build.target, operators=STATIC if rewritten else STATIC[:1], float_block=rewritten)
     return {"calibration_lines": len(lines[0])}
 

@@ -8,10 +8,12 @@ the engine and its precision; ``python -m crnn.optimize.studies rewriting`` meas
 Blocks with a scale that is not positive stay as they are.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crnn.optimize import onnx_graph
 from crnn.optimize.onnx_edit import Graph, attribute
 from crnn.optimize.recipe import Build
 
@@ -168,6 +170,14 @@ FLOAT_STEPS = (pool_first, fold_into_lstm)
 addition per channel leaves that layout."""
 INT8_STEPS = (fold_scales, pool_first, activate_last, fold_into_lstm)
 """The steps that pay in int8: ONNX Runtime has no quantized BatchNorm."""
+
+
+def rewritten_for_int8(source: Path) -> "onnx.ModelProto":
+    """A ``.pt`` or ``.onnx`` file as a graph, optimized and rewritten by ``INT8_STEPS``."""
+    model = onnx_graph.optimized(source)
+    for step in INT8_STEPS:
+        model = step(model)
+    return model
 
 
 def rewrite(build: Build) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.optimize import onnx_convert
+from crnn.optimize import onnx_convert, onnx_rewrite
 from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build
 
@@ -19,18 +19,28 @@ _BATCH = 16
 _INITIAL_STATE = 1
 
 
-def model_of(source: Path) -> "openvino.Model":
+def model_of(source: Path, *, rewritten: bool = False) -> "openvino.Model":
     """A ``.pt`` file, or an ``.onnx`` file, as OpenVINO's model.
 
     Constants are folded: the exporter reorders the gates of LSTM weights in the graph, and NNCF only quantizes
     weights that are constants.
+
+    Args:
+        source: the file.
+        rewritten: whether the graph is rewritten by ``onnx_rewrite.INT8_STEPS`` first.
     """
+    import onnx
     from openvino.passes import ConstantFolding, Manager
 
     from crnn.formats.openvino_file import openvino
 
     with TemporaryDirectory() as folder:
-        model = openvino.Core().read_model(onnx_convert.exported(source, Path(folder)))
+        path = onnx_convert.exported(source, Path(folder))
+        if rewritten:
+            graph = onnx_rewrite.rewritten_for_int8(path)
+            path = Path(folder, "rewritten.onnx")
+            onnx.save(graph, str(path))
+        model = openvino.Core().read_model(path)
         manager = Manager()
         manager.register_pass(ConstantFolding())
         manager.run_passes(model)
@@ -45,7 +55,7 @@ def convert(build: Build) -> dict[str, Any]:
     return {}
 
 
-def quantize(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
+def quantize(build: Build, *, rewritten: bool = False, calibration_lines: int = 256) -> dict[str, Any]:
     """Convert the parent and quantize convolutions and classifier to int8, and the weights of LSTMs.
 
     Weights have a scale per channel; scales of activations come from validation lines. LSTMs compute in float, see
@@ -53,6 +63,8 @@ def quantize(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
 
     Args:
         build: the artifact to build.
+        rewritten: whether the graph is rewritten first. Which graph is faster depends on the number of channels, see
+            ``studies/openvino_int8.py``.
         calibration_lines: number of lines that set the scales of activations.
 
     Raises:
@@ -64,7 +76,7 @@ def quantize(build: Build, *, calibration_lines: int = 256) -> dict[str, Any]:
 
     from crnn.formats import openvino_file
 
-    openvino_file.write(quantized(model_of(parent), lines), build.target)
+    openvino_file.write(quantized(model_of(parent, rewritten=rewritten), lines), build.target)
     return {"calibration_lines": len(lines[0])}
 
 
@@ -78,7 +90,8 @@ def quantized(
         lines: calibration inputs, images (N, 32, 400) and field (N, 50, 2).
         int8_lstms: number of LSTMs that compute in int8, the last ones. The others compute in float32, with weights
             that are stored in int8: NNCF gives their initial hidden state a zero point, which OpenVINO's int8 LSTM
-            does not have. LSTMs of the same size share that state, so both or none compute in int8.
+            does not have. LSTMs of the same size share that state, so both or none compute in int8. Not for a
+            rewritten graph, where that state is a constant without a range.
             What it costs: ``studies/openvino_int8.py``.
     """
     # Before NNCF: it switches telemetry off.

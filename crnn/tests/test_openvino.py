@@ -42,11 +42,11 @@ def converted(graph, tmp_path_factory):
     return build
 
 
-@pytest.fixture(scope="module")
-def quantized(graph, tmp_path_factory):
+@pytest.fixture(scope="module", params=[False, True], ids=["as it stands", "rewritten"])
+def quantized(request, graph, tmp_path_factory):
     """The tiny model in int8."""
     build = build_of(tmp_path_factory.mktemp("openvino"), graph)
-    openvino_convert.quantize(build)
+    openvino_convert.quantize(build, rewritten=request.param)
     return build
 
 
@@ -112,6 +112,18 @@ class TestQuantized:
         nodes = [node for node in request.profiling_info if node.node_type == "LSTMSequence"]
 
         assert [node.exec_type.rpartition("_")[2] for node in nodes] == computed
+
+    def test_rewritten(self, tmp_path):
+        """Where all scales are positive, rewriting leaves no BatchNorm, and the outputs are the model's."""
+        model, batch = torch_model(TINY), inputs()
+        for block in model.blocks:
+            block.norm.weight.data.abs_()
+        pt_file.save(model, tmp_path / "positive.pt")
+        graph = openvino_convert.model_of(tmp_path / "positive.pt", rewritten=True)
+        openvino_file.write(graph, tmp_path / "rewritten.openvino")
+
+        assert [node for node in graph.get_ops() if _kind(node) == "BatchNormInference"] == []
+        assert np.abs(loaded(tmp_path / "rewritten.openvino")(*batch) - torch_outputs(model, batch)).max() < 1e-4
 
     def test_macs_are_the_models(self, quantized):
         """Quantization changes no MAC."""

@@ -58,11 +58,12 @@ DISTILLED_INT8 = pytorch.DISTILLED.derive(
 )
 PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     "ov-pruned-int8",
-    "pruned, then OpenVINO int8",
+    "pruned, rewritten, then OpenVINO int8",
     _QUANTIZE,
-    **_INT8,
-    parameters=714_908,
-    max_bytes=890_000,
+    **_INT8 | {"requires": (*_INT8["requires"], "onnxoptimizer", "onnxsim")},
+    recipe_options={"rewritten": True},
+    parameters=713_708,
+    max_bytes=865_000,
     max_peak_memory_bytes=290_000_000,
     max_log_prob_difference=5.5,
     max_timed_difference=0.05,

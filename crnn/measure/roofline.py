@@ -12,10 +12,11 @@ from crnn.corpus.lines import Lines
 from crnn.measure.records import Latency
 from crnn.measure.workload import LIMIT_S, Workload
 from crnn.runtimes.base import missing, runtime_class
-from crnn.runtimes.matmul_runtime import SIZE
+from crnn.runtimes.matmul_runtime import FORMS, SIZE
 
 ENGINE = "matmul"
 PRECISIONS = ("fp32", "bf16", "int8")
+# Per form.
 _WARMUP_CALLS, _CALLS = 3, 12
 
 
@@ -42,8 +43,8 @@ def peaks(lines: Lines, limit_s: float = LIMIT_S) -> dict[str, float]:
         with workload.process(limit_s) as worker:
             worker.ask("load", *workload.load_request("cpu", None))
             worker.ask("keep", lines.images[:1], lines.kinds[:1])
-            worker.ask("time", 1, 0, _WARMUP_CALLS)
-            seconds, _ = worker.ask("time", 1, 0, _CALLS)
+            worker.ask("time", 1, 0, FORMS * _WARMUP_CALLS)
+            seconds, _ = worker.ask("time", 1, 0, FORMS * _CALLS)
         # Whatever else happens on the machine only adds to the seconds.
         found[precision] = SIZE**3 / min(seconds)
     return found

@@ -77,9 +77,10 @@ SLACK: Mapping[str, Slack] = {
     "max_cer_difference": Slack(more=0.001, least=0.001),
     # Float32 rounding may add up to 1e-4.
     "max_log_prob_difference": Slack(factor=2, least=1e-4),
-    "max_timed_difference": Slack(factor=2, least=1e-4),
-    # None if no line is read differently.
-    "max_lines_read_differently": Slack(factor=2),
+    # The largest of those lines that a run happens to compare: 1.6 and 3.1 in two batch sizes of one run of a row.
+    "max_timed_difference": Slack(factor=4, least=1e-4),
+    # A percent of the lines, because a run sees few of them.
+    "max_lines_read_differently": Slack(factor=2, more=20),
 }
 
 _INHERITED = ("parameters", "macs", "max_bytes", "max_peak_memory_bytes", "max_nonzero_parameters")

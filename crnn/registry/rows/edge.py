@@ -12,7 +12,7 @@ NCNN_FP32 = originals.TORCH.derive(
     requires=("torch", "pnnx"),
     # BatchNorm's statistics are stored, one of two LSTM biases is not.
     parameters=1_491_438,
-    max_peak_memory_bytes=154_000_000,
+    max_peak_memory_bytes=170_000_000,
     # Its Winograd convolutions round more than others: 7e-5.
     max_log_prob_difference=1.4e-4,
 )
@@ -35,6 +35,6 @@ EXECUTORCH_FP32 = originals.TORCH.derive(
     parameters=1_490_350,
     # The first time step has no product with the hidden state, which is zero.
     macs=233_229_312,
-    max_peak_memory_bytes=438_000_000,
+    max_peak_memory_bytes=470_000_000,
     max_log_prob_difference=1e-4,
 )

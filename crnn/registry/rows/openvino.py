@@ -32,7 +32,7 @@ BF16 = FP32.sibling(
     max_lines_read_differently=6,
 )
 # Levels next to a rounding boundary change with the order of summation, which depends on the batch size and on the
-# processor: 0.007 where it was measured.
+# processor: 0.009 where it was measured. None after rewriting.
 INT8 = originals.TORCH.derive(
     "ov-int8",
     "OpenVINO int8 (NNCF), LSTMs compute in float",
@@ -42,7 +42,7 @@ INT8 = originals.TORCH.derive(
     max_bytes=1_710_000,
     max_peak_memory_bytes=360_000_000,
     max_log_prob_difference=7,
-    max_timed_difference=0.05,
+    max_timed_difference=0.015,
 )
 DISTILLED_INT8 = pytorch.DISTILLED.derive(
     "ov-distilled-int8",
@@ -54,7 +54,7 @@ DISTILLED_INT8 = pytorch.DISTILLED.derive(
     max_peak_memory_bytes=290_000_000,
     max_cer_difference=0.0015,
     max_log_prob_difference=5,
-    max_timed_difference=0.05,
+    max_timed_difference=0.015,
 )
 PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     "ov-pruned-int8",
@@ -64,7 +64,6 @@ PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     recipe_options={"rewritten": True},
     parameters=713_708,
     max_bytes=865_000,
-    max_peak_memory_bytes=290_000_000,
-    max_log_prob_difference=5.5,
-    max_timed_difference=0.05,
+    max_peak_memory_bytes=425_000_000,
+    max_log_prob_difference=4,
 )

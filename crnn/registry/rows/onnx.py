@@ -87,7 +87,7 @@ PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     **_INT8,
     recipe_options={"rewritten": True},
     parameters=712_862,
-    max_bytes=800_000,
+    max_bytes=785_000,
     max_peak_memory_bytes=325_000_000,
     max_log_prob_difference=8,
 )

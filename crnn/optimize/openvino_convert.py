@@ -93,6 +93,9 @@ def quantized(
             does not have. LSTMs of the same size share that state, so both or none compute in int8. Not for a
             rewritten graph, where that state is a constant without a range.
             What it costs: ``studies/openvino_int8.py``.
+
+    Raises:
+        ValueError: such an LSTM's initial hidden state has no range.
     """
     # Before NNCF: it switches telemetry off.
     from crnn.formats import openvino_file  # noqa: F401 isort: skip
@@ -129,6 +132,8 @@ def _without_zero_point(lstm: "openvino.Node") -> None:
 
     node = lstm.input_value(_INITIAL_STATE).get_node()
     while node.get_type_name() != "FakeQuantize":
+        if not node.get_input_size():
+            raise ValueError(f"{lstm.get_friendly_name()} cannot compute in int8: its initial state has no range")
         node = node.input_value(0).get_node()
     for position, bound in enumerate((0.0, 1.0) * 2, start=1):
         node.input(position).replace_source_output(ops.constant(np.float32(bound)).output(0))

@@ -113,6 +113,15 @@ class TestQuantized:
 
         assert [node.exec_type.rpartition("_")[2] for node in nodes] == computed
 
+    def test_no_int8_lstm_in_a_rewritten_graph(self, graph):
+        """The initial state of a rewritten graph's LSTMs has no range, so int8 is refused with the LSTM's name."""
+        model = openvino_convert.model_of(graph, rewritten=True)
+
+        with pytest.raises(
+            ValueError, match=r"LSTMSequence_\d+ cannot compute in int8: its initial state has no range"
+        ):
+            openvino_convert.quantized(model, inputs(count=16), int8_lstms=1)
+
     def test_rewritten(self, tmp_path):
         """Where all scales are positive, rewriting leaves no BatchNorm, and the outputs are the model's."""
         model, batch = torch_model(TINY), inputs()

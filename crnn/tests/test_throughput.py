@@ -1,7 +1,9 @@
 """Two workers at once, and the roofline."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from crnn.measure import roofline, throughput
@@ -9,6 +11,7 @@ from crnn.measure.latency import TimedDifference
 from crnn.measure.records import Latency, Throughput
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes.matmul_runtime import SIZE
+from crnn.runtimes.matmul_runtime import Runtime as Product
 from crnn.tests.test_training import lines
 
 LINES = lines(256, 1)
@@ -77,6 +80,16 @@ class TestRoofline:
         found = roofline.placed(latency(3.0), 2000, "fp16", {"fp32": 12_000.0})
 
         assert (found.macs_per_s, found.peak_share_fraction) == (6000.0, None)
+
+    @pytest.mark.parametrize("precision", ["fp32", "int8"])
+    def test_calls_alternate_between_the_forms(self, precision):
+        """One call is a matrix product, the next a convolution of 1 x 1, over and over."""
+        runtime = Product()
+        runtime.load(Path("none"), "cpu", precision=precision)
+        nothing = np.zeros(0, np.float32)
+        side = int(SIZE**0.5)
+
+        assert [runtime(nothing, nothing).shape for _ in range(3)] == [(SIZE,), (1, side, side), (SIZE,)]
 
     def test_peaks_are_products_of_the_asked_precisions(self):
         """A product in fp32 and one in int8 run everywhere; each takes the MACs of its matrices."""

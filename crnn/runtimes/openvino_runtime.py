@@ -1,14 +1,13 @@
 """OpenVINO's CPU plugin: one compiled model per batch size."""
 
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from crnn.processor import features, usable_cores
 from crnn.runtimes import base
-from crnn.runtimes.operators import FP32, INT8, Operator
+from crnn.runtimes.operators import FP32, INT8, Operator, medians
 
 PRECISIONS = ("f32", "bf16")
 # Below these, the plugin computes bfloat16 layers in float32 or converts in software.
@@ -137,16 +136,16 @@ class Runtime(base.Runtime):
     def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
         """See the base class."""
         request = self._compiled(len(images), PERF_COUNT=True).create_infer_request()
-        found: dict[tuple[str, str, str], list[float]] = {}
+        timed = []
         for _ in range(calls):
             request.infer({"images": images, "field": field}, share_inputs=True)
             for node in request.profiling_info:
                 if node.status == node.EXECUTED:
                     # Such as brgconv_avx2_I8.
                     precision = node.exec_type.rpartition("_")[2].lower()
-                    key = node.node_name, node.node_type, _PRECISION_NAMES.get(precision, precision)
-                    found.setdefault(key, []).append(node.real_time.total_seconds())
-        return [Operator(kind, precision, median(seconds)) for (_, kind, precision), seconds in found.items()]
+                    named = _PRECISION_NAMES.get(precision, precision)
+                    timed.append((node.node_name, Operator(node.node_type, named, node.real_time.total_seconds())))
+        return medians(timed)
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

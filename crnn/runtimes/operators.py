@@ -1,6 +1,8 @@
 """What an engine's profiler tells of the operators that it ran: kind, precision and time."""
 
 import re
+from collections.abc import Iterable
+from statistics import median
 from typing import NamedTuple
 
 # Operators that hold a model's MACs, in the words of ONNX Runtime and OpenVINO.
@@ -25,3 +27,15 @@ class Operator(NamedTuple):
 def is_matrix(kind: str) -> bool:
     """Whether operators of this kind are convolutions, matrix products or LSTMs."""
     return bool(_MATRIX.search(kind))
+
+
+def medians(timed: Iterable[tuple[str, Operator]]) -> list[Operator]:
+    """One operator per node, with the median of its seconds, in the order in which the nodes first ran.
+
+    Args:
+        timed: name of a node, and the operator as it ran in one call.
+    """
+    seconds: dict[tuple[str, str, str], list[float]] = {}
+    for node, operator in timed:
+        seconds.setdefault((node, operator.kind, operator.precision), []).append(operator.seconds)
+    return [Operator(kind, precision, median(spent)) for (_, kind, precision), spent in seconds.items()]

@@ -12,9 +12,10 @@ def test_latency(benchmark, peaks, session, runner, batch_size):
     from crnn.measure.roofline import placed
 
     latency, seconds = session.latency(runner, batch_size)
-    latency = placed(latency, runner.counted.macs_per_line, runner.variant.precision, peaks)
+    identity = session.identity(runner)
+    latency = placed(latency, runner.counted.macs_per_line, runner.variant.precision, identity.device, peaks)
     benchmark.group = f"latency, batch {batch_size:3}"
-    keep(benchmark, seconds, session.identity(runner), latency)
+    keep(benchmark, seconds, identity, latency)
 
     limits = runner.variant.thresholds
     assert latency.timed_answers_log_prob_difference_nats <= limits.max_timed_difference, "timed outputs differ"

@@ -8,12 +8,28 @@ from statistics import median
 from crnn.formats.counts import Counts
 from crnn.measure.records import Footprint
 from crnn.measure.replicate import Replicate
+from crnn.registry.variant import Variant
+from crnn.runtimes.base import is_cpu, runtime_class
 
 
 def artifact_bytes(path: Path) -> dict[str, int]:
     """Size of the file, raw and deflated at level 9; zeros and shared weights only show in the latter."""
     content = path.read_bytes()
     return {"file_bytes": len(content), "compressed_bytes": len(zlib.compress(content, 9))}
+
+
+def memory_limit_bytes(variant: Variant, device: str) -> int | None:
+    """The variant's limit for peak memory in this environment; None if none was measured.
+
+    Args:
+        variant: its limit was measured on the CPU, without libraries for an accelerator.
+        device: what its engine says it runs on. On an accelerator, the host's memory is mostly that of the
+            driver and its libraries, which differ between machines: no limit.
+    """
+    limit = variant.thresholds.max_peak_memory_bytes
+    if limit is None or not is_cpu(device):
+        return None
+    return limit + runtime_class(variant.runtime).accelerator_libraries_bytes()
 
 
 def record(artifact: Path, counted: Counts, replicates: Sequence[Replicate], phases: Mapping[str, float]) -> Footprint:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from crnn.corpus.lines import Lines
 from crnn.measure.records import Latency
 from crnn.measure.workload import LIMIT_S, Workload
-from crnn.runtimes.base import missing, runtime_class
+from crnn.runtimes.base import is_cpu, missing, runtime_class
 from crnn.runtimes.matmul_runtime import FORMS, SIZE
 
 ENGINE = "matmul"
@@ -50,15 +50,18 @@ def peaks(lines: Lines, limit_s: float = LIMIT_S) -> dict[str, float]:
     return found
 
 
-def placed(latency: Latency, macs_per_line: int, precision: str, peaks_macs_per_s: Mapping[str, float]) -> Latency:
+def placed(
+    latency: Latency, macs_per_line: int, precision: str, device: str, peaks_macs_per_s: Mapping[str, float]
+) -> Latency:
     """A latency with the MACs per second that it means, and their share of the peak where it is known.
 
     Args:
         latency: of a row.
         macs_per_line: of its artifact.
         precision: of most of its MACs.
+        device: what the row's engine says it runs on; the peaks are the CPU's.
         peaks_macs_per_s: what ``peaks`` returned.
     """
     reached = macs_per_line * latency.throughput_lines_per_s
-    peak = peaks_macs_per_s.get(precision)
+    peak = peaks_macs_per_s.get(precision) if is_cpu(device) else None
     return replace(latency, macs_per_s=reached, peak_share_fraction=reached / peak if peak else None)

@@ -22,7 +22,8 @@ class Thresholds:
         macs: exact number of MACs for one line.
         max_bytes: size of the artifact.
         max_peak_memory_bytes: peak resident memory of the worker after calls at all batch sizes; None for
-            rows that were never run by those who maintain the registry, see ``Variant.unmeasured``.
+            rows that the maintainers' machine cannot run, see ``Variant.unmeasured``. For the CPU, see
+            ``crnn/measure/footprint.py``.
         max_nonzero_parameters: nonzero stored parameters; None if the technique makes no zeros.
         max_cer: CER of an original, as a fraction; None for other rows, whose paired difference counts.
         max_cer_difference: CER minus that of the original on the same lines, as a fraction.
@@ -138,7 +139,7 @@ class Variant:
 
     @property
     def unmeasured(self) -> bool:
-        """Whether no machine of the maintainers can run it: then it is in no committed baseline."""
+        """Whether the maintainers' machine cannot run it: then it is in no committed baseline."""
         return self.thresholds.max_peak_memory_bytes is None
 
     def derive(self, name: str, technique: str, recipe: str, **changes: Any) -> "Variant":

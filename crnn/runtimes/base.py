@@ -27,6 +27,11 @@ def cuda_present() -> bool:
     return cuda.absence() is None
 
 
+def is_cpu(device: str) -> bool:
+    """Whether an engine whose ``describe`` names this device runs on the CPU."""
+    return "cpu" in device.lower()
+
+
 class Runtime(ABC):
     """An engine with a loaded artifact.
 
@@ -69,6 +74,11 @@ class Runtime(ABC):
         A package from the registry is not a reason, see ``missing``: rows that lack one fail with ``--require``.
         """
         return None
+
+    @classmethod
+    def accelerator_libraries_bytes(cls) -> int:
+        """Resident memory of libraries for an accelerator that the engine loads even where it runs on the CPU."""
+        return 0
 
     @abstractmethod
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """PyTorch on CUDA, and nowhere else: eager, or as one CUDA graph per batch size."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,6 @@ from crnn.runtimes import cuda, torch_runtime
 
 # PyTorch's own recipe for capturing: lazily initialized libraries are set up before it, on another stream.
 _WARM_UP_CALLS = 3
-
-
-def _built_with_cuda() -> bool:
-    """Whether the installed PyTorch has CUDA kernels; found without importing it."""
-    spec = importlib.util.find_spec("torch")
-    return bool(spec and spec.origin and (Path(spec.origin).parent / "lib" / "libtorch_cuda.so").exists())
 
 
 class Captured:
@@ -72,7 +65,7 @@ class Runtime(torch_runtime.Runtime):
         """See the base class."""
         if reason := cuda.refusal(device):
             return reason
-        return None if _built_with_cuda() else "this PyTorch is built without CUDA"
+        return None if torch_runtime.built_with_cuda() else "this PyTorch is built without CUDA"
 
     def _capture(self, images: np.ndarray, field: np.ndarray) -> Captured:
         """Capture the model at a batch size."""

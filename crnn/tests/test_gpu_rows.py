@@ -15,7 +15,7 @@ from crnn.measure.replicate import Replicate
 from crnn.measure.requirements import unsupported
 from crnn.models import torch_crnn
 from crnn.registry import VARIANTS, get
-from crnn.runtimes import cuda, onnx_providers, tensorrt_engines
+from crnn.runtimes import cuda, onnx_providers, tensorrt_engines, torch_runtime
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.onnx_providers import CUDA
 from crnn.runtimes.onnx_runtime import Runtime
@@ -23,7 +23,7 @@ from crnn.runtimes.torch_cuda_runtime import Captured
 from crnn.tests.test_models import SMALL, inputs, torch_model, torch_outputs
 from crnn.tests.test_suite import ROOT, command, own_machine
 
-# ov-bf16 was never run either, for want of a processor.
+# ov-bf16 has no limit for want of a processor.
 ROWS = [row for row in VARIANTS if row.unmeasured and row.name != "ov-bf16"]
 TENSORRT = [row for row in ROWS if row.runtime_options.get("provider") == "tensorrt"]
 IDS = [row.name for row in ROWS]
@@ -155,6 +155,37 @@ class TestLoading:
         """A wrong value is an error before anything is loaded."""
         with pytest.raises(ValueError, match=message):
             Runtime().load(tmp_path / "none", "cuda", **options)
+
+
+class TestProfile:
+    def test_nothing_is_told_on_cuda(self):
+        """On CUDA nothing is told and no second session is started: it would time the starting of kernels."""
+        runtime = Runtime()
+        runtime._provider = CUDA
+
+        assert runtime.profile(*inputs(), 1) == []
+
+
+class TestMemoryLimit:
+    """``torch-original`` may take 905 MB on the CPU."""
+
+    @pytest.mark.parametrize(
+        ("row", "device", "cuda_build", "limit"),
+        [
+            ("torch-original", "cpu", False, 905_000_000),
+            ("torch-original", "cpu", True, 1_205_000_000),
+            ("torch-aoti", "cpu", True, get("torch-aoti").thresholds.max_peak_memory_bytes + 300_000_000),
+            ("ov-int8", "cpu", True, get("ov-int8").thresholds.max_peak_memory_bytes),
+            ("torch-original", "NVIDIA L4", True, None),
+            ("ort-torch2onnx", "CUDAExecutionProvider", True, None),
+            ("torch-cuda-graph", "NVIDIA L4", True, None),
+        ],
+    )
+    def test_limit(self, row, device, cuda_build, limit, monkeypatch):
+        """PyTorch's libraries for CUDA are allowed for on the CPU; on an accelerator there is no limit."""
+        monkeypatch.setattr(torch_runtime, "built_with_cuda", lambda: cuda_build)
+
+        assert footprint.memory_limit_bytes(get(row), device) == limit
 
 
 class TestGraphs:

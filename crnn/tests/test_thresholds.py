@@ -63,5 +63,5 @@ def test_every_threshold_has_a_slack_or_is_exact():
 
 
 def test_a_row_that_was_measured_has_a_memory_limit():
-    """Only rows that no machine of ours can run lack the limit; a row of the baseline must have it."""
+    """Only rows that the maintainers' machine cannot run lack the limit; a row of the baseline must have it."""
     assert [row.name for row in ROWS if row.unmeasured] == []

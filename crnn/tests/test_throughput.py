@@ -71,13 +71,20 @@ class TestThroughput:
 class TestRoofline:
     def test_share_of_the_peak(self):
         """A row with 2,000 MACs per line and 3 lines per second reaches 6,000 of 24,000 MACs per second."""
-        found = roofline.placed(latency(3.0), 2000, "int8", {"int8": 24_000.0, "fp32": 12_000.0})
+        found = roofline.placed(latency(3.0), 2000, "int8", "cpu", {"int8": 24_000.0, "fp32": 12_000.0})
 
         assert (found.macs_per_s, found.peak_share_fraction) == (6000.0, 0.25)
 
     def test_unknown_peak(self):
         """Without the peak of its precision, a row has no share."""
-        found = roofline.placed(latency(3.0), 2000, "fp16", {"fp32": 12_000.0})
+        found = roofline.placed(latency(3.0), 2000, "fp16", "cpu", {"fp32": 12_000.0})
+
+        assert (found.macs_per_s, found.peak_share_fraction) == (6000.0, None)
+
+    @pytest.mark.parametrize("device", ["NVIDIA L4", "CUDAExecutionProvider", "/physical_device:GPU:0"])
+    def test_not_on_the_cpu(self, device):
+        """A row on an accelerator has no share of the CPU's peak."""
+        found = roofline.placed(latency(3.0), 2000, "fp32", device, {"fp32": 12_000.0})
 
         assert (found.macs_per_s, found.peak_share_fraction) == (6000.0, None)
 

@@ -29,6 +29,7 @@ _STATIC = f"{RECIPES}.onnx_int8:static"
 # Calibration draws the validation split.
 _CALIBRATED = ("onnxoptimizer", "onnxsim", "torch", "onnxscript", "faker", "tqdm")
 # Scales of the LSTMs are taken from each batch, so the output for a line depends a little on its neighbours.
+# Memory: their kernels for AMX take a fifth more, 342 MB instead of 284 MB for ort-pruned-int8.
 _DEPENDS: dict[str, Any] = {"max_timed_difference": 4.2, "max_lines_read_differently": 20}
 _INT8: dict[str, Any] = {"runtime": "onnx", "suffix": ".onnx", "requires": _CALIBRATED, "precision": "int8", **_DEPENDS}
 REWRITTEN = TORCH2ONNX_OPTIMIZED.derive(
@@ -56,7 +57,7 @@ INT8_STATIC = originals.TORCH.derive(
     recipe_options={"rewritten": False},
     parameters=1_495_118,
     max_bytes=1_600_000,
-    max_peak_memory_bytes=800_000_000,
+    max_peak_memory_bytes=860_000_000,
     max_log_prob_difference=8,
 )
 REWRITTEN_INT8 = INT8_STATIC.sibling(
@@ -64,7 +65,7 @@ REWRITTEN_INT8 = INT8_STATIC.sibling(
     "rewritten, then int8",
     recipe_options={"rewritten": True},
     parameters=1_493_134,
-    max_peak_memory_bytes=510_000_000,
+    max_peak_memory_bytes=545_000_000,
     max_log_prob_difference=10,
 )
 TF_INT8 = TF2ONNX_OPTIMIZED.derive(
@@ -77,7 +78,7 @@ TF_INT8 = TF2ONNX_OPTIMIZED.derive(
     recipe_options={"rewritten": True},
     parameters=1_493_134,
     max_bytes=1_600_000,
-    max_peak_memory_bytes=510_000_000,
+    max_peak_memory_bytes=545_000_000,
     max_log_prob_difference=8,
 )
 PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
@@ -88,6 +89,6 @@ PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     recipe_options={"rewritten": True},
     parameters=712_862,
     max_bytes=785_000,
-    max_peak_memory_bytes=325_000_000,
+    max_peak_memory_bytes=350_000_000,
     max_log_prob_difference=8,
 )

@@ -24,12 +24,13 @@ BF16 = FP32.sibling(
     "OpenVINO bfloat16",
     runtime_options={"precision": "bf16"},
     precision="bf16",
-    # Never run by us so far: no machine at hand has bfloat16 kernels. Tolerances are estimates.
+    # In no committed baseline: the maintainers' machine has no bfloat16 kernels. Twice the difference, and four times
+    # the timed one, of the one run with them (benchmarks/evidence/amx.json).
     watched=False,
     max_peak_memory_bytes=None,
-    max_log_prob_difference=2.0,
-    max_timed_difference=0.8,
-    max_lines_read_differently=6,
+    max_log_prob_difference=1.15,
+    max_timed_difference=0.06,
+    max_lines_read_differently=2,
 )
 # Levels next to a rounding boundary change with the order of summation, which depends on the batch size and on the
 # processor: 0.009 where it was measured. None after rewriting.

@@ -10,7 +10,8 @@ from crnn.processor import computes_bfloat16
 from crnn.runtimes import base
 
 # torch-original's peak on the CPU: 1,073 MB with PyTorch 2.11 for CUDA 13 on the machine of
-# benchmarks/evidence/amx.json (which leaves it out, because it failed the limit), 780 MB with the CPU's build of 2.13 in the committed baseline.
+# benchmarks/evidence/amx.json (which leaves it out, because it failed the limit), 780 MB with the CPU's build of 2.13
+# in the committed baseline.
 _CUDA_LIBRARIES_BYTES = 300_000_000
 
 

@@ -15,6 +15,7 @@ from crnn.models import torch_crnn
 from crnn.optimize import onnx_graph, onnx_int8, onnx_rewrite
 from crnn.optimize.onnx_edit import Graph
 from crnn.optimize.recipe import Build, RecipeError
+from crnn.runtimes.onnx_runtime import Runtime
 from crnn.tests.test_models import inputs
 from crnn.tests.test_training import ALPHABET, TINY, corpus
 
@@ -188,3 +189,14 @@ def test_truncated_file(graphs, tmp_path):
 
     with pytest.raises(ValueError, match=r"half\.onnx is not a whole ONNX file"):
         onnx_graph.optimized(tmp_path / "half.onnx")
+
+
+def test_unknown_operator(graphs, tmp_path):
+    """A graph with an operator that nobody knows does not load, and the error names file and operator."""
+    foreign = onnx.ModelProto()
+    foreign.CopyFrom(graphs[1])
+    next(node for node in foreign.graph.node if node.op_type == "LeakyRelu").op_type = "LukewarmRelu"
+    (tmp_path / "foreign.onnx").write_bytes(foreign.SerializeToString())
+
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.Fail, match=r"foreign\.onnx.*LukewarmRelu"):
+        Runtime().load(tmp_path / "foreign.onnx", "cpu")

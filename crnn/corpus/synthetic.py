@@ -11,19 +11,24 @@ import importlib.util
 import io
 import json
 import multiprocessing
-import os
 import zipfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from crnn.corpus.labels import FIELD_ALPHABET, draw_label
 from crnn.corpus.lines import DIGITS, LETTERS, Corpus, CorpusError, Lines, content_hash
+from crnn.processor import usable_cores
 
 NAME = "field"
 SEED = 2026
 SIZES = {"train": 16_000, "validation": 1_500, "test": 2_000}
+FRESH = "fresh"
+"""Lines beyond the splits, as many as wanted, to train on: see ``fresh.py``."""
+# Part of each line's seed.
+_STREAMS = (*SIZES, FRESH)
 SHIPPED = Path(__file__).parents[2] / "fixtures" / "corpus" / "field-test.zip"
 
 # Package of the typeface -> the cuts that are used. All of them have the 45 characters.
@@ -48,7 +53,7 @@ def _font_path(package: str, cut: str) -> str:
 
 
 def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
-    """Draw line ``index`` of a split; the result depends on the task alone, not on the order or the process.
+    """Draw line ``index`` of a split or of the fresh lines; it depends on the task alone, not on order or process.
 
     Returns:
         JPEG, label, kind, typeface.
@@ -58,11 +63,13 @@ def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
     from crnn.corpus.drawing import draw_line
 
     split, index = task
-    rng = np.random.default_rng([SEED, list(SIZES).index(split), index])
+    rng = np.random.default_rng([SEED, _STREAMS.index(split), index])
     global _faker
     if _faker is None:
         _faker = Faker("ru_RU")
     label, letters = draw_label(rng, _faker)
+    while split == FRESH and label in _test_labels():
+        label, letters = draw_label(rng, _faker)
     known = [package for package in TYPEFACES if package != UNSEEN_TYPEFACE]
     unseen = split == "test" and rng.random() < _UNSEEN_SHARE
     package = UNSEEN_TYPEFACE if unseen else known[rng.integers(len(known))]
@@ -73,20 +80,36 @@ def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
 _faker = None  # one per process: creating it takes longer than drawing a line
 
 
-def _pixels(jpeg: bytes) -> np.ndarray:
+@cache
+def _test_labels(path: Path = SHIPPED) -> frozenset[str]:
+    """The labels of the shipped test split: fresh lines have others, so that none of these was trained on."""
+    with zipfile.ZipFile(path) as archive:
+        return frozenset(row.split("\t")[1] for row in archive.read("labels.tsv").decode().splitlines())
+
+
+def pixels(jpeg: bytes) -> np.ndarray:
     """Decode a grey JPEG, uint8 (height, width)."""
     from PIL import Image
 
     return np.asarray(Image.open(io.BytesIO(jpeg)))
 
 
-def _drawn(split: str, size: int) -> Iterator[tuple[bytes, str, int, str]]:
-    """Draw the first ``size`` lines of a split in order, on all cores, with a progress bar."""
+def drawn(split: str, indexes: range) -> Iterator[tuple[bytes, str, int, str]]:
+    """Draw lines of a split, or fresh ones, in order, on all cores, with a progress bar.
+
+    Args:
+        split: a split, or ``FRESH``.
+        indexes: which of its lines.
+
+    Yields:
+        JPEG, label, kind, typeface.
+    """
     from tqdm import tqdm
 
-    tasks = [(split, index) for index in range(size)]
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        yield from tqdm(pool.imap(_draw, tasks, chunksize=64), f"drawing {split}", size, unit="line", disable=None)
+    tasks = [(split, index) for index in indexes]
+    with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
+        lines = pool.imap(_draw, tasks, chunksize=64)
+        yield from tqdm(lines, f"drawing {split}", len(tasks), unit="line", disable=None)
 
 
 def draw_split(split: str, size: int | None = None, train_labels: frozenset[str] | None = None) -> Lines:
@@ -100,10 +123,10 @@ def draw_split(split: str, size: int | None = None, train_labels: frozenset[str]
     Raises:
         CorpusError: a font's package is not installed.
     """
-    jpegs, labels, kinds, cuts = zip(*_drawn(split, size or SIZES[split]), strict=True)
+    jpegs, labels, kinds, cuts = zip(*drawn(split, range(size or SIZES[split])), strict=True)
     known = frozenset(labels) if train_labels is None else train_labels
     return Lines(
-        np.stack([_pixels(jpeg) for jpeg in jpegs]),
+        np.stack([pixels(jpeg) for jpeg in jpegs]),
         labels,
         np.array(kinds, np.uint8),
         cuts,
@@ -120,12 +143,12 @@ def write_test_split(path: Path = SHIPPED) -> str:
     Raises:
         CorpusError: a font's package is not installed.
     """
-    train_labels = {label for _, label, _, _ in _drawn("train", SIZES["train"])}
+    train_labels = {label for _, label, _, _ in drawn("train", range(SIZES["train"]))}
     rows = []
     temporary = path.with_suffix(".tmp")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
-            for index, (jpeg, label, kind, cut) in enumerate(_drawn("test", SIZES["test"])):
+            for index, (jpeg, label, kind, cut) in enumerate(drawn("test", range(SIZES["test"]))):
                 name = f"{index:04}.jpg"
                 # ZipInfo has a fixed date, so the file's hash does not change.
                 archive.writestr(zipfile.ZipInfo(name), jpeg)
@@ -161,7 +184,7 @@ def field_test_split(path: Path = SHIPPED) -> Lines:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         rows = [row.split("\t") for row in archive.read("labels.tsv").decode().splitlines()]
         names, labels, kinds, cuts, seen = zip(*rows, strict=True)
-        images = np.stack([_pixels(archive.read(name)) for name in names])
+        images = np.stack([pixels(archive.read(name)) for name in names])
     return Lines(images, labels, np.array(kinds, np.uint8), cuts, np.array(seen) == "1")
 
 

@@ -1,4 +1,4 @@
-"""``.pt`` files of the PyTorch CRNN: float, with codebooks, int8 (dynamic) and QDQ (static).
+"""``.pt`` files of the PyTorch models: float, with codebooks, int8 (dynamic) and QDQ (static).
 
 No file contains pickled code: each holds a config, tensors and plain values.
 """
@@ -12,13 +12,17 @@ import torch
 
 from crnn.formats import codebook, counts
 from crnn.models.config import CRNNConfig
+from crnn.models.conv_config import ConvConfig
+from crnn.models.torch_conv import ConvRecognizer
 from crnn.models.torch_crnn import CRNN
+
+Model = CRNN | ConvRecognizer
 
 # Stored, but not parameters: BatchNorm statistics, which PyTorch does not count, and scales of quantized weights.
 _NOT_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked", "weight_scale")
 
 
-def save(model: CRNN, path: Path) -> None:
+def save(model: Model, path: Path) -> None:
     """Write config and weights."""
     torch.save({"config": model.config.to_json(), "weights": model.state_dict()}, path)
 
@@ -48,7 +52,7 @@ def read(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def load(path: Path) -> CRNN:
+def load(path: Path) -> Model:
     """The model of a file, in evaluation mode; quantized if the file is.
 
     Raises:
@@ -63,9 +67,32 @@ def load(path: Path) -> CRNN:
         from crnn.formats import torch_qdq
 
         return torch_qdq.from_content(content)
-    model = CRNN(CRNNConfig.from_json(content["config"]))
+    model = _untrained(content["config"])
     model.load_state_dict(_float_weights(content))
     return model.eval()
+
+
+def load_crnn(path: Path) -> CRNN:
+    """The CRNN of a file, see ``load``, for techniques that change its layers.
+
+    Raises:
+        TypeError: the file holds another architecture.
+    """
+    if isinstance(model := load(path), CRNN):
+        return model
+    raise TypeError(f"{path} holds a {type(model).__name__}: only the CRNN's layers are known here")
+
+
+def _is_convolutional(config: dict[str, Any]) -> bool:
+    # Files of the CRNN name no architecture.
+    return config.get("architecture") == ConvConfig.architecture
+
+
+def _untrained(config: dict[str, Any]) -> Model:
+    """A model of the architecture that a file's config describes."""
+    if _is_convolutional(config):
+        return ConvRecognizer(ConvConfig.from_json(config))
+    return CRNN(CRNNConfig.from_json(config))
 
 
 def _float_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -93,4 +120,7 @@ def parameters(path: Path) -> Iterator[np.ndarray]:
 
 def macs(path: Path) -> int:
     """MACs for one line."""
-    return counts.macs_of_config(CRNNConfig.from_json(read(path)["config"]))
+    config = read(path)["config"]
+    if _is_convolutional(config):
+        return ConvConfig.from_json(config).macs
+    return counts.macs_of_config(CRNNConfig.from_json(config))

@@ -45,7 +45,7 @@ def prune(
     from crnn.optimize.importance import l1_norm
     from crnn.training.torch_learner import TorchLearner
 
-    model, schedule = pt_file.load(parent), schedule_for(build, _TUNING, **schedule_options)
+    model, schedule = pt_file.load_crnn(parent), schedule_for(build, _TUNING, **schedule_options)
     kept = []
     for group in torch_channels.groups(model):
         removed = int(group.units * fraction) if recurrent or not group.recurrent else 0

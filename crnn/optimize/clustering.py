@@ -30,7 +30,7 @@ def cluster(build: Build, *, clusters: int = 16, **schedule_options: Unpack[Sche
     from crnn.formats import pt_file
     from crnn.training.torch_clusterer import TorchClusterer
 
-    schedule, model = schedule_for(build, _TUNING, **schedule_options), pt_file.load(parent)
+    schedule, model = schedule_for(build, _TUNING, **schedule_options), pt_file.load_crnn(parent)
     try:
         learner = TorchClusterer(model, schedule, clusters)
     except ValueError as error:

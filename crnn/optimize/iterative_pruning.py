@@ -128,7 +128,7 @@ def prune(
     from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
 
     teacher = build.teacher
-    model = pt_file.load(teacher)
+    model = pt_file.load_crnn(teacher)
     check_reachable(model.config, reduction)
     last = schedule_for(build, _LAST, **schedule_options)
     step = replace(last, **{name: getattr(_STEP, name) for name in ("epochs", "peak_learning_rate", "warmup_share")})
@@ -140,7 +140,7 @@ def prune(
     done = [build.checkpoint.with_name(f"{build.name}-{key}-{index}.pt") for index in range(1, steps + 1)]
     for index, file in enumerate(done, start=1):
         if file.exists():
-            model = pt_file.load(file)
+            model = pt_file.load_crnn(file)
             continue
         target = whole / reduction ** (index / steps)
         model = smaller(model, criterion, TorchDistiller(model, step, weighting), targets.batches(0), target)

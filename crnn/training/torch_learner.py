@@ -1,4 +1,4 @@
-"""Train the PyTorch CRNN; the Keras counterpart is ``keras_learner.py``."""
+"""Train a PyTorch model; the Keras counterpart is ``keras_learner.py``."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,8 @@ import torch
 from torch import nn
 
 from crnn.models.config import CRNNConfig
+from crnn.models.conv_config import ConvConfig
+from crnn.models.torch_conv import ConvRecognizer
 from crnn.models.torch_crnn import CRNN
 from crnn.text import BLANK
 from crnn.training.batches import Batch
@@ -16,14 +18,18 @@ from crnn.training.loop import Schedule, State
 class TorchLearner:
     """Learner with AdamW on the CTC loss; convolutions and LSTMs in bfloat16 autocast, channels last."""
 
-    def __init__(self, start: CRNNConfig | CRNN, schedule: Schedule) -> None:
+    def __init__(self, start: CRNNConfig | ConvConfig | CRNN | ConvRecognizer, schedule: Schedule) -> None:
         """Continue with a model, or initialize one from the schedule's seed."""
         torch.manual_seed(schedule.seed)
         torch.use_deterministic_algorithms(True)
         # Filling uninitialized memory, which is never read here, would double the time of a step.
         torch.utils.deterministic.fill_uninitialized_memory = False
-        model = start if isinstance(start, CRNN) else CRNN(start)
-        self.model = model.to(memory_format=torch.channels_last)
+        match start:
+            case CRNNConfig():
+                start = CRNN(start)
+            case ConvConfig():
+                start = ConvRecognizer(start)
+        self.model = start.to(memory_format=torch.channels_last)
         self._loss = nn.CTCLoss(BLANK, reduction="none", zero_infinity=True)
         # Without kernels of its own bfloat16 takes ten times as long as float32, and the LSTM fails.
         self._bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,5 +1,6 @@
 """Conversion to OpenVINO, in float or quantized to int8 after training by NNCF."""
 
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,19 @@ def model_of(source: Path, *, rewritten: bool = False) -> "openvino.Model":
         manager.register_pass(ConstantFolding())
         manager.run_passes(model)
     return model
+
+
+def log_probs_of(source: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A ``.pt`` or ``.onnx`` file as a function that OpenVINO computes in float32, for a teacher of many lines.
+
+    Returns:
+        Images float32 (B, 32, 400), field float32 (B, 50, 2) -> log probabilities float32 (B, 50, C).
+    """
+    from crnn.formats.openvino_file import openvino
+
+    compiled = openvino.compile_model(model_of(source), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    request = compiled.create_infer_request()
+    return lambda images, field: request.infer({"images": images, "field": field})[0]
 
 
 def convert(build: Build) -> dict[str, Any]:

@@ -50,6 +50,7 @@ def tuned(
     batches: Callable[[int], Iterable[Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     keep_from: int = 0,
+    steps: int | None = None,
 ) -> dict[str, Any]:
     """Train the learner on the build's corpus and save it.
 
@@ -61,12 +62,20 @@ def tuned(
         batches: yields the batches of an epoch; augmented lines by default.
         settings: what the result depends on besides the schedule; added to the record.
         keep_from: see ``loop.fit``.
+        steps: see ``loop.fit``.
 
     Returns:
         Entries of the artifact's record about the training.
     """
     history = fit(
-        learner, build.corpus, schedule, build.checkpoint, batches=batches, settings=settings, keep_from=keep_from
+        learner,
+        build.corpus,
+        schedule,
+        build.checkpoint,
+        batches=batches,
+        settings=settings,
+        keep_from=keep_from,
+        steps=steps,
     )
     save(learner.model, build.target)
     return {

@@ -128,6 +128,15 @@ class TestStorage:
 
 
 class TestLoss:
+    @pytest.mark.parametrize(("blanks", "weight"), [(1.0, 1.0), (0.2, 1 - 0.8 * 0.25 * 0.5), (0.0, 1 - 0.25 * 0.5)])
+    def test_blanks_by_hand(self, blanks, weight):
+        """A step weighs the less, the surer both are of the blank: here 1/4 and 1/2."""
+        teacher = torch.tensor([[[0.5, 0.5]]]).log()
+        student = torch.tensor([[[0.25, 0.75]]]).log()
+        divergence = 0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)
+
+        assert softened_divergence(student, teacher, 1.0, blanks).item() == pytest.approx(weight * divergence, rel=1e-5)
+
     @given(st.integers(0, 2**31), st.sampled_from([1.0, 2.0, 4.0]))
     def test_no_divergence_of_equals(self, seed, temperature):
         """The divergence is zero for equal distributions and positive for different ones."""
@@ -197,7 +206,7 @@ class TestRecipe:
         config = pt_file.load(build.target).config
 
         assert (config.channels, config.lstm_units) == (STUDENT_CHANNELS, STUDENT_LSTM_UNITS)
-        assert notes["weighting"] == {"labels": 1.0, "soft": 1.0, "temperature": 2.0}
+        assert notes["weighting"] == {"labels": 1.0, "soft": 1.0, "temperature": 2.0, "blanks": 1.0}
         assert build.source.read_bytes() == before
 
     def test_the_student_has_922_702_parameters(self):

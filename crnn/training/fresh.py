@@ -22,6 +22,15 @@ _PROBE_LINES = 16
 _BYTES_PER_LINE = 3_000
 
 
+def is_whole(path: Path) -> bool:
+    """Whether an ``.npz`` file is there and its checksums are right."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (FileNotFoundError, zipfile.BadZipFile):
+        return False
+
+
 class FreshLines:
     """Fresh lines ``0 .. count``, in files of ``CHUNK_LINES``; a chunk is drawn when it is first asked for."""
 
@@ -37,7 +46,7 @@ class FreshLines:
         """
         if count < CHUNK_LINES or count % CHUNK_LINES:
             raise ValueError(f"fresh lines come in chunks of {CHUNK_LINES}: {count} is no multiple of it")
-        self.folder, self.chunks = folder, count // CHUNK_LINES
+        self.folder, self.chunk_lines, self.chunks = folder, CHUNK_LINES, count // CHUNK_LINES
 
     def prepare(self) -> str:
         """Draw the chunks that are missing or damaged.
@@ -53,7 +62,7 @@ class FreshLines:
         for jpeg, label, kind, _ in drawn(FRESH, range(_PROBE_LINES)):
             digest.update(jpeg + label.encode() + bytes([kind]))
         self.key = digest.hexdigest()[:16]
-        missing = [index for index in range(self.chunks) if not self._is_whole(index)]
+        missing = [index for index in range(self.chunks) if not is_whole(self.path(index))]
         for done, index in enumerate(missing):
             needed = (len(missing) - done) * CHUNK_LINES * _BYTES_PER_LINE
             if (free := shutil.disk_usage(self.folder).free) < needed:
@@ -67,14 +76,6 @@ class FreshLines:
     def path(self, index: int) -> Path:
         """The file of a chunk."""
         return self.folder / f"fresh-{self.key}-{index:04}.npz"
-
-    def _is_whole(self, index: int) -> bool:
-        """Whether a chunk's file is there and its checksums are right."""
-        try:
-            with zipfile.ZipFile(self.path(index)) as archive:
-                return archive.testzip() is None
-        except (FileNotFoundError, zipfile.BadZipFile):
-            return False
 
     def _draw(self, index: int) -> None:
         """Draw a chunk and write it, whole or not at all."""

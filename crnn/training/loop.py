@@ -160,6 +160,7 @@ def fit(
     batches: Callable[[int], Iterable[Any]] | None = None,
     settings: Mapping[str, Any] | None = None,
     keep_from: int = 0,
+    steps: int | None = None,
 ) -> History:
     """Train, validating after each epoch, and leave the best weights in the learner.
 
@@ -173,11 +174,11 @@ def fit(
         schedule: training settings.
         checkpoint: file for the state after each epoch.
         say: receives one message per epoch; by default they are printed.
-        batches: yields the batches of an epoch, as many as ``training_batches`` yields;
-            by default those.
+        batches: yields the batches of an epoch; by default ``training_batches``.
         settings: whatever else the result depends on, as plain JSON values.
         keep_from: the first epoch, counted from 0, whose weights may be kept. Earlier
             ones lack a property that the model must have, such as its final sparsity.
+        steps: number of batches of an epoch, where they are not those of the train split.
 
     Raises:
         CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
@@ -205,7 +206,7 @@ def fit(
         return training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
 
     batches = batches or augmented
-    per_epoch = steps_per_epoch(corpus.train, schedule.batch_size)
+    per_epoch = steps or steps_per_epoch(corpus.train, schedule.batch_size)
     for epoch in range(len(history.epochs), schedule.epochs):
         if stopping.exhausted:
             break

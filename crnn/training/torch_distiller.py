@@ -8,7 +8,10 @@ import torch
 from crnn.corpus.lines import Corpus
 from crnn.formats import pt_file
 from crnn.models.config import CRNNConfig
+from crnn.models.conv_config import ConvConfig
+from crnn.models.torch_conv import ConvRecognizer
 from crnn.models.torch_crnn import CRNN
+from crnn.text import BLANK
 from crnn.training.loop import Schedule
 from crnn.training.soft_targets import SoftBatch, SoftTargets, restore
 from crnn.training.torch_learner import TorchLearner
@@ -22,14 +25,20 @@ class Weighting:
         labels: weight of the CTC loss on the labels.
         soft: weight of the KL divergence from the teacher's softened distribution.
         temperature: divides the logits of both distributions.
+        blanks: weight of a time step at which teacher and student are both sure of the blank; others weigh 1.
+            Most time steps are such, and they hide the few that tell characters (Kurata and Audhkhasi, 2019,
+            arXiv:1904.08311).
     """
 
     labels: float = 1.0
     soft: float = 1.0
     temperature: float = 2.0
+    blanks: float = 1.0
 
 
-def softened_divergence(logits: torch.Tensor, teacher_log_probs: torch.Tensor, temperature: float) -> torch.Tensor:
+def softened_divergence(
+    logits: torch.Tensor, teacher_log_probs: torch.Tensor, temperature: float, blanks: float = 1.0
+) -> torch.Tensor:
     """Compute KL(teacher || student) in nats per line, summed over time steps, times the temperature squared.
 
     The square keeps the size of the gradients independent of the temperature
@@ -39,11 +48,14 @@ def softened_divergence(logits: torch.Tensor, teacher_log_probs: torch.Tensor, t
         logits: the student's, float32 (B, 50, C).
         teacher_log_probs: the teacher's, float32 (B, 50, C).
         temperature: divides the logits of both distributions.
+        blanks: see ``Weighting``.
     """
     student = (logits / temperature).log_softmax(-1)
     teacher = (teacher_log_probs / temperature).log_softmax(-1)
     divergence = torch.nn.functional.kl_div(student, teacher, reduction="none", log_target=True)
-    return divergence.sum((1, 2)).mean() * temperature**2
+    both_blank = student[..., BLANK].detach().exp() * teacher[..., BLANK].exp()  # (B, 50)
+    weights = 1 - (1 - blanks) * both_blank
+    return (weights * divergence.sum(2)).sum(1).mean() * temperature**2
 
 
 def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path, views: int) -> SoftTargets:
@@ -55,7 +67,9 @@ def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path, 
 class TorchDistiller(TorchLearner):
     """Learner on the CTC loss and the divergence from the teacher; its batches are ``SoftBatch``."""
 
-    def __init__(self, start: CRNNConfig | CRNN, schedule: Schedule, weighting: Weighting) -> None:
+    def __init__(
+        self, start: CRNNConfig | ConvConfig | CRNN | ConvRecognizer, schedule: Schedule, weighting: Weighting
+    ) -> None:
         """Continue with a model, or initialize one from the schedule's seed."""
         super().__init__(start, schedule)
         self._weighting = weighting
@@ -71,5 +85,5 @@ class TorchDistiller(TorchLearner):
             loss = loss + given.labels * super()._batch_loss(logits, batch)  # type: ignore[arg-type]
         if given.soft:
             teacher = torch.from_numpy(restore(batch.teacher_classes, batch.teacher_log_probs, logits.shape[-1]))
-            loss = loss + given.soft * softened_divergence(logits, teacher, given.temperature)
+            loss = loss + given.soft * softened_divergence(logits, teacher, given.temperature, given.blanks)
         return loss

@@ -1,0 +1,89 @@
+"""The fastest recognizer: a convolutional student that learns from fresh lines and from the original's outputs.
+
+Training data is the cheap lever: the corpus's generator draws as many labelled lines as wanted. A corpus of a user's
+own has no generator; its training split is shown in augmented views instead.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Unpack
+
+from crnn.models.conv_config import ConvConfig
+from crnn.optimize.recipe import Build, RecipeError
+from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
+from crnn.training.fresh import FreshLines
+from crnn.training.loop import Schedule
+from crnn.training.soft_targets import SoftBatch
+
+LINES = 245_760
+_IMAGE = ((16, 5, (4, 2)), (32, 3, (2, 2)))
+_COLUMNS = ((128, 5, 2),)
+_CONTEXT = (3, 3)
+# An epoch is all fresh lines once.
+_SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
+_VIEWS = 4
+
+
+def train(
+    build: Build,
+    *,
+    lines: int = LINES,
+    image: Iterable[tuple[int, int, tuple[int, int]]] = _IMAGE,
+    columns: Iterable[tuple[int, int, int]] = _COLUMNS,
+    context: Iterable[int] = _CONTEXT,
+    labels: float = 1.0,
+    soft: float = 1.0,
+    blanks: float = 0.1,
+    **schedule_options: Unpack[ScheduleOptions],
+) -> dict[str, Any]:
+    """Train a recognizer without recurrent layers on labels and on the parent's soft outputs.
+
+    Fresh lines and the parent's outputs are kept beside the checkpoint, so an interrupted build goes on.
+
+    Args:
+        build: the artifact to build.
+        lines: number of fresh lines, for the field corpus.
+        image: see ``ConvConfig``.
+        columns: see ``ConvConfig``.
+        context: see ``ConvConfig``.
+        labels: weight of the CTC loss on the labels.
+        soft: weight of the divergence from the parent's distribution.
+        blanks: see ``Weighting``.
+        schedule_options: override the schedule.
+
+    Raises:
+        RecipeError: the parent has another alphabet than the corpus, or other time steps than the student.
+        CorpusError: the disk is too full for the fresh lines.
+    """
+    from crnn.corpus.synthetic import NAME
+    from crnn.formats import pt_file
+    from crnn.optimize import openvino_convert
+    from crnn.training.fresh_targets import FreshTargets
+    from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
+
+    teacher, corpus = build.teacher, build.corpus
+    classes = len(corpus.alphabet) + 1
+    try:
+        config = ConvConfig(classes=classes, image=tuple(image), columns=tuple(columns), context=tuple(context))
+    except ValueError as error:
+        raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
+    weighting = Weighting(labels, soft, 1.0, blanks)
+    settings: dict[str, Any] = {"weighting": asdict(weighting), "config": config.to_json()}
+    folder = build.checkpoint.parent
+    if corpus.name == NAME:
+        schedule = schedule_for(build, _SCHEDULE, **schedule_options)
+        fresh = FreshLines(folder, lines)
+        settings |= {"fresh_lines": lines, "fresh_lines_key": fresh.prepare()}
+        targets = FreshTargets(teacher, openvino_convert.log_probs_of(teacher), fresh)
+        targets.prepare()
+
+        def batches(epoch: int) -> Iterable[SoftBatch]:
+            return targets.batches(corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
+
+        steps = targets.steps_per_epoch(schedule.batch_size)
+    else:
+        schedule = schedule_for(build, Schedule(epochs=24, peak_learning_rate=3e-3, patience=8), **schedule_options)
+        batches = answers_of(teacher, corpus, schedule, folder, _VIEWS).batches
+        steps = None
+    learner = TorchDistiller(config, schedule, weighting)
+    return tuned(build, learner, schedule, pt_file.save, batches, settings, steps=steps)

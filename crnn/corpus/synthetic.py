@@ -74,7 +74,8 @@ def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
     unseen = split == "test" and rng.random() < _UNSEEN_SHARE
     package = UNSEEN_TYPEFACE if unseen else known[rng.integers(len(known))]
     cut = TYPEFACES[package][rng.integers(len(TYPEFACES[package]))]
-    return draw_line(rng, label, _font_path(package, cut)), label, LETTERS if letters else DIGITS, cut
+    jpeg = draw_line(rng, label, _font_path(package, cut), any_style=split == FRESH)
+    return jpeg, label, LETTERS if letters else DIGITS, cut
 
 
 _faker = None  # one per process: creating it takes longer than drawing a line

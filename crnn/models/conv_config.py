@@ -80,7 +80,7 @@ class ConvConfig:
             total += width * kernel * channels * outputs
             channels = outputs
         per_step = sum(kernel * channels**2 for kernel in self.context)
-        return total + width * (per_step + self.field_features * channels + channels * self.classes)
+        return total + width * (per_step + (self.field_features + channels) * self.classes)
 
     def to_json(self) -> dict[str, Any]:
         """The config as plain JSON values, with the architecture's name."""

@@ -11,14 +11,15 @@ from typing import Any, Unpack
 from crnn.models.conv_config import ConvConfig
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
+from crnn.training.batches import Batch
 from crnn.training.fresh import FreshLines
 from crnn.training.loop import Schedule
 from crnn.training.soft_targets import SoftBatch
 
 LINES = 245_760
-_IMAGE = ((16, 5, (4, 2)), (32, 3, (2, 2)))
-_COLUMNS = ((128, 5, 2),)
-_CONTEXT = (3, 3)
+_IMAGE: tuple[tuple[int, int, tuple[int, int]], ...] = ()
+_COLUMNS = ((64, 5, 2), (96, 5, 2), (128, 5, 2))
+_CONTEXT = (5, 5)
 # An epoch is all fresh lines once.
 _SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
 _VIEWS = 4
@@ -47,7 +48,7 @@ def train(
         columns: see ``ConvConfig``.
         context: see ``ConvConfig``.
         labels: weight of the CTC loss on the labels.
-        soft: weight of the divergence from the parent's distribution.
+        soft: weight of the divergence from the parent's distribution; the parent does not run if it is 0.
         blanks: see ``Weighting``.
         schedule_options: override the schedule.
 
@@ -58,7 +59,7 @@ def train(
     from crnn.corpus.synthetic import NAME
     from crnn.formats import pt_file
     from crnn.optimize import openvino_convert
-    from crnn.training.fresh_targets import FreshTargets
+    from crnn.training.fresh_targets import FreshTargets, fresh_batches, steps_per_epoch
     from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
 
     teacher, corpus = build.teacher, build.corpus
@@ -74,13 +75,14 @@ def train(
         schedule = schedule_for(build, _SCHEDULE, **schedule_options)
         fresh = FreshLines(folder, lines)
         settings |= {"fresh_lines": lines, "fresh_lines_key": fresh.prepare()}
-        targets = FreshTargets(teacher, openvino_convert.log_probs_of(teacher), fresh)
-        targets.prepare()
+        targets = FreshTargets(teacher, lambda: openvino_convert.log_probs_of(teacher), fresh) if soft else None
+        if targets:
+            targets.prepare()
 
-        def batches(epoch: int) -> Iterable[SoftBatch]:
-            return targets.batches(corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
+        def batches(epoch: int) -> Iterable[Batch | SoftBatch]:
+            return fresh_batches(fresh, targets, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
 
-        steps = targets.steps_per_epoch(schedule.batch_size)
+        steps = steps_per_epoch(fresh, schedule.batch_size)
     else:
         schedule = schedule_for(build, Schedule(epochs=24, peak_learning_rate=3e-3, patience=8), **schedule_options)
         batches = answers_of(teacher, corpus, schedule, folder, _VIEWS).batches

@@ -14,8 +14,9 @@ from crnn.tests.test_models import inputs, torch_model, torch_outputs
 from crnn.tests.test_training import ALPHABET, TINY, Interrupted, corpus
 from crnn.text import encode
 from crnn.training import fresh
+from crnn.training.batches import Batch
 from crnn.training.fresh import FreshLines
-from crnn.training.fresh_targets import FreshTargets
+from crnn.training.fresh_targets import FreshTargets, fresh_batches, steps_per_epoch
 from crnn.training.soft_targets import restore
 
 SIZE, BATCH = 32, 8
@@ -58,7 +59,7 @@ def file(tmp_path):
 
 def prepared(file, lines, teacher):
     """The teacher's outputs for all chunks."""
-    targets = FreshTargets(file, teacher, lines)
+    targets = FreshTargets(file, lambda: teacher, lines)
     targets.prepare()
     return targets
 
@@ -106,7 +107,7 @@ class TestBatches:
         targets = prepared(file, lines, Teacher())
         known = {image.tobytes(): label for chunk in lines for image, label in zip(chunk.images, chunk.labels)}  # noqa: B905
         shown = []
-        for batch in targets.batches(FIELD_ALPHABET, BATCH, 1, 0):
+        for batch in fresh_batches(lines, targets, FIELD_ALPHABET, BATCH, 1, 0):
             stored = restore(batch.teacher_classes, batch.teacher_log_probs, CLASSES)
             best = Teacher()(batch.images, batch.field).argmax(-1)
             assert (stored.argmax(-1) == best).all()
@@ -117,17 +118,27 @@ class TestBatches:
                 shown.append(pixels)
 
         assert sorted(shown) == sorted(known)
-        assert targets.steps_per_epoch(BATCH) == len(shown) // BATCH
+        assert steps_per_epoch(lines, BATCH) == len(shown) // BATCH
 
-    def test_order(self, file, lines):
+    def test_order(self, lines):
         """The order depends on seed and epoch, and on nothing else."""
-        targets = prepared(file, lines, Teacher())
 
         def first(seed, epoch):
-            return next(targets.batches(FIELD_ALPHABET, BATCH, seed, epoch)).images.tobytes()
+            return next(fresh_batches(lines, None, FIELD_ALPHABET, BATCH, seed, epoch)).images.tobytes()
 
         assert len({first(1, 0), first(1, 1), first(2, 0)}) == 3
         assert first(1, 0) == first(1, 0)
+
+    def test_without_a_teacher(self, file, lines):
+        """Batches without a teacher's outputs show the same lines in the same order."""
+        targets = prepared(file, lines, Teacher())
+        with_outputs, without = (
+            list(fresh_batches(lines, given, FIELD_ALPHABET, BATCH, 1, 0)) for given in (targets, None)
+        )
+
+        assert {type(batch) for batch in without} == {Batch}
+        for one, other in zip(with_outputs, without, strict=True):
+            assert all(np.array_equal(getattr(one, part), getattr(other, part)) for part in Batch._fields)
 
 
 class TestRecipe:

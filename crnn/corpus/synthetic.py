@@ -12,7 +12,7 @@ import io
 import json
 import multiprocessing
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -95,7 +95,7 @@ def pixels(jpeg: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(jpeg)))
 
 
-def drawn(split: str, indexes: range) -> Iterator[tuple[bytes, str, int, str]]:
+def drawn(split: str, indexes: Sequence[int]) -> Iterator[tuple[bytes, str, int, str]]:
     """Draw lines of a split, or fresh ones, in order, on all cores, with a progress bar.
 
     Args:

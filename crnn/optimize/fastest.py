@@ -4,15 +4,20 @@ Training data is the cheap lever: the corpus's generator draws as many labelled 
 own has no generator; its training split is shown in augmented views instead.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any, Unpack
+from pathlib import Path
+from typing import Any, NamedTuple, Unpack
 
+from crnn.corpus.synthetic import NAME
 from crnn.models.conv_config import ConvConfig
+from crnn.optimize import openvino_convert
+from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 from crnn.training.batches import Batch
 from crnn.training.fresh import FreshLines
+from crnn.training.fresh_targets import FreshTargets, fresh_batches, steps_per_epoch
 from crnn.training.loop import Schedule
 from crnn.training.soft_targets import SoftBatch
 
@@ -22,6 +27,8 @@ _COLUMNS = ((64, 5, 2), (96, 5, 2), (128, 5, 2))
 _CONTEXT = (5, 5)
 # An epoch is all fresh lines once.
 _SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
+_OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=8)
+_INT8 = Schedule(epochs=1, peak_learning_rate=1e-4, warmup_share=0.1, patience=8)
 _VIEWS = 4
 
 
@@ -56,11 +63,8 @@ def train(
         RecipeError: the parent has another alphabet than the corpus, or other time steps than the student.
         CorpusError: the disk is too full for the fresh lines.
     """
-    from crnn.corpus.synthetic import NAME
     from crnn.formats import pt_file
-    from crnn.optimize import openvino_convert
-    from crnn.training.fresh_targets import FreshTargets, fresh_batches, steps_per_epoch
-    from crnn.training.torch_distiller import TorchDistiller, Weighting, answers_of
+    from crnn.training.torch_distiller import TorchDistiller, Weighting
 
     teacher, corpus = build.teacher, build.corpus
     classes = len(corpus.alphabet) + 1
@@ -70,22 +74,90 @@ def train(
         raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
     weighting = Weighting(labels, soft, 1.0, blanks)
     settings: dict[str, Any] = {"weighting": asdict(weighting), "config": config.to_json()}
-    folder = build.checkpoint.parent
-    if corpus.name == NAME:
-        schedule = schedule_for(build, _SCHEDULE, **schedule_options)
-        fresh = FreshLines(folder, lines)
-        settings |= {"fresh_lines": lines, "fresh_lines_key": fresh.prepare()}
-        targets = FreshTargets(teacher, lambda: openvino_convert.log_probs_of(teacher), fresh) if soft else None
-        if targets:
-            targets.prepare()
-
-        def batches(epoch: int) -> Iterable[Batch | SoftBatch]:
-            return fresh_batches(fresh, targets, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
-
-        steps = steps_per_epoch(fresh, schedule.batch_size)
-    else:
-        schedule = schedule_for(build, Schedule(epochs=24, peak_learning_rate=3e-3, patience=8), **schedule_options)
-        batches = answers_of(teacher, corpus, schedule, folder, _VIEWS).batches
-        steps = None
+    default = _SCHEDULE if corpus.name == NAME else _OWN_CORPUS
+    schedule = schedule_for(build, default, **schedule_options)
+    given = _lessons(build, teacher if soft else None, schedule, lines)
     learner = TorchDistiller(config, schedule, weighting)
-    return tuned(build, learner, schedule, pt_file.save, batches, settings, steps=steps)
+    return tuned(build, learner, schedule, pt_file.save, given.batches, settings | given.settings, steps=given.steps)
+
+
+class _Lessons(NamedTuple):
+    """What a student is shown.
+
+    Attributes:
+        batches: yields the batches of an epoch.
+        steps: their number; None for that of the train split.
+        settings: what they depend on.
+    """
+
+    batches: Callable[[int], Iterable[Batch | SoftBatch]] | None
+    steps: int | None
+    settings: dict[str, Any]
+
+
+def _lessons(build: Build, teacher: Path | None, schedule: Schedule, lines: int) -> _Lessons:
+    """Fresh lines of the field corpus, or views of a user's own train split; with a teacher's outputs, if any."""
+    from crnn.training.torch_distiller import answers_of
+
+    corpus, folder = build.corpus, build.checkpoint.parent
+    if corpus.name != NAME:
+        views = answers_of(teacher, corpus, schedule, folder, _VIEWS).batches if teacher else None
+        return _Lessons(views, None, {"views": _VIEWS} if teacher else {})
+    fresh = FreshLines(folder, lines)
+    settings = {"fresh_lines": lines, "fresh_lines_key": fresh.prepare()}
+    targets = None
+    if teacher:
+        targets = FreshTargets(teacher, lambda: openvino_convert.log_probs_of(teacher), fresh)
+        targets.prepare()
+
+    def batches(epoch: int) -> Iterable[Batch | SoftBatch]:
+        return fresh_batches(fresh, targets, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
+
+    return _Lessons(batches, steps_per_epoch(fresh, schedule.batch_size), settings)
+
+
+def to_int8(
+    build: Build,
+    *,
+    lines: int = LINES // 4,
+    labels: float = 1.0,
+    soft: float = 0.0,
+    blanks: float = 0.1,
+    calibration_lines: int = 256,
+    **schedule_options: Unpack[ScheduleOptions],
+) -> dict[str, Any]:
+    """Quantize the parent, a ``.pt`` file, to int8 and train it on; the artifact is OpenVINO's.
+
+    NNCF inserts the quantizers and sets their ranges from validation lines; see ``Int8Learner`` for the training.
+    It compiles its kernels with the system's C++ compiler, once per environment.
+
+    Args:
+        build: the artifact to build.
+        lines: number of fresh lines, for the field corpus.
+        labels: weight of the CTC loss on the labels.
+        soft: weight of the divergence from the parent's distribution.
+        blanks: see ``Weighting``.
+        calibration_lines: number of lines that set the first ranges of activations.
+        schedule_options: override the schedule.
+
+    Raises:
+        RecipeError: no calibration line, or the parent has another alphabet.
+        CorpusError: the corpus has no validation line, or the disk is too full for the fresh lines.
+    """
+    from crnn.formats import openvino_file, pt_file
+    from crnn.training.torch_distiller import Weighting
+    from crnn.training.torch_int8_learner import Int8Learner
+
+    teacher = build.teacher
+    images, field = inputs_of(build.corpus.validation, calibration_lines)
+    weighting = Weighting(labels, soft, 1.0, blanks)
+    schedule = schedule_for(build, _INT8, **schedule_options)
+    given = _lessons(build, teacher if soft else None, schedule, lines)
+    model = openvino_convert.trainable_int8(pt_file.load(teacher), images, field)
+
+    def save(trained: Any, path: Path) -> None:
+        openvino_file.write(openvino_convert.converted_int8(trained), path)
+
+    settings = {"weighting": asdict(weighting), "calibration_lines": len(images), **given.settings}
+    learner = Int8Learner(model, schedule, weighting)
+    return tuned(build, learner, schedule, save, given.batches, settings, steps=given.steps)

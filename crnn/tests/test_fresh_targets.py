@@ -1,17 +1,14 @@
-"""A teacher's outputs for fresh lines, and the student that learns from them."""
+"""A teacher's outputs for fresh lines, and the batches that a student learns from."""
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from crnn.corpus.synthetic import FIELD_ALPHABET
 from crnn.formats import pt_file
-from crnn.optimize import fastest, openvino_convert
-from crnn.optimize.recipe import Build, RecipeError
+from crnn.optimize import openvino_convert
 from crnn.tests.test_models import inputs, torch_model, torch_outputs
-from crnn.tests.test_training import ALPHABET, TINY, Interrupted, corpus
+from crnn.tests.test_training import TINY, Interrupted
 from crnn.text import encode
 from crnn.training import fresh
 from crnn.training.batches import Batch
@@ -139,39 +136,6 @@ class TestBatches:
         assert {type(batch) for batch in without} == {Batch}
         for one, other in zip(with_outputs, without, strict=True):
             assert all(np.array_equal(getattr(one, part), getattr(other, part)) for part in Batch._fields)
-
-
-class TestRecipe:
-    """With a tiny corpus of a user's own; the field corpus takes an hour."""
-
-    def build(self, folder):
-        """A build whose parent is a tiny CRNN."""
-        torch.manual_seed(1)
-        pt_file.save(torch_model(TINY), folder / "teacher.pt")
-        return Build(
-            "student", folder / "teacher.pt", folder / "student.pt", corpus(), folder / "student.npz", ALPHABET
-        )
-
-    def test_trains(self, tmp_path):
-        """The artifact is a recognizer of the given size for the corpus's alphabet."""
-        notes = fastest.train(self.build(tmp_path), columns=((8, 3, 4), (8, 3, 2)), image=(), context=(), epochs=1)
-        model = pt_file.load(tmp_path / "student.pt")
-
-        assert (model.config.classes, model.config.columns) == (4, ((8, 3, 4), (8, 3, 2)))
-        assert notes["config"] == model.config.to_json()
-
-    def test_time_steps_that_do_not_match(self, tmp_path):
-        """A student with other time steps than the teacher is refused before anything is drawn or computed."""
-        message = "the student does not fit teacher.pt: the strides reduce 400 columns to 100 steps, not 50"
-        with pytest.raises(RecipeError, match=message):
-            fastest.train(self.build(tmp_path), columns=((8, 3, 2),), image=((4, 3, (4, 2)),))
-
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["teacher.pt"]
-
-    def test_another_alphabet(self, tmp_path):
-        """A teacher of another alphabet is refused."""
-        with pytest.raises(RecipeError, match="reads the alphabet 'xyz', the corpus tiny has 'абв'"):
-            fastest.train(replace(self.build(tmp_path), parent_alphabet="xyz"))
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")

@@ -6,7 +6,8 @@ Their labels are none of the test split's, and their typefaces are the training 
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -63,23 +64,27 @@ class FreshLines:
             digest.update(jpeg + label.encode() + bytes([kind]))
         self.key = digest.hexdigest()[:16]
         missing = [index for index in range(self.chunks) if not is_whole(self.path(index))]
+        # One pool of processes for all of them.
+        size = self.chunk_lines
+        lines = (
+            drawn(FRESH, [index * size + line for index in missing for line in range(size)]) if missing else iter(())
+        )
         for done, index in enumerate(missing):
-            needed = (len(missing) - done) * CHUNK_LINES * _BYTES_PER_LINE
+            needed = (len(missing) - done) * size * _BYTES_PER_LINE
             if (free := shutil.disk_usage(self.folder).free) < needed:
                 raise CorpusError(
                     f"{len(missing) - done} chunks of fresh lines take {needed / 1e6:.0f} MB, {self.folder} has "
                     f"{free / 1e6:.0f} MB left; free some and run again: {self.chunks - len(missing) + done} are kept"
                 )
-            self._draw(index)
+            self._write(index, islice(lines, size))
         return self.key
 
     def path(self, index: int) -> Path:
         """The file of a chunk."""
         return self.folder / f"fresh-{self.key}-{index:04}.npz"
 
-    def _draw(self, index: int) -> None:
-        """Draw a chunk and write it, whole or not at all."""
-        lines = drawn(FRESH, range(index * CHUNK_LINES, (index + 1) * CHUNK_LINES))
+    def _write(self, index: int, lines: Iterable[tuple[bytes, str, int, str]]) -> None:
+        """Write a chunk, whole or not at all."""
         jpegs, labels, kinds, cuts = zip(*lines, strict=True)
         write_arrays(
             self.path(index),

@@ -57,12 +57,16 @@ class TorchLearner:
         """Update the weights once; return the batch's mean loss in nats per line."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        self.model.train()
+        self._train_mode()
         self.model.zero_grad()
         loss = self._batch_loss(self._logits(batch.images, batch.field), batch)
         loss.backward()
         self._update()
         return loss.item()
+
+    def _train_mode(self) -> None:
+        """Layers that behave differently in training do so from now on."""
+        self.model.train()
 
     def _update(self) -> None:
         """Clip the gradients and update the weights."""

@@ -5,14 +5,14 @@ own has no generator; its training split is shown in augmented views instead.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
 
 from crnn.corpus.synthetic import NAME
 from crnn.models.conv_config import ConvConfig
 from crnn.optimize import openvino_convert
-from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 from crnn.training.batches import Batch
@@ -28,7 +28,8 @@ _CONTEXT = (5, 5)
 # An epoch is all fresh lines once.
 _SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
 _OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=8)
-_INT8 = Schedule(epochs=1, peak_learning_rate=1e-4, warmup_share=0.1, patience=8)
+# The last epoch computes on rounded values.
+_ROUNDED = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
 _VIEWS = 4
 
 
@@ -44,7 +45,7 @@ def train(
     blanks: float = 0.1,
     **schedule_options: Unpack[ScheduleOptions],
 ) -> dict[str, Any]:
-    """Train a recognizer without recurrent layers on labels and on the parent's soft outputs.
+    """Train a recognizer without recurrent layers on labels and on the parent's soft outputs, then once more in int8.
 
     Fresh lines and the parent's outputs are kept beside the checkpoint, so an interrupted build goes on.
 
@@ -65,6 +66,7 @@ def train(
     """
     from crnn.formats import pt_file
     from crnn.training.torch_distiller import TorchDistiller, Weighting
+    from crnn.training.torch_int8_learner import Int8Learner
 
     teacher, corpus = build.teacher, build.corpus
     classes = len(corpus.alphabet) + 1
@@ -78,7 +80,18 @@ def train(
     schedule = schedule_for(build, default, **schedule_options)
     given = _lessons(build, teacher if soft else None, schedule, lines)
     learner = TorchDistiller(config, schedule, weighting)
-    return tuned(build, learner, schedule, pt_file.save, given.batches, settings | given.settings, steps=given.steps)
+    notes = tuned(build, learner, schedule, pt_file.save, given.batches, settings | given.settings, steps=given.steps)
+
+    last = replace(_ROUNDED, batch_size=schedule.batch_size, seed=schedule.seed)
+    rounded = Int8Learner(learner.model, last, weighting)
+    second = replace(build, checkpoint=build.checkpoint.with_stem(f"{build.checkpoint.stem}-int8"))
+    settings |= {"continues": sha256(build.target.read_bytes()).hexdigest(), **given.settings}
+    notes["int8"] = tuned(
+        second, rounded, last, lambda _, path: pt_file.save(rounded.plain(), path), given.batches, settings,
+        steps=given.steps,
+    )  # fmt: skip
+    second.checkpoint.unlink()
+    return notes
 
 
 class _Lessons(NamedTuple):
@@ -114,50 +127,3 @@ def _lessons(build: Build, teacher: Path | None, schedule: Schedule, lines: int)
         return fresh_batches(fresh, targets, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
 
     return _Lessons(batches, steps_per_epoch(fresh, schedule.batch_size), settings)
-
-
-def to_int8(
-    build: Build,
-    *,
-    lines: int = LINES // 4,
-    labels: float = 1.0,
-    soft: float = 0.0,
-    blanks: float = 0.1,
-    calibration_lines: int = 256,
-    **schedule_options: Unpack[ScheduleOptions],
-) -> dict[str, Any]:
-    """Quantize the parent, a ``.pt`` file, to int8 and train it on; the artifact is OpenVINO's.
-
-    NNCF inserts the quantizers and sets their ranges from validation lines; see ``Int8Learner`` for the training.
-    It compiles its kernels with the system's C++ compiler, once per environment.
-
-    Args:
-        build: the artifact to build.
-        lines: number of fresh lines, for the field corpus.
-        labels: weight of the CTC loss on the labels.
-        soft: weight of the divergence from the parent's distribution.
-        blanks: see ``Weighting``.
-        calibration_lines: number of lines that set the first ranges of activations.
-        schedule_options: override the schedule.
-
-    Raises:
-        RecipeError: no calibration line, or the parent has another alphabet.
-        CorpusError: the corpus has no validation line, or the disk is too full for the fresh lines.
-    """
-    from crnn.formats import openvino_file, pt_file
-    from crnn.training.torch_distiller import Weighting
-    from crnn.training.torch_int8_learner import Int8Learner
-
-    teacher = build.teacher
-    images, field = inputs_of(build.corpus.validation, calibration_lines)
-    weighting = Weighting(labels, soft, 1.0, blanks)
-    schedule = schedule_for(build, _INT8, **schedule_options)
-    given = _lessons(build, teacher if soft else None, schedule, lines)
-    model = openvino_convert.trainable_int8(pt_file.load(teacher), images, field)
-
-    def save(trained: Any, path: Path) -> None:
-        openvino_file.write(openvino_convert.converted_int8(trained), path)
-
-    settings = {"weighting": asdict(weighting), "calibration_lines": len(images), **given.settings}
-    learner = Int8Learner(model, schedule, weighting)
-    return tuned(build, learner, schedule, save, given.batches, settings, steps=given.steps)

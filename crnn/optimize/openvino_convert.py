@@ -1,6 +1,6 @@
 """Conversion to OpenVINO, in float or quantized to int8 after training by NNCF."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -111,12 +111,26 @@ def quantized(
     Raises:
         ValueError: such an LSTM's initial hidden state has no range.
     """
+    # Before NNCF: it switches telemetry off.
+    from crnn.formats import openvino_file  # noqa: F401 isort: skip
+    import nncf
+
     images, field = lines
     batches = [
         {"images": images[start : start + _BATCH], "field": field[start : start + _BATCH]}
         for start in range(0, len(images), _BATCH)
     ]
-    found = _with_quantizers(model, batches)
+    settings = nncf.AdvancedQuantizationParameters(
+        # Without VNNI two products are summed in 16 bits: weights of 7 bits do not overflow there.
+        overflow_fix=nncf.OverflowFix.ENABLE
+    )
+    found = nncf.quantize(
+        model,
+        nncf.Dataset(batches),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(batches),
+        advanced_parameters=settings,
+    )
     lstms = [node for node in found.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]
     for node in lstms[len(lstms) - int8_lstms :]:
         _without_zero_point(node)
@@ -137,56 +151,3 @@ def _without_zero_point(lstm: "openvino.Node") -> None:
         node = node.input_value(0).get_node()
     for position, bound in enumerate((0.0, 1.0) * 2, start=1):
         node.input(position).replace_source_output(ops.constant(np.float32(bound)).output(0))
-
-
-def _with_quantizers(model: Any, batches: Sequence[Any]) -> Any:
-    """OpenVINO's model, or PyTorch's, with NNCF's quantizers, whose ranges come from calibration batches."""
-    # Before NNCF: it switches telemetry off.
-    from crnn.formats import openvino_file  # noqa: F401 isort: skip
-    import nncf
-
-    settings = nncf.AdvancedQuantizationParameters(
-        # Without VNNI two products are summed in 16 bits: weights of 7 bits do not overflow there.
-        overflow_fix=nncf.OverflowFix.ENABLE
-    )
-    return nncf.quantize(
-        model,
-        nncf.Dataset(batches),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(batches),
-        advanced_parameters=settings,
-    )
-
-
-def trainable_int8(model: Any, images: np.ndarray, field: np.ndarray) -> Any:
-    """A PyTorch model with quantizers that can be trained.
-
-    Args:
-        model: a recognizer.
-        images: calibration lines, (N, 32, 400).
-        field: theirs, (N, 50, 2).
-    """
-    import torch
-
-    # (N, 32, 400) -> (N, 1, 32, 400)
-    inputs = torch.from_numpy(images).unsqueeze(1), torch.from_numpy(field)
-    rows = [slice(start, start + _BATCH) for start in range(0, len(images), _BATCH)]
-    return _with_quantizers(model, [tuple(part[some] for part in inputs) for some in rows])
-
-
-def converted_int8(model: Any) -> "openvino.Model":
-    """A trained model of ``trainable_int8`` as OpenVINO's, with the final log softmax."""
-    import torch
-
-    from crnn.formats.openvino_file import openvino
-    from crnn.models.torch_crnn import LogProbabilities
-
-    config = model.config
-    shapes = {"images": (config.height, config.width), "field": (config.time_steps, config.field_features)}
-    found = openvino.convert_model(
-        LogProbabilities(model).eval(),
-        example_input=tuple(torch.zeros(2, *shape) for shape in shapes.values()),
-        input=[(name, [-1, *shape]) for name, shape in shapes.items()],
-    )
-    found.outputs[0].get_tensor().set_names({"log_probs"})
-    return found

@@ -1,23 +1,25 @@
 """The fastest recognizer: training, and training in int8, on a tiny corpus of a user's own."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from crnn.formats import pt_file
-from crnn.formats.counts import count
+from crnn.formats import openvino_file, pt_file
 from crnn.models.torch_conv import ConvRecognizer
 from crnn.models.torch_crnn import LogProbabilities
-from crnn.optimize import fastest
+from crnn.optimize import fastest, openvino_convert
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes.openvino_runtime import Runtime
 from crnn.runtimes.operators import is_matrix
 from crnn.tests.test_conv import SMALL
 from crnn.tests.test_models import inputs, torch_model
 from crnn.tests.test_training import ALPHABET, TINY, corpus
+from crnn.training.batches import training_batches
+from crnn.training.loop import Schedule
+from crnn.training.torch_distiller import Weighting
+from crnn.training.torch_int8_learner import Int8Learner, RoundedInput
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning", "ignore::RuntimeWarning"
@@ -58,49 +60,83 @@ class TestRecipe:
 
 
 class TestInt8:
-    @pytest.fixture(scope="class")
-    def built(self, tmp_path_factory):
-        """A small recognizer, quantized and trained on, and its parent."""
-        folder = tmp_path_factory.mktemp("int8")
-        torch.manual_seed(1)
-        pt_file.save(ConvRecognizer(replace(SMALL, classes=4)), folder / "parent.pt")
-        build = Build(
-            "student", folder / "parent.pt", folder / "student.openvino", corpus(), folder / "student.npz", ALPHABET
-        )
-        return build, fastest.to_int8(build, epochs=1)
+    """The learner that computes on rounded values."""
 
-    def loaded(self, build):
-        """The artifact in its engine."""
-        runtime = Runtime()
-        runtime.threads = 1
-        runtime.load(build.target, "cpu")
-        return runtime
+    SCHEDULE = Schedule(batch_size=4)
+
+    def learner(self):
+        """A learner of a small model, after one step; and the model that it started with."""
+        torch.manual_seed(1)
+        model = ConvRecognizer(replace(SMALL, classes=4))
+        learner = Int8Learner(model, self.SCHEDULE, Weighting(1.0, 0.0))
+        learner.step(next(training_batches(corpus().train, ALPHABET, 4, 1, 0)), 1e-3)
+        return learner, model
+
+    def test_weights_are_on_the_grid(self):
+        """Each output channel's weights are multiples of its scale, 127 levels at most."""
+        for layer in (*self.learner()[0].plain().columns, *self.learner()[0].plain().context):
+            weights = layer.conv.weight.detach().flatten(1)
+            levels = weights / (weights.abs().amax(1, keepdim=True) / 63)
+            assert torch.allclose(levels, levels.round(), atol=1e-3)
+
+    def test_the_plain_model_computes_the_same_on_rounded_activations(self):
+        """The exported model's outputs differ by the rounding of activations only."""
+        learner, _ = self.learner()
+        lines = inputs(count=3)
+        with torch.inference_mode():
+            plain = LogProbabilities(learner.plain()).eval()(*map(torch.from_numpy, lines)).numpy()
+
+        assert 0 < np.abs(learner.log_probs(*lines) - plain).max() < 0.1
+
+    def test_activations_have_256_levels(self):
+        """A rounded input takes 256 values at most, from zero to the largest seen."""
+        layer = RoundedInput()
+        seen = torch.rand(1000) * 7
+        rounded = layer(seen)
+
+        assert len(rounded.unique()) <= 256
+        assert (rounded - seen).abs().max() <= 7 / 255 / 2 + 1e-5
+        assert layer.eval()(torch.tensor([100.0])).item() == pytest.approx(seen.max().item(), rel=1e-4)
+
+    def test_statistics_stay(self):
+        """BatchNorm's statistics are the start's after a step, its scales are not."""
+        learner, start = self.learner()
+        before, after = start.columns[0].norm, learner.plain().columns[0].norm
+
+        assert torch.equal(before.running_mean, after.running_mean)
+        assert not torch.equal(before.weight, after.weight)
+
+    def test_the_start_is_not_changed(self):
+        """The model that the learner starts with keeps its weights and layers."""
+        _, start = self.learner()
+        torch.manual_seed(1)
+        fresh = ConvRecognizer(replace(SMALL, classes=4))
+
+        assert all(
+            torch.equal(a, b) for a, b in zip(start.state_dict().values(), fresh.state_dict().values(), strict=True)
+        )
+
+    def test_state_goes_round(self):
+        """A learner restored from another's state computes the same."""
+        learner, start = self.learner()
+        other = Int8Learner(start, self.SCHEDULE, Weighting(1.0, 0.0))
+        other.restore(learner.state())
+
+        assert np.array_equal(other.log_probs(*inputs(count=2)), learner.log_probs(*inputs(count=2)))
 
     @pytest.mark.parametrize("size", [1, 3])
-    def test_outputs_are_near_the_parents(self, size, built):
-        """Training in int8 changes log probabilities a little, for any batch size."""
-        build, _ = built
-        lines = inputs(count=size)
-        with torch.inference_mode():
-            expected = LogProbabilities(pt_file.load(build.source)).eval()(*map(torch.from_numpy, lines)).numpy()
+    def test_in_openvino(self, size, tmp_path):
+        """Quantized by NNCF, it computes nearly what was trained, and all layers compute in int8."""
+        learner, _ = self.learner()
+        pt_file.save(learner.plain(), tmp_path / "model.pt")
+        lines = inputs(count=32)
+        openvino_file.write(
+            openvino_convert.quantized(openvino_convert.model_of(tmp_path / "model.pt"), lines), tmp_path / "m.openvino"
+        )
+        runtime = Runtime()
+        runtime.threads = 1
+        runtime.load(tmp_path / "m.openvino", "cpu")
+        some = tuple(part[:size] for part in lines)
 
-        assert 0 < np.abs(self.loaded(build)(*lines) - expected).max() < 0.3
-
-    def test_all_layers_compute_in_int8(self, built):
-        """By the engine's profile, each convolution and product computes in int8."""
-        operators = self.loaded(built[0]).profile(*inputs(count=4), 2)
-
-        assert {operator.precision for operator in operators if is_matrix(operator.kind)} == {"int8"}
-        assert sum("Conv" in operator.kind for operator in operators) == 5
-
-    def test_macs_are_the_parents(self, built):
-        """The artifact takes as many MACs as its parent."""
-        build, _ = built
-
-        assert count(build.target, "openvino").macs_per_line == count(build.source, "pt").macs_per_line
-
-    def test_record(self, built):
-        """What the artifact was made with is plain JSON."""
-        notes = json.loads(json.dumps(built[1]))
-
-        assert (notes["calibration_lines"], notes["schedule"]["epochs"], "views" in notes) == (6, 1, False)
+        assert np.abs(runtime(*some) - learner.log_probs(*some)).max() < 0.1
+        assert {found.precision for found in runtime.profile(*some, 2) if is_matrix(found.kind)} == {"int8"}

@@ -1,6 +1,5 @@
 """A teacher's outputs for fresh lines, and the batches that a student learns from."""
 
-
 import numpy as np
 import pytest
 

@@ -19,8 +19,8 @@ from crnn.training.loop import write_arrays
 CHUNK_LINES = 4_096
 """Lines per file."""
 _PROBE_LINES = 16
-# A line's JPEG and label take 2.6 kB on average.
-_BYTES_PER_LINE = 3_000
+# A line's JPEG and label take 2.0 kB on average.
+_BYTES_PER_LINE = 2_100
 
 
 def is_whole(path: Path) -> bool:
@@ -33,7 +33,7 @@ def is_whole(path: Path) -> bool:
 
 
 class FreshLines:
-    """Fresh lines ``0 .. count``, in files of ``CHUNK_LINES``; a chunk is drawn when it is first asked for."""
+    """Fresh lines ``0 .. count``, in files of ``CHUNK_LINES``; ``prepare`` draws them."""
 
     def __init__(self, folder: Path, count: int) -> None:
         """Choose the files; nothing is drawn yet.

@@ -134,7 +134,7 @@ class TestFiles:
         """Too little space is an error before anything is drawn; the message says how much is needed and kept."""
         copy.prepare()
         copy.path(0).unlink()
-        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=95_000))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=60_000))
         message = r"1 chunks of fresh lines take 0 MB, .* has 0 MB left; free some and run again: 1 are kept"
 
         with pytest.raises(CorpusError, match=message):

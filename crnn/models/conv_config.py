@@ -1,5 +1,6 @@
 """The architecture of a recognizer without recurrent layers, made for int8 engines."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
@@ -83,8 +84,8 @@ class ConvConfig:
         return total + width * (per_step + (self.field_features + channels) * self.classes)
 
     def to_json(self) -> dict[str, Any]:
-        """The config as plain JSON values, with the architecture's name."""
-        return {"architecture": self.architecture, **asdict(self)}
+        """The config with the architecture's name, as JSON gives it back: tuples as lists."""
+        return json.loads(json.dumps({"architecture": self.architecture, **asdict(self)}))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ConvConfig":

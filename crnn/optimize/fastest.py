@@ -85,7 +85,9 @@ def train(
     last = replace(_ROUNDED, batch_size=schedule.batch_size, seed=schedule.seed)
     rounded = Int8Learner(learner.model, last, weighting)
     second = replace(build, checkpoint=build.checkpoint.with_stem(f"{build.checkpoint.stem}-int8"))
-    settings |= {"continues": sha256(build.target.read_bytes()).hexdigest(), **given.settings}
+    # Not the file's hash: PyTorch writes the file's name into it.
+    weights = b"".join(tensor.numpy().tobytes() for tensor in learner.model.state_dict().values())
+    settings |= {"continues": sha256(weights).hexdigest(), **given.settings}
     notes["int8"] = tuned(
         second, rounded, last, lambda _, path: pt_file.save(rounded.plain(), path), given.batches, settings,
         steps=given.steps,

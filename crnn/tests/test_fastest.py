@@ -15,7 +15,7 @@ from crnn.runtimes.openvino_runtime import Runtime
 from crnn.runtimes.operators import is_matrix
 from crnn.tests.test_conv import SMALL
 from crnn.tests.test_models import inputs, torch_model
-from crnn.tests.test_training import ALPHABET, TINY, corpus
+from crnn.tests.test_training import ALPHABET, TINY, Interrupted, corpus
 from crnn.training.batches import training_batches
 from crnn.training.loop import Schedule
 from crnn.training.torch_distiller import Weighting
@@ -44,6 +44,30 @@ class TestRecipe:
 
         assert (model.config.classes, model.config.columns) == (4, ((8, 3, 4), (8, 3, 2)))
         assert notes["config"] == model.config.to_json()
+
+    def test_an_interrupted_int8_epoch_goes_on(self, tmp_path, monkeypatch):
+        """After an interruption at the end of the int8 epoch, a new run ends with an undisturbed one's weights."""
+        size = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1}
+        build, trained = self.build(tmp_path), fastest.tuned
+
+        def interrupted(given, *rest, **options):
+            notes = trained(given, *rest, **options)
+            if given.checkpoint.stem.endswith("-int8"):
+                raise Interrupted
+            return notes
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fastest, "tuned", interrupted)
+            with pytest.raises(Interrupted):
+                fastest.train(build, **size)
+        resumed = replace(build, target=tmp_path / "resumed.pt")
+        fastest.train(resumed, **size)
+        undisturbed = replace(build, target=tmp_path / "whole.pt", checkpoint=tmp_path / "whole.npz")
+        fastest.train(undisturbed, **size)
+
+        states = [pt_file.load(one.target).state_dict().values() for one in (resumed, undisturbed)]
+        assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
+        assert not list(tmp_path.glob("*-int8.npz"))
 
     def test_time_steps_that_do_not_match(self, tmp_path):
         """A student with other time steps than the teacher is refused before anything is drawn or computed."""

@@ -47,7 +47,7 @@ _AS_IT_IS = _Style()
 
 
 def _any_style(rng: np.random.Generator) -> _Style:
-    """Draw a style, about one in five near the typeface's own."""
+    """Draw a style."""
     stretch = float(np.clip(np.exp(rng.normal(0, 0.13)), 0.7, 1.4))
     tracking = float(np.clip(rng.normal(0.01, 0.035), -0.05, 0.15))
     return _Style(stretch, tracking, int(rng.choice([-1, 0, 1], p=[0.15, 0.6, 0.25])))

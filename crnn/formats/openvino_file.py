@@ -24,7 +24,7 @@ sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 
 import openvino  # noqa: E402
 
-# The graph of a small model takes a sixth of the file as text. Weights hardly shrink, and would load slower.
+# The graph of a small model takes a sixth of the file as text. Weights hardly shrink.
 _COMPRESSION = {"model.xml": zipfile.ZIP_DEFLATED, "model.bin": zipfile.ZIP_STORED}
 _MEMBERS = tuple(_COMPRESSION)
 # Shapes, axes and switches are not parameters.

@@ -41,7 +41,7 @@ class ConvRecognizer(nn.Module):
             ConvNorm(channels, channels, (1, kernel), (1, 1), config) for kernel in config.context
         )
         self.classifier = nn.Conv2d(channels, config.classes, 1)
-        # Added to the logits: a wider input of the context costs an int8 engine more than all its MACs.
+        # Added to the logits, of which there are fewer than features.
         self.field = nn.Linear(config.field_features, config.classes, bias=False)
 
     def features(self, images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from crnn.processor import cannot_run
-from crnn.runtimes import base, torch_runtime
+from crnn.runtimes import base
 
 
 @contextmanager
@@ -71,11 +71,6 @@ class Runtime(base.Runtime):
         with torch.inference_mode():
             [log_probs] = self._loader.boxed_run([torch.from_numpy(images), torch.from_numpy(field)])
             return log_probs.numpy()
-
-    @classmethod
-    def accelerator_libraries_bytes(cls) -> int:
-        """See the base class: it loads PyTorch."""
-        return torch_runtime.Runtime.accelerator_libraries_bytes()
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

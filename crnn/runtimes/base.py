@@ -75,11 +75,6 @@ class Runtime(ABC):
         """
         return None
 
-    @classmethod
-    def accelerator_libraries_bytes(cls) -> int:
-        """Resident memory of libraries for an accelerator that the engine loads even where it runs on the CPU."""
-        return 0
-
     @abstractmethod
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """Read a batch; all work is finished when the call returns.

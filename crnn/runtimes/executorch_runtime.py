@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from crnn.processor import usable_cores
-from crnn.runtimes import base, torch_runtime
+from crnn.runtimes import base
 
 
 class Runtime(base.Runtime):
@@ -57,11 +57,6 @@ class Runtime(base.Runtime):
     @staticmethod
     def _version() -> str:
         return importlib.metadata.version("executorch")
-
-    @classmethod
-    def accelerator_libraries_bytes(cls) -> int:
-        """See the base class: it loads PyTorch."""
-        return torch_runtime.Runtime.accelerator_libraries_bytes()
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

@@ -9,11 +9,6 @@ import numpy as np
 from crnn.processor import computes_bfloat16
 from crnn.runtimes import base
 
-# torch-original's peak on the CPU: 1,073 MB with PyTorch 2.11 for CUDA 13 on the machine of
-# benchmarks/evidence/amx.json (which leaves it out, because it failed the limit), 780 MB with the CPU's build of 2.13
-# in the committed baseline.
-_CUDA_LIBRARIES_BYTES = 300_000_000
-
 
 def built_with_cuda() -> bool:
     """Whether the installed PyTorch has CUDA kernels; found without importing it."""
@@ -69,11 +64,6 @@ class Runtime(base.Runtime):
         if options.get("dtype") == "bfloat16" and on_cpu and not computes_bfloat16():
             return "PyTorch has no bfloat16 kernels for this processor: they need AVX-512, or bf16 on ARM"
         return None
-
-    @classmethod
-    def accelerator_libraries_bytes(cls) -> int:
-        """See the base class."""
-        return _CUDA_LIBRARIES_BYTES if built_with_cuda() else 0
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class; the copy back to the host waits for the device."""

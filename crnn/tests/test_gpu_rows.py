@@ -15,7 +15,7 @@ from crnn.measure.replicate import Replicate
 from crnn.measure.requirements import unsupported
 from crnn.models import torch_crnn
 from crnn.registry import VARIANTS, get
-from crnn.runtimes import cuda, onnx_providers, tensorrt_engines, torch_runtime
+from crnn.runtimes import cuda, onnx_providers, tensorrt_engines
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.onnx_providers import CUDA
 from crnn.runtimes.onnx_runtime import Runtime
@@ -183,7 +183,7 @@ class TestMemoryLimit:
     )
     def test_limit(self, row, device, cuda_build, limit, monkeypatch):
         """PyTorch's libraries for CUDA are allowed for on the CPU; on an accelerator there is no limit."""
-        monkeypatch.setattr(torch_runtime, "built_with_cuda", lambda: cuda_build)
+        monkeypatch.setattr(footprint, "built_with_cuda", lambda: cuda_build)
 
         assert footprint.memory_limit_bytes(get(row), device) == limit
 

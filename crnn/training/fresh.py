@@ -66,9 +66,7 @@ class FreshLines:
         missing = [index for index in range(self.chunks) if not is_whole(self.path(index))]
         # One pool of processes for all of them.
         size = self.chunk_lines
-        lines = (
-            drawn(FRESH, [index * size + line for index in missing for line in range(size)]) if missing else iter(())
-        )
+        lines = drawn(FRESH, [index * size + line for index in missing for line in range(size)])
         for done, index in enumerate(missing):
             needed = (len(missing) - done) * size * _BYTES_PER_LINE
             if (free := shutil.disk_usage(self.folder).free) < needed:

@@ -7,14 +7,10 @@ import torch
 
 from crnn.corpus.lines import Corpus
 from crnn.formats import pt_file
-from crnn.models.config import CRNNConfig
-from crnn.models.conv_config import ConvConfig
-from crnn.models.torch_conv import ConvRecognizer
-from crnn.models.torch_crnn import CRNN
 from crnn.text import BLANK
 from crnn.training.loop import Schedule
 from crnn.training.soft_targets import SoftBatch, SoftTargets, restore
-from crnn.training.torch_learner import TorchLearner
+from crnn.training.torch_learner import Start, TorchLearner
 
 
 @dataclass(frozen=True)
@@ -67,10 +63,8 @@ def answers_of(teacher: Path, corpus: Corpus, schedule: Schedule, folder: Path, 
 class TorchDistiller(TorchLearner):
     """Learner on the CTC loss and the divergence from the teacher; its batches are ``SoftBatch``."""
 
-    def __init__(
-        self, start: CRNNConfig | ConvConfig | CRNN | ConvRecognizer, schedule: Schedule, weighting: Weighting
-    ) -> None:
-        """Continue with a model, or initialize one from the schedule's seed."""
+    def __init__(self, start: Start, schedule: Schedule, weighting: Weighting) -> None:
+        """Continue with a model, or initialize one."""
         super().__init__(start, schedule)
         self._weighting = weighting
 

@@ -14,12 +14,15 @@ from crnn.text import BLANK
 from crnn.training.batches import Batch
 from crnn.training.loop import Schedule, State
 
+Start = CRNNConfig | ConvConfig | CRNN | ConvRecognizer
+"""What a learner starts from: a model, or the config of one that is initialized from the schedule's seed."""
+
 
 class TorchLearner:
     """Learner with AdamW on the CTC loss; convolutions and LSTMs in bfloat16 autocast, channels last."""
 
-    def __init__(self, start: CRNNConfig | ConvConfig | CRNN | ConvRecognizer, schedule: Schedule) -> None:
-        """Continue with a model, or initialize one from the schedule's seed."""
+    def __init__(self, start: Start, schedule: Schedule) -> None:
+        """Continue with a model, or initialize one."""
         torch.manual_seed(schedule.seed)
         torch.use_deterministic_algorithms(True)
         # Filling uninitialized memory, which is never read here, would double the time of a step.

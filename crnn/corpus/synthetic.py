@@ -52,8 +52,8 @@ def _font_path(package: str, cut: str) -> str:
     return str(Path(spec.submodule_search_locations[0]) / "files" / f"{cut}.ttf")
 
 
-def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
-    """Draw line ``index`` of a split or of the fresh lines; it depends on the task alone, not on order or process.
+def _draw(task: tuple[str, int, int]) -> tuple[bytes, str, int, str]:
+    """Draw a line: split (or ``FRESH``), index, seed. It depends on the task alone, not on order or process.
 
     Returns:
         JPEG, label, kind, typeface.
@@ -62,13 +62,13 @@ def _draw(task: tuple[str, int]) -> tuple[bytes, str, int, str]:
 
     from crnn.corpus.drawing import draw_line
 
-    split, index = task
-    rng = np.random.default_rng([SEED, _STREAMS.index(split), index])
+    split, index, seed = task
+    rng = np.random.default_rng([seed, _STREAMS.index(split), index])
     global _faker
     if _faker is None:
         _faker = Faker("ru_RU")
     label, letters = draw_label(rng, _faker)
-    while split == FRESH and label in _test_labels():
+    while split == FRESH and label in unseen_labels():
         label, letters = draw_label(rng, _faker)
     known = [package for package in TYPEFACES if package != UNSEEN_TYPEFACE]
     unseen = split == "test" and rng.random() < _UNSEEN_SHARE
@@ -82,10 +82,14 @@ _faker = None  # one per process: creating it takes longer than drawing a line
 
 
 @cache
-def _test_labels(path: Path = SHIPPED) -> frozenset[str]:
-    """The labels of the shipped test split: fresh lines have others, so that none of these was trained on."""
+def unseen_labels(path: Path = SHIPPED) -> frozenset[str]:
+    """The labels of the shipped test split that its training split lacks: no fresh line has one of them.
+
+    Avoiding the others too would hide the most common labels from whoever trains on fresh lines.
+    """
     with zipfile.ZipFile(path) as archive:
-        return frozenset(row.split("\t")[1] for row in archive.read("labels.tsv").decode().splitlines())
+        rows = [row.split("\t") for row in archive.read("labels.tsv").decode().splitlines()]
+    return frozenset(label for _, label, _, _, seen in rows if seen == "0")
 
 
 def pixels(jpeg: bytes) -> np.ndarray:
@@ -95,36 +99,40 @@ def pixels(jpeg: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(jpeg)))
 
 
-def drawn(split: str, indexes: Sequence[int]) -> Iterator[tuple[bytes, str, int, str]]:
+def drawn(split: str, indexes: Sequence[int], seed: int = SEED) -> Iterator[tuple[bytes, str, int, str]]:
     """Draw lines of a split, or fresh ones, in order, on all cores, with a progress bar.
 
     Args:
         split: a split, or ``FRESH``.
         indexes: which of its lines.
+        seed: of the corpus; another one draws other lines of the same kinds.
 
     Yields:
         JPEG, label, kind, typeface.
     """
     from tqdm import tqdm
 
-    tasks = [(split, index) for index in indexes]
+    tasks = [(split, index, seed) for index in indexes]
     with multiprocessing.get_context("spawn").Pool(usable_cores()) as pool:
         lines = pool.imap(_draw, tasks, chunksize=64)
         yield from tqdm(lines, f"drawing {split}", len(tasks), unit="line", disable=None)
 
 
-def draw_split(split: str, size: int | None = None, train_labels: frozenset[str] | None = None) -> Lines:
+def draw_split(
+    split: str, size: int | None = None, train_labels: frozenset[str] | None = None, seed: int = SEED
+) -> Lines:
     """Draw one split from its seed.
 
     Args:
         split: ``train``, ``validation`` or ``test``.
         size: number of lines, from the first on; all by default.
         train_labels: the labels that count as seen; by default those of the split itself.
+        seed: see ``drawn``.
 
     Raises:
         CorpusError: a font's package is not installed.
     """
-    jpegs, labels, kinds, cuts = zip(*drawn(split, range(size or SIZES[split])), strict=True)
+    jpegs, labels, kinds, cuts = zip(*drawn(split, range(size or SIZES[split]), seed), strict=True)
     known = frozenset(labels) if train_labels is None else train_labels
     return Lines(
         np.stack([pixels(jpeg) for jpeg in jpegs]),

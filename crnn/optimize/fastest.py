@@ -26,7 +26,7 @@ _IMAGE: tuple[tuple[int, int, tuple[int, int]], ...] = ()
 _COLUMNS = ((64, 5, 2), (96, 5, 2), (128, 5, 2))
 _CONTEXT = (5, 5)
 # An epoch is all fresh lines once.
-_SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
+SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
 _OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=8)
 # The last epoch computes on rounded values.
 _ROUNDED = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
@@ -51,7 +51,7 @@ def train(
 
     Args:
         build: the artifact to build.
-        lines: number of fresh lines, for the field corpus.
+        lines: number of fresh lines, for the field corpus; 0 for augmented views of its train split.
         image: see ``ConvConfig``.
         columns: see ``ConvConfig``.
         context: see ``ConvConfig``.
@@ -61,7 +61,8 @@ def train(
         schedule_options: override the schedule.
 
     Raises:
-        RecipeError: the parent has another alphabet than the corpus, or other time steps than the student.
+        RecipeError: the parent has another alphabet than the corpus, or other time steps than the student; or a batch
+            is larger than a chunk of fresh lines.
         CorpusError: the disk is too full for the fresh lines.
     """
     from crnn.formats import pt_file
@@ -76,7 +77,7 @@ def train(
         raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
     weighting = Weighting(labels, soft, 1.0, blanks)
     settings: dict[str, Any] = {"weighting": asdict(weighting), "config": config.to_json()}
-    default = _SCHEDULE if corpus.name == NAME else _OWN_CORPUS
+    default = SCHEDULE if corpus.name == NAME else _OWN_CORPUS
     schedule = schedule_for(build, default, **schedule_options)
     given = _lessons(build, teacher if soft else None, schedule, lines)
     learner = TorchDistiller(config, schedule, weighting)
@@ -115,10 +116,15 @@ def _lessons(build: Build, teacher: Path | None, schedule: Schedule, lines: int)
     from crnn.training.torch_distiller import answers_of
 
     corpus, folder = build.corpus, build.checkpoint.parent
-    if corpus.name != NAME:
+    if corpus.name != NAME or not lines:
         views = answers_of(teacher, corpus, schedule, folder, _VIEWS).batches if teacher else None
         return _Lessons(views, None, {"views": _VIEWS} if teacher else {})
     fresh = FreshLines(folder, lines)
+    if schedule.batch_size > fresh.chunk_lines:
+        raise RecipeError(
+            f"batches of {schedule.batch_size} lines are larger than a chunk of {fresh.chunk_lines} fresh lines: "
+            f"give a batch size of at most {fresh.chunk_lines}"
+        )
     settings = {"fresh_lines": lines, "fresh_lines_key": fresh.prepare()}
     targets = None
     if teacher:

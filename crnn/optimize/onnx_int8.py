@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _REDUCE_RANGE = True
 _DYNAMIC = ("LSTM", "MatMul", "Gemm")
 STATIC = ("Conv", "LeakyRelu", "MaxPool", "Add")
-"""Types of nodes that get static scales."""
+"""Types of nodes that get static scales in a rewritten graph."""
+AS_IT_STANDS = ("Conv", "Relu")
+"""Those in a graph as it stands: a ReLU becomes part of the convolution; behind a LeakyReLU is a float BatchNorm."""
 # Lines per batch while the activations' ranges are collected.
 _BATCH = 32
 
@@ -34,7 +36,7 @@ def dynamic(build: Build) -> dict[str, Any]:
 def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> dict[str, Any]:
     """Quantize convolutions per channel with activation scales from validation lines, then LSTMs dynamically.
 
-    ONNX Runtime has no LSTM with static scales.
+    ONNX Runtime has no LSTM with static scales. A graph without LSTMs gets no dynamic scales.
 
     Args:
         build: the artifact to build; the parent is a ``.pt`` file or an ``.onnx`` file.
@@ -49,7 +51,7 @@ def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> di
     parent = build.teacher
     lines = inputs_of(build.corpus.validation, calibration_lines)
     model = onnx_rewrite.rewritten_for_int8(parent) if rewritten else onnx_graph.optimized(parent)
-    quantize(model, lines, build.target, operators=STATIC if rewritten else STATIC[:1], float_block=rewritten)
+    quantize(model, lines, build.target, operators=STATIC if rewritten else AS_IT_STANDS, float_block=rewritten)
     return {"calibration_lines": len(lines[0])}
 
 
@@ -76,11 +78,12 @@ def quantize(
     with TemporaryDirectory() as folder, warnings.catch_warnings():
         # It converts bool arrays the deprecated way.
         warnings.simplefilter("ignore", DeprecationWarning)
-        source, halfway = Path(folder, "float.onnx"), Path(folder, "static.onnx")
+        recurrent = any(node.op_type == "LSTM" for node in model.graph.node)
+        source, static_part = Path(folder, "float.onnx"), Path(folder, "static.onnx") if recurrent else target
         onnx.save(model, str(source))
         quantize_static(
             source,
-            halfway,
+            static_part,
             _Batches(*lines),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(operators),
@@ -90,7 +93,8 @@ def quantize(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        _dynamic(halfway, target)
+        if recurrent:
+            _dynamic(static_part, target)
 
 
 def _dynamic(source: Path, target: Path) -> None:

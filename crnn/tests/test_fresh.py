@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from crnn.corpus import synthetic
 from crnn.corpus.lines import CorpusError
 from crnn.corpus.synthetic import TYPEFACES, UNSEEN_TYPEFACE, draw_split, field_test_split
 from crnn.training import fresh
@@ -49,21 +50,38 @@ class TestLines:
 
         assert known.isdisjoint(image.tobytes() for lines in drawn for image in lines.images)
 
-    def test_no_label_of_the_test_split(self, monkeypatch):
-        """A label of the test split is drawn again: here all but the third label drawn are in it."""
-        from crnn.corpus import synthetic
+    def test_another_seed_draws_other_lines(self):
+        """A split drawn from another seed shares no image with the corpus's own."""
+        own, other = (draw_split("test", SIZE, seed=seed).images for seed in (synthetic.SEED, 1))
 
+        assert {image.tobytes() for image in own}.isdisjoint(image.tobytes() for image in other)
+
+    def test_no_unseen_label(self, monkeypatch):
+        """A label that the test split marks as unseen is drawn again: here all but the third label drawn are such."""
         labels = iter(("один", "два", "три"))
         monkeypatch.setattr(synthetic, "draw_label", lambda *_: (next(labels), True))
-        monkeypatch.setattr(synthetic, "_test_labels", lambda: frozenset({"один", "два"}))
+        monkeypatch.setattr(synthetic, "unseen_labels", lambda: frozenset({"один", "два"}))
 
-        assert synthetic._draw((synthetic.FRESH, 0))[1] == "три"
+        assert synthetic._draw((synthetic.FRESH, 0, 1))[1] == "три"
 
-    def test_the_test_splits_labels_are_known(self):
-        """The labels that are avoided are those of the shipped split."""
-        from crnn.corpus import synthetic
+    def test_the_unseen_labels_are_known(self):
+        """The labels that are avoided are those of the shipped split that its training split lacks, no others."""
+        lines = field_test_split()
+        seen, unseen = (
+            {label for label, is_seen in zip(lines.labels, lines.seen, strict=True) if is_seen == kind}
+            for kind in (True, False)
+        )
 
-        assert synthetic._test_labels() == frozenset(field_test_split().labels)
+        assert synthetic.unseen_labels() == unseen
+        assert synthetic.unseen_labels().isdisjoint(seen)
+
+    def test_other_labels_to_avoid_are_other_lines(self, copy, monkeypatch):
+        """Lines that avoid other labels have another key, even if the first ones are the same."""
+        before = copy.prepare()
+        monkeypatch.setattr(fresh, "unseen_labels", lambda: frozenset({"один"}))
+        copy.chunks = 0
+
+        assert copy.prepare() != before
 
     def test_not_the_unseen_typeface(self, drawn):
         """No line is set in the typeface that is kept for testing."""

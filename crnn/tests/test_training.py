@@ -29,9 +29,9 @@ def lines(count, seed):
     return Lines(images, labels, rng.integers(0, 2, count).astype(np.uint8), ("",) * count, np.ones(count, bool))
 
 
-def corpus(seed=1):
+def corpus(seed=1, name="tiny"):
     """Make a corpus of 12 lines to train, 6 to validate and 4 to test."""
-    return Corpus("tiny", ALPHABET, f"sha-{seed}", lines(4, seed), lambda: (lines(12, seed + 1), lines(6, seed + 2)))
+    return Corpus(name, ALPHABET, f"sha-{seed}", lines(4, seed), lambda: (lines(12, seed + 1), lines(6, seed + 2)))
 
 
 def learner(framework, schedule):

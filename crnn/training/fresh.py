@@ -1,6 +1,6 @@
 """Fresh lines of the field corpus: as many training lines as wanted, drawn once and kept in chunks on disk.
 
-Their labels are none of the test split's, and their typefaces are the training split's.
+Labels that the test split marks as unseen do not occur, and the typefaces are the training split's.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from crnn.corpus.lines import CorpusError, Lines
-from crnn.corpus.synthetic import FRESH, drawn, pixels
+from crnn.corpus.synthetic import FRESH, drawn, pixels, unseen_labels
 from crnn.training.loop import write_arrays
 
 CHUNK_LINES = 4_096
@@ -53,13 +53,13 @@ class FreshLines:
         """Draw the chunks that are missing or damaged.
 
         Returns:
-            The key of the lines, which is part of the files' names: a digest of the first ones. Another generator,
-            font or version of a library draws other lines, and so has another key.
+            The key of the lines, which is part of the files' names: a digest of the first ones and of the labels that
+            are avoided. Another generator, font or version of a library draws other lines, and so has another key.
 
         Raises:
             CorpusError: the disk is too full; chunks that were drawn are kept.
         """
-        digest = hashlib.sha256()
+        digest = hashlib.sha256("\0".join(sorted(unseen_labels())).encode())
         for jpeg, label, kind, _ in drawn(FRESH, range(_PROBE_LINES)):
             digest.update(jpeg + label.encode() + bytes([kind]))
         self.key = digest.hexdigest()[:16]

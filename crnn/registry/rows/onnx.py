@@ -25,13 +25,14 @@ TORCH2ONNX_OPTIMIZED = TORCH2ONNX.derive(
 )
 
 # The project's own rewriting of the graph, and int8.
-_STATIC = f"{RECIPES}.onnx_int8:static"
+QUANTIZE = f"{RECIPES}.onnx_int8:static"
 # Calibration draws the validation split.
 _CALIBRATED = ("onnxoptimizer", "onnxsim", "torch", "onnxscript", "faker", "tqdm")
 # Scales of the LSTMs are taken from each batch, so the output for a line depends a little on its neighbours.
 # Memory: their kernels for AMX take a fifth more, 342 MB instead of 284 MB for ort-pruned-int8.
 _DEPENDS: dict[str, Any] = {"max_timed_difference": 4.2, "max_lines_read_differently": 20}
-_INT8: dict[str, Any] = {"runtime": "onnx", "suffix": ".onnx", "requires": _CALIBRATED, "precision": "int8", **_DEPENDS}
+QUANTIZED: dict[str, Any] = {"runtime": "onnx", "suffix": ".onnx", "requires": _CALIBRATED, "precision": "int8"}
+_INT8 = QUANTIZED | _DEPENDS
 REWRITTEN = TORCH2ONNX_OPTIMIZED.derive(
     "ort-rewritten",
     "BatchNorm behind MaxPool, last one in the LSTM",
@@ -52,7 +53,7 @@ INT8_DYNAMIC = TORCH2ONNX_OPTIMIZED.derive(
 INT8_STATIC = originals.TORCH.derive(
     "ort-int8-static",
     "static int8 convolutions, dynamic int8 LSTMs",
-    _STATIC,
+    QUANTIZE,
     **_INT8,
     recipe_options={"rewritten": False},
     parameters=1_495_118,
@@ -71,7 +72,7 @@ REWRITTEN_INT8 = INT8_STATIC.sibling(
 TF_INT8 = TF2ONNX_OPTIMIZED.derive(
     "ort-tf-int8",
     "rewritten, then int8",
-    _STATIC,
+    QUANTIZE,
     requires=_CALIBRATED,
     precision="int8",
     **_DEPENDS,
@@ -84,7 +85,7 @@ TF_INT8 = TF2ONNX_OPTIMIZED.derive(
 PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     "ort-pruned-int8",
     "pruned, rewritten, then int8",
-    _STATIC,
+    QUANTIZE,
     **_INT8,
     recipe_options={"rewritten": True},
     parameters=712_862,

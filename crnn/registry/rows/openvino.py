@@ -5,10 +5,10 @@ from typing import Any
 from crnn.registry.rows import originals, pytorch
 from crnn.registry.rows.originals import RECIPES
 
-_CONVERT, _QUANTIZE = f"{RECIPES}.openvino_convert:convert", f"{RECIPES}.openvino_convert:quantize"
+_CONVERT, QUANTIZE = f"{RECIPES}.openvino_convert:convert", f"{RECIPES}.openvino_convert:quantize"
 _OPENVINO: dict[str, Any] = {"runtime": "openvino", "suffix": ".openvino", "requires": ("torch", "onnx", "onnxscript")}
 # Calibration draws the validation split.
-_INT8 = _OPENVINO | {"requires": (*_OPENVINO["requires"], "nncf", "faker", "tqdm"), "precision": "int8"}
+QUANTIZED = _OPENVINO | {"requires": (*_OPENVINO["requires"], "nncf", "faker", "tqdm"), "precision": "int8"}
 FP32 = originals.TORCH.derive(
     "ov-fp32",
     "OpenVINO fp32",
@@ -37,8 +37,8 @@ BF16 = FP32.sibling(
 INT8 = originals.TORCH.derive(
     "ov-int8",
     "OpenVINO int8 (NNCF), LSTMs compute in float",
-    _QUANTIZE,
-    **_INT8,
+    QUANTIZE,
+    **QUANTIZED,
     parameters=1_496_124,
     max_bytes=1_710_000,
     max_peak_memory_bytes=360_000_000,
@@ -48,8 +48,8 @@ INT8 = originals.TORCH.derive(
 DISTILLED_INT8 = pytorch.DISTILLED.derive(
     "ov-distilled-int8",
     "distilled, then OpenVINO int8",
-    _QUANTIZE,
-    **_INT8,
+    QUANTIZE,
+    **QUANTIZED,
     parameters=925_580,
     max_bytes=1_110_000,
     max_peak_memory_bytes=290_000_000,
@@ -60,8 +60,8 @@ DISTILLED_INT8 = pytorch.DISTILLED.derive(
 PRUNED_INT8 = pytorch.PRUNED_ITERATIVE.derive(
     "ov-pruned-int8",
     "pruned, rewritten, then OpenVINO int8",
-    _QUANTIZE,
-    **_INT8 | {"requires": (*_INT8["requires"], "onnxoptimizer", "onnxsim")},
+    QUANTIZE,
+    **QUANTIZED | {"requires": (*QUANTIZED["requires"], "onnxoptimizer", "onnxsim")},
     recipe_options={"rewritten": True},
     parameters=713_708,
     max_bytes=865_000,

@@ -82,14 +82,18 @@ _faker = None  # one per process: creating it takes longer than drawing a line
 
 
 @cache
-def unseen_labels(path: Path = SHIPPED) -> frozenset[str]:
+def unseen_labels() -> frozenset[str]:
     """The labels of the shipped test split that its training split lacks: no fresh line has one of them.
 
     Avoiding the others too would hide the most common labels from whoever trains on fresh lines.
     """
-    with zipfile.ZipFile(path) as archive:
-        rows = [row.split("\t") for row in archive.read("labels.tsv").decode().splitlines()]
-    return frozenset(label for _, label, _, _, seen in rows if seen == "0")
+    with zipfile.ZipFile(SHIPPED) as archive:
+        return frozenset(label for _, label, _, _, seen in _rows(archive) if seen == "0")
+
+
+def _rows(archive: zipfile.ZipFile) -> list[list[str]]:
+    """The columns of ``labels.tsv``, line by line."""
+    return [row.split("\t") for row in archive.read("labels.tsv").decode().splitlines()]
 
 
 def pixels(jpeg: bytes) -> np.ndarray:
@@ -191,8 +195,7 @@ def field_test_split(path: Path = SHIPPED) -> Lines:
     if (actual := hashlib.sha256(content).hexdigest()) != expected:
         raise CorpusError(f"{path} is corrupt: SHA-256 {actual}, expected {expected}; restore it from the repository")
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        rows = [row.split("\t") for row in archive.read("labels.tsv").decode().splitlines()]
-        names, labels, kinds, cuts, seen = zip(*rows, strict=True)
+        names, labels, kinds, cuts, seen = zip(*_rows(archive), strict=True)
         images = np.stack([pixels(archive.read(name)) for name in names])
     return Lines(images, labels, np.array(kinds, np.uint8), cuts, np.array(seen) == "1")
 

@@ -26,7 +26,7 @@ _IMAGE: tuple[tuple[int, int, tuple[int, int]], ...] = ()
 _COLUMNS = ((64, 5, 2), (96, 5, 2), (128, 5, 2))
 _CONTEXT = (5, 5)
 # An epoch is all fresh lines once.
-SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
+_SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
 _OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=8)
 # The last epoch computes on rounded values.
 _ROUNDED = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
@@ -77,7 +77,7 @@ def train(
         raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
     weighting = Weighting(labels, soft, 1.0, blanks)
     settings: dict[str, Any] = {"weighting": asdict(weighting), "config": config.to_json()}
-    default = SCHEDULE if corpus.name == NAME else _OWN_CORPUS
+    default = _SCHEDULE if corpus.name == NAME else _OWN_CORPUS
     schedule = schedule_for(build, default, **schedule_options)
     given = _lessons(build, teacher if soft else None, schedule, lines)
     learner = TorchDistiller(config, schedule, weighting)

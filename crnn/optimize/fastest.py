@@ -1,4 +1,4 @@
-"""The fastest recognizer: a convolutional student that learns from fresh lines and from the original's outputs.
+"""The fastest recognizers: convolutional, trained on fresh lines; the smaller one learns from the larger one's outputs.
 
 Training data is the cheap lever: the corpus's generator draws as many labelled lines as wanted. A corpus of a user's
 own has no generator; its training split is shown in augmented views instead.
@@ -22,14 +22,10 @@ from crnn.training.loop import Schedule
 from crnn.training.soft_targets import SoftBatch
 
 LINES = 245_760
-_IMAGE: tuple[tuple[int, int, tuple[int, int]], ...] = ()
-_COLUMNS = ((64, 5, 2), (96, 5, 2), (128, 5, 2))
-_CONTEXT = (5, 5)
 # An epoch is all fresh lines once.
-_SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
-_OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=8)
-# The last epoch computes on rounded values.
-_ROUNDED = Schedule(epochs=1, peak_learning_rate=2e-4, warmup_share=0.1)
+SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
+_OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=24)
+_INT8 = Schedule(peak_learning_rate=2e-4, warmup_share=0.1)
 _VIEWS = 4
 
 
@@ -37,15 +33,16 @@ def train(
     build: Build,
     *,
     lines: int = LINES,
-    image: Iterable[tuple[int, int, tuple[int, int]]] = _IMAGE,
-    columns: Iterable[tuple[int, int, int]] = _COLUMNS,
-    context: Iterable[int] = _CONTEXT,
+    image: Iterable[tuple[int, int, tuple[int, int]]] = ConvConfig.image,
+    columns: Iterable[tuple[int, int, int]] = ConvConfig.columns,
+    context: Iterable[int] = ConvConfig.context,
     labels: float = 1.0,
     soft: float = 1.0,
     blanks: float = 0.1,
+    int8_epochs: int = 1,
     **schedule_options: Unpack[ScheduleOptions],
 ) -> dict[str, Any]:
-    """Train a recognizer without recurrent layers on labels and on the parent's soft outputs, then once more in int8.
+    """Train a recognizer without recurrent layers on labels and on the parent's soft outputs, then in int8.
 
     Fresh lines and the parent's outputs are kept beside the checkpoint, so an interrupted build goes on.
 
@@ -58,6 +55,7 @@ def train(
         labels: weight of the CTC loss on the labels.
         soft: weight of the divergence from the parent's distribution; the parent does not run if it is 0.
         blanks: see ``Weighting``.
+        int8_epochs: number of last epochs that compute on rounded values.
         schedule_options: override the schedule.
 
     Raises:
@@ -77,13 +75,15 @@ def train(
         raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
     weighting = Weighting(labels, soft, 1.0, blanks)
     settings: dict[str, Any] = {"weighting": asdict(weighting), "config": config.to_json()}
-    default = _SCHEDULE if corpus.name == NAME else _OWN_CORPUS
+    default = SCHEDULE if corpus.name == NAME else _OWN_CORPUS
     schedule = schedule_for(build, default, **schedule_options)
     given = _lessons(build, teacher if soft else None, schedule, lines)
     learner = TorchDistiller(config, schedule, weighting)
     notes = tuned(build, learner, schedule, pt_file.save, given.batches, settings | given.settings, steps=given.steps)
 
-    last = replace(_ROUNDED, batch_size=schedule.batch_size, seed=schedule.seed)
+    if not int8_epochs:
+        return notes
+    last = replace(_INT8, epochs=int8_epochs, batch_size=schedule.batch_size, seed=schedule.seed)
     rounded = Int8Learner(learner.model, last, weighting)
     second = replace(build, checkpoint=build.checkpoint.with_stem(f"{build.checkpoint.stem}-int8"))
     # Not the file's hash: PyTorch writes the file's name into it.

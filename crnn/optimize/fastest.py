@@ -1,4 +1,4 @@
-"""The fastest recognizers: convolutional, trained on fresh lines; the smaller one learns from the larger one's outputs.
+"""The fastest recognizers: convolutional, trained on fresh lines, then in int8.
 
 Training data is the cheap lever: the corpus's generator draws as many labelled lines as wanted. A corpus of a user's
 own has no generator; its training split is shown in augmented views instead.

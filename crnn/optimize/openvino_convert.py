@@ -69,7 +69,9 @@ def convert(build: Build) -> dict[str, Any]:
     return {}
 
 
-def quantize(build: Build, *, rewritten: bool = False, calibration_lines: int = 256) -> dict[str, Any]:
+def quantize(
+    build: Build, *, rewritten: bool = False, whole_ranges: bool = False, calibration_lines: int = 256
+) -> dict[str, Any]:
     """Convert the parent and quantize convolutions and classifier to int8, and the weights of LSTMs.
 
     Weights have a scale per channel; scales of activations come from validation lines. LSTMs compute in float, see
@@ -79,6 +81,7 @@ def quantize(build: Build, *, rewritten: bool = False, calibration_lines: int = 
         build: the artifact to build.
         rewritten: whether the graph is rewritten first. Which graph is faster depends on the number of channels, see
             ``studies/openvino_int8.py``.
+        whole_ranges: see ``quantized``.
         calibration_lines: number of lines that set the scales of activations.
 
     Raises:
@@ -90,12 +93,17 @@ def quantize(build: Build, *, rewritten: bool = False, calibration_lines: int = 
 
     from crnn.formats import openvino_file
 
-    openvino_file.write(quantized(model_of(parent, rewritten=rewritten), lines), build.target)
+    model = model_of(parent, rewritten=rewritten)
+    openvino_file.write(quantized(model, lines, whole_ranges=whole_ranges), build.target)
     return {"calibration_lines": len(lines[0])}
 
 
 def quantized(
-    model: "openvino.Model", lines: tuple[np.ndarray, np.ndarray], *, int8_lstms: int = 0
+    model: "openvino.Model",
+    lines: tuple[np.ndarray, np.ndarray],
+    *,
+    int8_lstms: int = 0,
+    whole_ranges: bool = False,
 ) -> "openvino.Model":
     """A model in int8. Scales of activations are asymmetric: LeakyReLU leaves little below zero.
 
@@ -107,6 +115,9 @@ def quantized(
             does not have. LSTMs of the same size share that state, so both or none compute in int8. Not for a
             rewritten graph, where that state is a constant without a range.
             What it costs: ``studies/openvino_int8.py``.
+        whole_ranges: whether ranges of activations hold all values that the lines give, as those of a training on
+            rounded values do (``training/torch_int8_learner.py``). By default NNCF takes the mean of the batches'
+            largest values.
 
     Raises:
         ValueError: such an LSTM's initial hidden state has no range.
@@ -114,6 +125,7 @@ def quantized(
     # Before NNCF: it switches telemetry off.
     from crnn.formats import openvino_file  # noqa: F401 isort: skip
     import nncf
+    from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet
 
     images, field = lines
     batches = [
@@ -122,7 +134,10 @@ def quantized(
     ]
     settings = nncf.AdvancedQuantizationParameters(
         # Without VNNI two products are summed in 16 bits: weights of 7 bits do not overflow there.
-        overflow_fix=nncf.OverflowFix.ENABLE
+        overflow_fix=nncf.OverflowFix.ENABLE,
+        activations_range_estimator_params=(
+            RangeEstimatorParametersSet.MINMAX if whole_ranges else RangeEstimatorParameters()
+        ),
     )
     found = nncf.quantize(
         model,

@@ -46,6 +46,17 @@ class TestRecipe:
         assert (model.config.classes, model.config.columns) == (4, ((8, 3, 4), (8, 3, 2)))
         assert notes["config"] == model.config.to_json()
 
+    def test_without_an_int8_epoch(self, tmp_path):
+        """Without an epoch in int8 the training ends with the float model."""
+        size = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1, "soft": 0.0}
+        float_only = replace(self.build(tmp_path), target=tmp_path / "float.pt")
+        notes = fastest.train(float_only, int8_epochs=0, **size)
+        weights = pt_file.load(tmp_path / "float.pt").columns[0].conv.weight
+        scale = weights.abs().amax((1, 2, 3), keepdim=True) / 63
+
+        assert "int8" not in notes
+        assert not torch.allclose(weights / scale, (weights / scale).round(), atol=1e-3)
+
     def test_an_interrupted_int8_epoch_goes_on(self, tmp_path, monkeypatch):
         """After an interruption at the end of the int8 epoch, a new run ends with an undisturbed one's weights."""
         size = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1}

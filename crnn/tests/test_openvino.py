@@ -113,6 +113,21 @@ class TestQuantized:
 
         assert [node.exec_type.rpartition("_")[2] for node in nodes] == computed
 
+    @pytest.mark.parametrize(("whole_ranges", "largest"), [(False, 0.625), (True, 1.0)])
+    def test_ranges(self, whole_ranges, largest, graph):
+        """The range of the images ends at their largest value if asked for, else at the mean of the batches' ones."""
+        images, field = inputs(count=32)
+        images[:16], images[16:] = 0.25, 1
+        model = openvino_convert.model_of(graph)
+        found = openvino_convert.quantized(model, (images, field), whole_ranges=whole_ranges)
+        [ends] = [
+            node.input_value(2).get_node().data
+            for node in found.get_ordered_ops()
+            if _kind(node) == "FakeQuantize" and "images" in node.get_friendly_name()
+        ]
+
+        assert ends.item() == pytest.approx(largest, rel=0.01)
+
     def test_no_int8_lstm_in_a_rewritten_graph(self, graph):
         """The initial state of a rewritten graph's LSTMs has no range, so int8 is refused with the LSTM's name."""
         model = openvino_convert.model_of(graph, rewritten=True)

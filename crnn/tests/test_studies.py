@@ -2,12 +2,9 @@
 
 import pytest
 
-from crnn.artifacts import SHIPPED, sha256_of
-from crnn.measure.speedup import speedup
 from crnn.optimize.studies.__main__ import studies
 from crnn.optimize.studies.baseline import measured
 from crnn.optimize.studies.common import PAGE, rows_of
-from crnn.optimize.studies.fastest_ablation import CHOSEN
 
 CER_POINT = 0.01
 
@@ -78,80 +75,3 @@ def test_litert_agrees_with_keras(baseline):
 def test_rows_trained_again_read_alike():
     """Training again from scratch with another seed changes the CER by at most 0.2 points."""
     assert max(abs(row["cer_difference"][0]) for row in rows_of("rebuilds")) <= 0.2 * CER_POINT
-
-
-def high(row):
-    """The upper end of the 95 % interval of a row's CER difference to its original."""
-    return row.accuracy.cer_difference_to_original_high_fraction
-
-
-def gain(baseline, name, size):
-    """How much faster than PyTorch's original a row is at a batch size."""
-    run = [row.latencies[size] for row in baseline.values()]
-    return speedup(baseline[name].latencies[size], baseline["torch-original"].latencies[size], run).value
-
-
-def test_the_fastest_row_costs_at_most_a_fifth_of_a_point(baseline):
-    """The fastest row's CER is at most 0.2 points above the original's, at the interval's upper end."""
-    assert high(baseline["fastest-ov-int8"]) <= 0.2 * CER_POINT
-
-
-def test_the_larger_fastest_row_loses_nothing(baseline):
-    """The larger one's CER is at most 0.1 points above the original's, at the interval's upper end."""
-    assert high(baseline["fastest-large-ov-int8"]) <= 0.1 * CER_POINT
-
-
-@pytest.mark.parametrize(("size", "least"), [(128, 100), (1, 25)])
-def test_the_fastest_row_is_a_hundred_times_faster(baseline, size, least):
-    """The fastest row is 100 times as fast as PyTorch's original in large batches, 25 times line by line."""
-    assert gain(baseline, "fastest-ov-int8", size) >= least
-
-
-def test_the_larger_fastest_row_is_sixty_times_faster(baseline):
-    """The larger one is 60 times as fast as PyTorch's original in large batches."""
-    assert gain(baseline, "fastest-large-ov-int8", 128) >= 60
-
-
-def test_the_fastest_row_takes_a_twentieth_of_the_bytes(baseline):
-    """The fastest row's file has at most 5 % of the bytes of PyTorch's original."""
-    sizes = [baseline[name].footprint.file_bytes for name in ("fastest-ov-int8", "torch-original")]
-
-    assert sizes[0] <= 0.05 * sizes[1]
-
-
-def test_the_fastest_row_uses_the_machine(baseline):
-    """The fastest row computes at a third of the best int8 matrix product of its run, or more, in large batches."""
-    assert baseline["fastest-ov-int8"].latencies[128].peak_share_fraction >= 0.35
-
-
-def test_the_fastest_row_generalizes():
-    """On labels and on a typeface that no training used, no seed's CER is 0.3 points above the original's."""
-    changes = [change[0] for row in rows_of("fastest_seeds") for change in row["cer_differences"][1:3]]
-
-    assert max(changes) <= 0.3 * CER_POINT
-
-
-def test_the_fastest_row_reads_new_lines_as_well():
-    """On lines of another seed, the difference to the original is within the test split's interval."""
-    for row in rows_of("fastest_seeds"):
-        (_, low, high), *_, (anew, *_) = row["cer_differences"]
-        assert low <= anew <= high
-
-
-def test_the_worst_of_three_trainings_is_shipped():
-    """The fastest row was trained three times, and the one with the highest CER is the one shipped now."""
-    runs = [row for row in rows_of("fastest_seeds") if row["variant"] == "fastest-torch"]
-    worst = max(runs, key=lambda row: row["cer"])
-
-    assert {row["seed"] for row in runs} == {1, 2, 3}
-    assert worst["sha256"] == sha256_of(SHIPPED / "fastest-torch.pt")
-
-
-def test_the_chosen_training_is_the_best():
-    """The fastest row is trained in the way that had the lowest CER in int8 in the ablation."""
-    assert min(rows_of("fastest_ablation"), key=lambda row: row["cer_int8"])["form"] == CHOSEN
-
-
-def test_the_sweep_has_six_sizes():
-    """The sweep has six sizes or more between 8 and 120 million MACs."""
-    assert len([row for row in rows_of("fastest_sweep")[1:] if 8e6 <= row["macs"] <= 120e6]) >= 6

@@ -22,7 +22,8 @@ from crnn.training.loop import Schedule
 from crnn.training.soft_targets import SoftBatch
 
 LINES = 245_760
-# An epoch is all fresh lines once.
+# An epoch is all fresh lines once. Patience is long: at a high learning rate BatchNorm's running means lag behind the
+# first layer's weights, so the validation CER jumps.
 SCHEDULE = Schedule(epochs=8, peak_learning_rate=3e-3, warmup_share=0.15, patience=8)
 _OWN_CORPUS = Schedule(epochs=24, peak_learning_rate=3e-3, patience=24)
 _INT8 = Schedule(peak_learning_rate=2e-4, warmup_share=0.1)

@@ -22,6 +22,8 @@ from crnn.training.loop import Schedule
 from crnn.training.torch_distiller import Weighting
 from crnn.training.torch_int8_learner import Int8Learner, RoundedInput
 
+SIZE = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1}
+
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning", "ignore::RuntimeWarning"
 )
@@ -40,17 +42,16 @@ class TestRecipe:
 
     def test_trains(self, tmp_path):
         """The artifact is a recognizer of the given size for the corpus's alphabet."""
-        notes = fastest.train(self.build(tmp_path), columns=((8, 3, 4), (8, 3, 2)), image=(), context=(), epochs=1)
+        notes = fastest.train(self.build(tmp_path), **SIZE)
         model = pt_file.load(tmp_path / "student.pt")
 
-        assert (model.config.classes, model.config.columns) == (4, ((8, 3, 4), (8, 3, 2)))
+        assert (model.config.classes, model.config.columns) == (4, SIZE["columns"])
         assert notes["config"] == model.config.to_json()
 
     def test_without_an_int8_epoch(self, tmp_path):
         """Without an epoch in int8 the training ends with the float model."""
-        size = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1, "soft": 0.0}
         float_only = replace(self.build(tmp_path), target=tmp_path / "float.pt")
-        notes = fastest.train(float_only, int8_epochs=0, **size)
+        notes = fastest.train(float_only, int8_epochs=0, soft=0.0, **SIZE)
         weights = pt_file.load(tmp_path / "float.pt").columns[0].conv.weight
         scale = weights.abs().amax((1, 2, 3), keepdim=True) / 63
 
@@ -59,7 +60,6 @@ class TestRecipe:
 
     def test_an_interrupted_int8_epoch_goes_on(self, tmp_path, monkeypatch):
         """After an interruption at the end of the int8 epoch, a new run ends with an undisturbed one's weights."""
-        size = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1}
         build, trained = self.build(tmp_path), fastest.tuned
 
         def interrupted(given, *rest, **options):
@@ -71,11 +71,11 @@ class TestRecipe:
         with monkeypatch.context() as patch:
             patch.setattr(fastest, "tuned", interrupted)
             with pytest.raises(Interrupted):
-                fastest.train(build, **size)
+                fastest.train(build, **SIZE)
         resumed = replace(build, target=tmp_path / "resumed.pt")
-        fastest.train(resumed, **size)
+        fastest.train(resumed, **SIZE)
         undisturbed = replace(build, target=tmp_path / "whole.pt", checkpoint=tmp_path / "whole.npz")
-        fastest.train(undisturbed, **size)
+        fastest.train(undisturbed, **SIZE)
 
         states = [pt_file.load(one.target).state_dict().values() for one in (resumed, undisturbed)]
         assert all(torch.equal(one, other) for one, other in zip(*states, strict=True))
@@ -92,8 +92,7 @@ class TestRecipe:
     def test_without_fresh_lines(self, tmp_path):
         """With 0 fresh lines the field corpus's own train split is trained on, and nothing is drawn."""
         field = replace(self.build(tmp_path), corpus=corpus(name=NAME))
-        size = {"columns": ((8, 3, 4), (8, 3, 2)), "image": (), "context": (), "epochs": 1, "soft": 0.0}
-        notes = fastest.train(field, lines=0, **size)
+        notes = fastest.train(field, lines=0, soft=0.0, **SIZE)
 
         assert "fresh_lines" not in notes
         assert not list(tmp_path.glob("fresh-*"))

@@ -85,6 +85,8 @@ class Int8Learner(TorchDistiller):
         model = deepcopy(start)
         _replace(model, nn.Conv2d, RoundedConv)
         super().__init__(model, schedule, weighting)
+        # It has no more digits than a rounded value.
+        self._bfloat16 = False
 
     def _train_mode(self) -> None:
         super()._train_mode()

@@ -26,7 +26,7 @@ class ConvConfig:
 
     classes: int = 46
     image: tuple[tuple[int, int, tuple[int, int]], ...] = ()
-    columns: tuple[tuple[int, int, int], ...] = ((48, 5, 2), (80, 5, 2), (112, 5, 2))
+    columns: tuple[tuple[int, int, int], ...] = ((64, 5, 2), (96, 5, 2), (128, 5, 2))
     context: tuple[int, ...] = (5, 5)
     batch_norm_epsilon: float = 1e-3
     batch_norm_momentum: float = 0.1  # weight of the new batch, PyTorch's convention

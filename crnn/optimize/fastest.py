@@ -1,4 +1,4 @@
-"""The fastest recognizers: convolutional, trained on fresh lines, then in int8.
+"""The fastest recognizer: convolutional, trained on fresh lines, then in int8.
 
 Training data is the cheap lever: the corpus's generator draws as many labelled lines as wanted. A corpus of a user's
 own has no generator; its training split is shown in augmented views instead.
@@ -38,12 +38,12 @@ def train(
     columns: Iterable[tuple[int, int, int]] = ConvConfig.columns,
     context: Iterable[int] = ConvConfig.context,
     labels: float = 1.0,
-    soft: float = 1.0,
+    soft: float = 0.0,
     blanks: float = 0.1,
     int8_epochs: int = 1,
     **schedule_options: Unpack[ScheduleOptions],
 ) -> dict[str, Any]:
-    """Train a recognizer without recurrent layers on labels and on the parent's soft outputs, then in int8.
+    """Train a recognizer without recurrent layers on labels, if wanted on the parent's soft outputs too, then in int8.
 
     Fresh lines and the parent's outputs are kept beside the checkpoint, so an interrupted build goes on.
 

@@ -40,18 +40,20 @@ class TestRecipe:
             "student", folder / "teacher.pt", folder / "student.pt", corpus(), folder / "student.npz", ALPHABET
         )
 
-    def test_trains(self, tmp_path):
-        """The artifact is a recognizer of the given size for the corpus's alphabet."""
-        notes = fastest.train(self.build(tmp_path), **SIZE)
+    @pytest.mark.parametrize("soft", [0.0, 1.0])
+    def test_trains(self, soft, tmp_path):
+        """The artifact is a recognizer of the given size for the corpus's alphabet, taught by the parent or not."""
+        notes = fastest.train(self.build(tmp_path), soft=soft, **SIZE)
         model = pt_file.load(tmp_path / "student.pt")
 
+        assert ("views" in notes) == bool(soft)
         assert (model.config.classes, model.config.columns) == (4, SIZE["columns"])
         assert notes["config"] == model.config.to_json()
 
     def test_without_an_int8_epoch(self, tmp_path):
         """Without an epoch in int8 the training ends with the float model."""
         float_only = replace(self.build(tmp_path), target=tmp_path / "float.pt")
-        notes = fastest.train(float_only, int8_epochs=0, soft=0.0, **SIZE)
+        notes = fastest.train(float_only, int8_epochs=0, **SIZE)
         weights = pt_file.load(tmp_path / "float.pt").columns[0].conv.weight
         scale = weights.abs().amax((1, 2, 3), keepdim=True) / 63
 
@@ -92,7 +94,7 @@ class TestRecipe:
     def test_without_fresh_lines(self, tmp_path):
         """With 0 fresh lines the field corpus's own train split is trained on, and nothing is drawn."""
         field = replace(self.build(tmp_path), corpus=corpus(name=NAME))
-        notes = fastest.train(field, lines=0, soft=0.0, **SIZE)
+        notes = fastest.train(field, lines=0, **SIZE)
 
         assert "fresh_lines" not in notes
         assert not list(tmp_path.glob("fresh-*"))
@@ -139,6 +141,16 @@ class TestInt8:
             plain = LogProbabilities(learner.plain()).eval()(*map(torch.from_numpy, lines)).numpy()
 
         assert 0 < np.abs(learner.log_probs(*lines) - plain).max() < 0.1
+
+    def test_computes_in_float32(self, monkeypatch):
+        """It computes in float32 on processors on which other learners compute in bfloat16."""
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+        learner, _ = self.learner()
+        types = []
+        learner.model.columns[0].conv.register_forward_hook(lambda *seen: types.append(seen[-1].dtype))
+        learner.log_probs(*inputs(count=2))
+
+        assert types == [torch.float32]
 
     def test_activations_have_256_levels(self):
         """A rounded input takes 256 values at most, from zero to the largest seen."""

@@ -2,9 +2,11 @@
 
 import pytest
 
+from crnn.artifacts import SHIPPED, sha256_of, verified_record
 from crnn.optimize.studies.__main__ import studies
 from crnn.optimize.studies.baseline import measured
 from crnn.optimize.studies.common import PAGE, rows_of
+from crnn.optimize.studies.fastest_ablation import CHOSEN
 
 CER_POINT = 0.01
 
@@ -75,3 +77,45 @@ def test_litert_agrees_with_keras(baseline):
 def test_rows_trained_again_read_alike():
     """Training again from scratch with another seed changes the CER by at most 0.2 points."""
     assert max(abs(row["cer_difference"][0]) for row in rows_of("rebuilds")) <= 0.2 * CER_POINT
+
+
+def test_the_fastest_row_generalizes():
+    """On labels and on a typeface that no training used, no seed's CER is 0.3 points above the original's."""
+    changes = [change[0] for row in rows_of("fastest_seeds") for change in row["cer_differences"][1:3]]
+
+    assert max(changes) <= 0.3 * CER_POINT
+
+
+def test_the_fastest_row_reads_new_lines_as_well():
+    """On lines of another seed, the difference to the original is within the test split's interval."""
+    for row in rows_of("fastest_seeds"):
+        (_, low, high), *_, (anew, *_) = row["cer_differences"]
+        assert low <= anew <= high
+
+
+def test_the_worst_of_three_trainings_is_shipped():
+    """The fastest row was trained three times, and the one with the highest CER is the one shipped now."""
+    runs = rows_of("fastest_seeds")
+    worst = max(runs, key=lambda row: row["cer"])
+
+    assert {row["seed"] for row in runs} == {1, 2, 3}
+    assert worst["sha256"] == sha256_of(SHIPPED / "fastest-torch.pt")
+
+
+def test_the_chosen_training_is_the_best():
+    """The fastest row is trained in the way that had the lowest CER in int8 in the ablation."""
+    assert min(rows_of("fastest_ablation"), key=lambda row: row["cer_int8"])["form"] == CHOSEN
+
+
+def test_the_sweep_has_six_sizes():
+    """The sweep has six sizes or more between 8 and 120 million MACs."""
+    assert len([row for row in rows_of("fastest_sweep")[1:] if 8e6 <= row["macs"] <= 120e6]) >= 6
+
+
+def test_the_fastest_row_is_trained_in_three_hours():
+    """All epochs of the shipped training took three hours at most."""
+    record = verified_record(SHIPPED / "fastest-torch.pt")
+    epochs = record["epochs"] + record["int8"]["epochs"]
+
+    assert len(epochs) == 9
+    assert sum(epoch["seconds"] for epoch in epochs) <= 3 * 3600

@@ -78,7 +78,7 @@ def train(
     settings: dict[str, Any] = {"weighting": asdict(weighting), "config": config.to_json()}
     default = SCHEDULE if corpus.name == NAME else _OWN_CORPUS
     schedule = schedule_for(build, default, **schedule_options)
-    given = _lessons(build, teacher if soft else None, schedule, lines)
+    given = lessons(build, teacher if soft else None, schedule, lines)
     learner = TorchDistiller(config, schedule, weighting)
     notes = tuned(build, learner, schedule, pt_file.save, given.batches, settings | given.settings, steps=given.steps)
 
@@ -98,7 +98,7 @@ def train(
     return notes
 
 
-class _Lessons(NamedTuple):
+class Lessons(NamedTuple):
     """What a student is shown.
 
     Attributes:
@@ -112,14 +112,25 @@ class _Lessons(NamedTuple):
     settings: dict[str, Any]
 
 
-def _lessons(build: Build, teacher: Path | None, schedule: Schedule, lines: int) -> _Lessons:
-    """Fresh lines of the field corpus, or views of a user's own train split; with a teacher's outputs, if any."""
+def lessons(build: Build, teacher: Path | None, schedule: Schedule, lines: int) -> Lessons:
+    """Fresh lines of the field corpus, or views of a user's own train split; with a teacher's outputs, if any.
+
+    Args:
+        build: the artifact to build; fresh lines and outputs are kept beside its checkpoint.
+        teacher: a ``.pt`` file, or None.
+        schedule: of the training.
+        lines: see ``train``.
+
+    Raises:
+        RecipeError: a batch is larger than a chunk of fresh lines.
+        CorpusError: the disk is too full for the fresh lines.
+    """
     from crnn.training.torch_distiller import answers_of
 
     corpus, folder = build.corpus, build.checkpoint.parent
     if corpus.name != NAME or not lines:
         views = answers_of(teacher, corpus, schedule, folder, _VIEWS).batches if teacher else None
-        return _Lessons(views, None, {"views": _VIEWS} if teacher else {})
+        return Lessons(views, None, {"views": _VIEWS} if teacher else {})
     fresh = FreshLines(folder, lines)
     if schedule.batch_size > fresh.chunk_lines:
         raise RecipeError(
@@ -135,4 +146,4 @@ def _lessons(build: Build, teacher: Path | None, schedule: Schedule, lines: int)
     def batches(epoch: int) -> Iterable[Batch | SoftBatch]:
         return fresh_batches(fresh, targets, corpus.alphabet, schedule.batch_size, schedule.seed, epoch)
 
-    return _Lessons(batches, steps_per_epoch(fresh, schedule.batch_size), settings)
+    return Lessons(batches, steps_per_epoch(fresh, schedule.batch_size), settings)

@@ -1,5 +1,6 @@
 """What the studies of the fastest recognizers share: trained once per folder, then quantized."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ ORIGINAL = SHIPPED / "torch-original.pt"
 TRAINING: dict[str, Any] = {"lines": 65_536, "epochs": 3}
 
 
-def built(name: str, corpus: Corpus, models: Path, **options: Any) -> Path:
+def built(
+    name: str, corpus: Corpus, models: Path, recipe: Callable[..., dict[str, Any]] = fastest.train, **options: Any
+) -> Path:
     """A recognizer for a study as a ``.pt`` file; trained unless a former run has.
 
     Args:
         name: of its file.
         corpus: to train on.
         models: folder for files.
-        options: of ``fastest.train``.
+        recipe: trains it.
+        options: of the recipe.
     """
     target = models / f"{name}.pt"
     if not target.exists():
         unfinished = target.with_suffix(".part")
-        fastest.train(Build(name, ORIGINAL, unfinished, corpus, models / f"{name}.npz"), **options)
+        recipe(Build(name, ORIGINAL, unfinished, corpus, models / f"{name}.npz"), **options)
         unfinished.rename(target)
     return target
 

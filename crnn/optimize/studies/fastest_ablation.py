@@ -6,7 +6,6 @@ python -m crnn.optimize.studies run fastest_ablation --models FOLDER    # an int
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from crnn.corpus import open_corpus
 from crnn.corpus.lines import Corpus
 from crnn.measure.workload import Workload, evaluated
 from crnn.optimize import fastest
-from crnn.optimize.studies._fastest import ORIGINAL, TRAINING, built, quantized
+from crnn.optimize.recipe import Build
+from crnn.optimize.studies._fastest import TRAINING, built, quantized
 from crnn.optimize.studies.common import markdown, percent, rows_of
+from crnn.optimize.tuning import tuned
 
 _TRAIN_LINES = 16_000
 # The same number of updates for all.
@@ -41,42 +42,29 @@ _GUIDED = {
 }
 
 
-def guided(guide: str, corpus: Corpus, models: Path) -> Path:
-    """A student trained with guidance, without the epoch in int8, as a ``.pt`` file; trained unless a former run has.
+def guided(build: Build, *, guide: str, lines: int, epochs: int) -> dict[str, Any]:
+    """Train a student with guidance, without the epoch in int8.
 
     Args:
+        build: the artifact to build.
         guide: "matching" or "attention".
-        corpus: to train on.
-        models: folder for files.
+        lines: number of fresh lines.
+        epochs: of the training.
     """
     from crnn.formats import pt_file
     from crnn.models.conv_config import ConvConfig
     from crnn.optimize.studies._guided import AttentionLearner, MatchingLearner
-    from crnn.training.fresh import FreshLines
-    from crnn.training.fresh_targets import fresh_batches, steps_per_epoch
-    from crnn.training.loop import fit
     from crnn.training.torch_learner import TorchLearner
 
-    target = models / f"ablation-{guide}.pt"
-    if target.exists():
-        return target
-    lines, schedule = FreshLines(models, TRAINING["lines"]), replace(fastest.SCHEDULE, epochs=TRAINING["epochs"])
-    lines.prepare()
-    config = ConvConfig(classes=len(corpus.alphabet) + 1)
+    schedule, config = replace(fastest.SCHEDULE, epochs=epochs), ConvConfig(classes=len(build.corpus.alphabet) + 1)
     learners: dict[str, Callable[[], TorchLearner]] = {
-        "matching": partial(MatchingLearner, config, schedule, pt_file.load_crnn(ORIGINAL)),
-        "attention": partial(AttentionLearner, config, schedule),
+        "matching": lambda: MatchingLearner(config, schedule, pt_file.load_crnn(build.teacher)),
+        "attention": lambda: AttentionLearner(config, schedule),
     }
-    learner, checkpoint = learners[guide](), target.with_suffix(".npz")
+    given = fastest.lessons(build, None, schedule, lines)
     # It lacks the guide's weights.
-    checkpoint.unlink(missing_ok=True)
-    fit(
-        learner, corpus, schedule, checkpoint,
-        batches=lambda epoch: fresh_batches(lines, None, corpus.alphabet, schedule.batch_size, schedule.seed, epoch),
-        steps=steps_per_epoch(lines, schedule.batch_size),
-    )  # fmt: skip
-    pt_file.save(learner.model, target)
-    return target
+    build.checkpoint.unlink(missing_ok=True)
+    return tuned(build, learners[guide](), schedule, pt_file.save, given.batches, given.settings, steps=given.steps)
 
 
 def run(models: Path) -> list[dict[str, Any]]:
@@ -94,7 +82,10 @@ def run(models: Path) -> list[dict[str, Any]]:
         form: built(f"ablation-{index}", corpus, models, **TRAINING | options)
         for index, (form, options) in enumerate(_FORMS.items())
     }
-    trained |= {form: guided(guide, corpus, models) for form, guide in _GUIDED.items()}
+    trained |= {
+        form: built(f"ablation-{guide}", corpus, models, guided, guide=guide, **TRAINING)
+        for form, guide in _GUIDED.items()
+    }
     rows = []
     for form, file in trained.items():
         rows.append({"form": form, "cer": cer("torch", file), "cer_int8": cer("openvino", quantized(file, corpus))})

@@ -42,8 +42,8 @@ def run(models: Path) -> list[dict[str, Any]]:
     """One row per seed, in int8 on OpenVINO: CER, and its differences to the original's."""
     corpus = open_corpus(None)
     drawn = draw_split("test", _NEW_LINES, seed=_NEW_SEED)
-    anew = Corpus(corpus.name, corpus.alphabet, corpus.sha256, drawn, lambda: (corpus.train, corpus.validation))
-    both, rows = (corpus, anew), []
+    new_lines = Corpus(corpus.name, corpus.alphabet, corpus.sha256, drawn, lambda: (corpus.train, corpus.validation))
+    both, rows = (corpus, new_lines), []
 
     def evaluations(workload: Workload) -> list[Evaluation]:
         found = []

@@ -17,6 +17,8 @@ from crnn.runtimes.process import WorkerProcess
 from crnn.text import best_path
 
 _MOST_CALLS = 25
+# A worker makes the inputs of all calls of a request before the first: they count as its memory.
+_MOST_LINES = 512
 _MOST_WARMUP_CALLS = 500
 # So many disturbed pairs are measured again, per process and batch size; further ones are kept and marked: where the
 # machine is busy all the time, repeating does not help.
@@ -62,9 +64,14 @@ def unwatched() -> Callable[[], Sequence[str]]:
     return tuple
 
 
-def calls_in(block_s: float, seconds: Sequence[float]) -> int:
-    """Number of calls in a block of that duration, given the seconds of some calls; at most 25."""
-    return min(max(1, round(block_s / float(np.median(seconds)))), _MOST_CALLS)
+def most_calls(batch_size: int) -> int:
+    """The largest number of calls per request: 25, and 512 lines in all."""
+    return max(1, min(_MOST_CALLS, _MOST_LINES // batch_size))
+
+
+def calls_in(block_s: float, seconds: Sequence[float], batch_size: int) -> int:
+    """Number of calls in a block of that duration, given the seconds of some calls; see ``most_calls``."""
+    return min(max(1, round(block_s / float(np.median(seconds)))), most_calls(batch_size))
 
 
 @dataclass
@@ -101,8 +108,8 @@ class Side:
             # Double the calls within the time left: few requests for short calls, no extra calls for long ones.
             mean = sum(spent) / len(spent) if spent else seconds
             left = int((seconds - sum(spent)) / max(mean, 1e-9))
-            self._call(max(1, min(left, len(spent), _MOST_CALLS)))
-        self.calls_per_block = calls_in(block_s, spent)
+            self._call(max(1, min(left, len(spent), most_calls(self.batch_size))))
+        self.calls_per_block = calls_in(block_s, spent, self.batch_size)
 
     def _time(self, calls: int) -> list[float]:
         """Seconds of calls on the next lines, whose outputs are kept."""

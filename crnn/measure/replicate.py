@@ -210,7 +210,7 @@ class Setting:
                     blocks.warm_up([side], self.plan)
                 else:
                     # It made a call at this size already, on blank lines.
-                    side.calls_per_block = blocks.calls_in(self.plan.block_s, side.untimed)
+                    side.calls_per_block = blocks.calls_in(self.plan.block_s, side.untimed, size)
                 anchor = self.anchor.side(size, self.plan)
             with phases.of("pairs"):
                 disturbed = blocks.run_pairs([side, anchor], self.plan, self._watcher(worker))

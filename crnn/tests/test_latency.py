@@ -14,6 +14,7 @@ from crnn.measure.latency import (
     Side,
     TimedDifference,
     block_ratios,
+    calls_in,
     median_interval,
     percentile,
     run_pairs,
@@ -96,6 +97,11 @@ class TestBlocks:
         [_, original], _ = measured(constant(1.0), constant(0.02), untimed=[5.0, 0.04, 0.04, 0.04])
 
         assert (original.untimed, original.calls_per_block) == ([5.0, 0.04, 0.04, 0.04], 2)
+
+    @pytest.mark.parametrize(("size", "calls"), [(1, 25), (32, 16), (128, 4), (1000, 1)])
+    def test_a_block_has_few_lines(self, size, calls):
+        """A block of short calls has at most 25 calls and 512 lines: the inputs of all of them are in memory."""
+        assert calls_in(0.08, [1e-6], size) == calls
 
     def test_ratios_cancel_drift(self):
         """A machine that slows down during the run changes the times but not the ratios."""

@@ -3,6 +3,7 @@
 import pytest
 
 from crnn.artifacts import SHIPPED, sha256_of, verified_record
+from crnn.measure.speedup import speedup
 from crnn.optimize.studies.__main__ import studies
 from crnn.optimize.studies.baseline import measured
 from crnn.optimize.studies.common import PAGE, rows_of
@@ -77,6 +78,36 @@ def test_litert_agrees_with_keras(baseline):
 def test_rows_trained_again_read_alike():
     """Training again from scratch with another seed changes the CER by at most 0.2 points."""
     assert max(abs(row["cer_difference"][0]) for row in rows_of("rebuilds")) <= 0.2 * CER_POINT
+
+
+def gain(baseline, name, size):
+    """The speed-up of a row over torch-original."""
+    run = [row.latencies[size] for row in baseline.values()]
+    return speedup(baseline[name].latencies[size], baseline["torch-original"].latencies[size], run).value
+
+
+@pytest.mark.parametrize("name", ["fastest-ov-int8", "fastest-ort-int8"])
+def test_the_fastest_rows_lose_nothing(baseline, name):
+    """The interval of the fastest rows' CER difference ends at 0.1 points or below."""
+    assert baseline[name].accuracy.cer_difference_to_original_high_fraction <= 0.1 * CER_POINT
+
+
+@pytest.mark.parametrize(("size", "least"), [(1, 25), (128, 100)])
+def test_the_fastest_row_is_a_hundred_times_faster(baseline, size, least):
+    """The fastest row is 25 times as fast as torch-original at batch 1, and 100 times at batch 128."""
+    assert gain(baseline, "fastest-ov-int8", size) >= least
+
+
+def test_the_fastest_row_takes_a_twentieth_of_the_bytes(baseline):
+    """The fastest row's file is at most 5 % of torch-original's."""
+    sizes = [baseline[name].footprint.file_bytes for name in ("fastest-ov-int8", "torch-original")]
+
+    assert sizes[0] <= 0.05 * sizes[1]
+
+
+def test_the_fastest_row_uses_the_machine(baseline):
+    """The fastest row reaches at least 35 % of the machine's int8 matrix peak at batch 128."""
+    assert baseline["fastest-ov-int8"].latencies[128].peak_share_fraction >= 0.35
 
 
 def test_the_fastest_row_generalizes():

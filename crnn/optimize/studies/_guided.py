@@ -33,7 +33,8 @@ class MatchingLearner(_GuidedLearner):
     """
 
     def __init__(self, config: ConvConfig, schedule: Schedule, teacher: CRNN) -> None:
-        """Initialize the student; the teacher runs along."""
+        """Initialize the student and the projection; the teacher runs along."""
+        torch.manual_seed(schedule.seed)
         super().__init__(config, schedule, nn.Conv2d(config.features, teacher.config.channels[-1], 1))
         self._teacher = teacher.eval().requires_grad_(requires_grad=False)
 

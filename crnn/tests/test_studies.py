@@ -92,6 +92,14 @@ def test_the_fastest_rows_lose_nothing(baseline, name):
     assert baseline[name].accuracy.cer_difference_to_original_high_fraction <= 0.1 * CER_POINT
 
 
+def test_the_front_page_says_how_fast(baseline):
+    """The README's speed-ups of the fastest row are those of the committed baseline."""
+    at_128, at_1 = (gain(baseline, "fastest-ov-int8", size) for size in (128, 1))
+    text = (PAGE.parents[2] / "README.md").read_text("utf-8")
+
+    assert f"128 lines {at_128:.0f} times as fast as the original in eager PyTorch, at batch 1 it is {at_1:.0f}" in text
+
+
 @pytest.mark.parametrize(("size", "least"), [(1, 25), (128, 100)])
 def test_the_fastest_row_is_a_hundred_times_faster(baseline, size, least):
     """The fastest row is 25 times as fast as torch-original at batch 1, and 100 times at batch 128."""

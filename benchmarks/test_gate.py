@@ -1,32 +1,38 @@
-"""Latency as the gate compares it: pairs of fresh processes, one thread, one core. And that nothing is missing."""
+"""Latency as the gate compares it: pairs of fresh processes that alternate. And that nothing is missing."""
 
 import pytest
 
 from fixtures.clock import worker_clock
-from fixtures.measurements import keep
-
-BATCH_SIZE = 1
+from fixtures.measurements import keep_pairs
 
 
 @pytest.mark.one_process
 @pytest.mark.process_pairs
-@pytest.mark.benchmark(timer=worker_clock, group=f"gate, batch {BATCH_SIZE:3}, one thread")
+@pytest.mark.benchmark(timer=worker_clock, group="gate, batch   1, one thread")
 def test_process_pairs(benchmark, gate, session, runner, request):
-    """As many pairs of fresh processes as the verdict needs; their calls return the outputs that were evaluated."""
-    from crnn.gate import sequential
-    from crnn.measure.process_pairs import Meter
+    """On one thread and one core; as many pairs as the verdict needs; their calls return the evaluated outputs."""
+    from crnn.measure.meters import RelativeMeter
 
-    name, identity = runner.variant.name, session.identity(runner)
-    base = gate.base.workload(name) if gate.base and gate.base.has(name) else None
-    meter = Meter(session, runner, BATCH_SIZE, base)
-    references = gate.references(request.node.nodeid, identity, meter.record([]))
-    pairs = sequential.measure(meter.next_ratio, references, gate.family)
-    relative = meter.record(pairs.screen, pairs.confirmation, gate.family)
-    keep(benchmark, meter.seconds, identity, relative)
+    meter = keep_pairs(benchmark, gate, session, runner, RelativeMeter, request.node.nodeid)
 
     limits = runner.variant.thresholds
-    assert relative.gate_answers_log_prob_difference_nats <= limits.max_timed_difference, "timed outputs differ"
-    assert relative.gate_lines_read_differently_count <= limits.max_lines_read_differently, "timed outputs differ"
+    assert meter.log_prob_difference <= limits.max_timed_difference, "timed outputs differ"
+    assert meter.lines_read_differently <= limits.max_lines_read_differently, "timed outputs differ"
+
+
+@pytest.mark.one_process
+@pytest.mark.process_pairs
+@pytest.mark.full_runs
+@pytest.mark.benchmark(timer=worker_clock, group="gate, batch   1, deployment")
+def test_deployment(benchmark, gate, session, runner, request):
+    """On all cores, with one line and the largest batch; outputs are the evaluated ones."""
+    from crnn.measure.meters import DeploymentMeter
+
+    meter = keep_pairs(benchmark, gate, session, runner, DeploymentMeter, request.node.nodeid)
+
+    limits = runner.variant.thresholds
+    assert meter.log_prob_difference <= limits.max_timed_difference, "timed outputs differ"
+    assert meter.lines_read_differently <= limits.max_lines_read_differently, "timed outputs differ"
 
 
 @pytest.mark.search_for_missing

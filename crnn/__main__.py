@@ -16,24 +16,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_benchmark.utils import get_machine_id
-
 from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus import CorpusError, open_corpus
 from crnn.corpus.synthetic import SHIPPED, write_test_split
 from crnn.gate import summary
+from crnn.gate.baselines import FOLDER, ROLLING, faults, machine_key, promote
 from crnn.gate.limits import Limit, LimitError
 from crnn.gate.measures import parse
-from crnn.gate.runs import PINNED, ROLLING, RunError, compare_runs, faults, promote, read
+from crnn.gate.runs import RunError, compare_runs, read, strictness_verdicts
+from crnn.gate.strictness import KEY
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.optimize.recipe import RecipeError
 from crnn.registry.options import OptionError
 from crnn.report import table
 from crnn.training.loop import CheckpointError
-
-# pytest-benchmark saves the runs of this kind of machine here.
-_BASELINES = Path(__file__).parents[1] / "fixtures" / "baselines" / get_machine_id()
 
 # Training allocates and frees the same large tensors at every step. By default glibc returns them
 # to the system each time, and the page faults take a third of a step's time.
@@ -123,7 +120,13 @@ def _limits(text: str) -> dict[str, Limit]:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    verdicts = compare_runs(read(arguments.old), read(arguments.new), arguments.gate)
+    verdicts = compare_runs(
+        read(arguments.old),
+        read(arguments.new),
+        arguments.gate,
+        accept_versions=arguments.accept_versions,
+        any_machine=arguments.gate_machine == "any",
+    )
     if arguments.gate_report:
         title = f"{arguments.new.name} against {arguments.old.name}"
         arguments.gate_report.write_text(summary.markdown(verdicts, title), "utf-8")
@@ -132,17 +135,23 @@ def _compare(arguments: argparse.Namespace) -> int:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
-    run, folder = read(arguments.results), arguments.folder
-    names = [ROLLING] if (folder / PINNED).exists() and not arguments.pin else [ROLLING, PINNED]
+    run = read(arguments.results)
+    if run.fingerprint is None:
+        raise RunError(f"{run.path} has no fingerprint of its machine: saved by an older version")
+    folder = arguments.folder or FOLDER / machine_key(run.fingerprint)
+    found = faults(run)
     if (old := folder / ROLLING).exists():
+        before = read(old)
         print(f"against {old}:")
-        print("\n".join(summary.plain(compare_runs(read(old), run, {}))))
-    if found := faults(run):
+        print("\n".join(summary.plain(compare_runs(before, run, {}))))
+        loosened = strictness_verdicts(before, run.session.get(KEY))
+        found += [str(verdict) for verdict in loosened if verdict.subject not in arguments.loosened]
+    if found:
         print("\n".join([f"{run.path} cannot be a baseline:", *found]), file=sys.stderr)
         if not arguments.anyway:
             print("nothing was written; --anyway overrides this", file=sys.stderr)
             return 1
-    for path in promote(run, folder, names):
+    for path in promote(run, folder, arguments.pin):
         print(f"wrote {path}")
     return 0
 
@@ -212,15 +221,28 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument(
         "--gate", type=_limits, default={}, metavar="LIMITS", help="such as relative_latency=5%%,cer=0.1pp"
     )
+    comparison.add_argument("--gate-machine", choices=("same", "any"), default="same", help="as with pytest")
+    comparison.add_argument("--accept-versions", action="store_true", help="as with pytest")
     comparison.add_argument("--gate-report", type=Path, metavar="FILE", help="write the verdicts as Markdown")
     comparison.set_defaults(run=_compare)
     baseline = commands.add_parser("baseline", help="manage the runs that others are compared with")
     actions = baseline.add_subparsers(required=True, metavar="ACTION")
     promotion = actions.add_parser("promote", help="make a saved run the baseline, and print what changes")
     promotion.add_argument("results", type=Path, metavar="RUN.json")
-    promotion.add_argument("--pin", action="store_true", help="also the pinned baseline, which shows creep")
+    promotion.add_argument(
+        "--pin", metavar="REASON", help="also the pinned baseline, which shows creep; the reason is kept in it"
+    )
+    promotion.add_argument(
+        "--loosened",
+        type=_keys,
+        default=(),
+        metavar="NAMES",
+        help="accept limits and thresholds that got looser, such as ov-int8.max_bytes",
+    )
     promotion.add_argument("--anyway", action="store_true", help="promote even a run with failures or a --quick run")
-    promotion.add_argument("--folder", type=Path, default=_BASELINES, metavar="DIR", help=f"{_BASELINES} by default")
+    promotion.add_argument(
+        "--folder", type=Path, metavar="DIR", help=f"by default that of the run's machine in {FOLDER}"
+    )
     promotion.set_defaults(run=_promote)
     draw = commands.add_parser("draw-corpus", help="draw the shipped test split again")
     draw.set_defaults(run=_draw_corpus)

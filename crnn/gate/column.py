@@ -7,7 +7,8 @@ from math import floor, log10
 from typing import Any, NamedTuple
 
 from crnn.measure import speedup as estimates
-from crnn.measure.records import Measured, Record
+from crnn.measure.record import Record
+from crnn.measure.records import Measured
 
 ABSENT = "-"
 REFERENCE, UNPAIRED = "reference", "not paired"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from crnn.gate.column import REFERENCE, UNPAIRED, Column, Place, Value
 from crnn.measure import speedup as estimates
-from crnn.measure.records import Footprint, Identity, Latency, Measured, Record
+from crnn.measure.record import Record
+from crnn.measure.records import Footprint, Identity, Latency, Measured
 
 # In quantized rows rounding alone makes some weights zero.
 _NOTABLE = 0.9

@@ -1,14 +1,17 @@
 """Verdicts on one benchmark: the same test in a baseline and in a run."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from crnn.gate.comparisons import IncomparableError, Pair
 from crnn.gate.limits import Limit
+from crnn.gate.machines import SAME_MACHINE, Machines
 from crnn.gate.measures import MEASURES, Measure
-from crnn.gate.verdicts import NEW, NOT_COMPARABLE, UNLIKE_MACHINES, Verdict
-from crnn.measure.records import Measured, RecordError, measured
+from crnn.gate.verdicts import NEW, NOT_COMPARABLE, Verdict
+from crnn.measure.record import RecordError
+from crnn.measure.records import Measured, measured
 
 Info = Mapping[str, Any]
 """A benchmark's ``extra_info``."""
@@ -24,26 +27,32 @@ def _read(info: Info, side: str) -> Measured:
     return found
 
 
-def comparable(measure: Measure, before: Measured, after: Measured, unlike: Sequence[str]) -> str:
+def _version_less(runtime: Any) -> Any:
+    """An engine's name without its version, ``ONNX Runtime`` of ``ONNX Runtime 1.31.1``."""
+    return re.sub(r" \d+(?:\.\w+)*", "", runtime) if isinstance(runtime, str) else runtime
+
+
+def comparable(measure: Measure, before: Measured, after: Measured, machines: Machines) -> str:
     """Why two measurements cannot be compared; empty if they can.
 
     Args:
         measure: the measurement's declaration.
         before: the baseline's.
         after: the run's.
-        unlike: fields in which the machines' fingerprints differ.
+        machines: how the machines differ.
     """
-    if measure.same_machine and unlike:
-        return f"{UNLIKE_MACHINES}: {', '.join(unlike)}"
     values = {key: (measure.value(before, key), measure.value(after, key)) for key in measure.agree}
+    if machines.versions_accepted and "runtime" in values:
+        old, new = values["runtime"]
+        values["runtime"] = (_version_less(old), _version_less(new))
     fields = [f"{key} ({old}, {new})" for key, (old, new) in values.items() if old != new]
     return f"differs in {', '.join(fields)}" if fields else ""
 
 
-def _compared(measure: Measure, before: Info, after: Info, limit: Limit, unlike: Sequence[str]) -> Verdict:
+def _compared(measure: Measure, before: Info, after: Info, limit: Limit, machines: Machines) -> Verdict:
     try:
         sides = _read(before, "baseline"), _read(after, "run")
-        if reason := comparable(measure, *sides, unlike):
+        if reason := comparable(measure, *sides, machines):
             raise IncomparableError(reason)
         return measure.compare(Pair(measure, *sides, limit))
     except IncomparableError as error:
@@ -56,29 +65,34 @@ def compare(
     after: Info,
     limits: Mapping[str, Limit],
     *,
-    unlike: Sequence[str] = (),
+    machines: Machines = SAME_MACHINE,
     baseline: str = "baseline",
 ) -> list[Verdict]:
     """The verdicts on one benchmark.
+
+    What depends on the machine gets none if the machines are unlike: ``Machines.verdict`` is the one for all of it.
 
     Args:
         test: its full name.
         before: the baseline's ``extra_info``.
         after: the run's.
         limits: of its variant, see ``limits_of``.
-        unlike: fields in which the machines' fingerprints differ.
+        machines: how the machines differ.
         baseline: the baseline's name in the verdicts.
     """
     verdicts = []
     for measure in MEASURES:
         limit = limits[measure.name]
-        if limit.number is None:
+        if limit.number is None or (measure.same_machine and machines.unlike):
             continue
         if measure.measured_in(before):
-            verdict = _compared(measure, before, after, limit, unlike)
+            verdict = _compared(measure, before, after, limit, machines)
         elif measure.measured_in(after):
             verdict = Verdict("", measure.name, NEW)
         else:
             continue
+        if measure.same_machine and machines.versions:
+            across = f"across versions: {', '.join(machines.versions)}"
+            verdict = replace(verdict, reason="; ".join(filter(None, (verdict.reason, across))))
         verdicts.append(replace(verdict, test=test, baseline=baseline))
     return verdicts

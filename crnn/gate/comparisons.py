@@ -1,6 +1,6 @@
 """How two values of one measurement compare: as numbers, line by line, by process pairs, or as files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
 from typing import Any
@@ -10,14 +10,19 @@ import numpy as np
 from crnn.gate.declaration import Measure
 from crnn.gate.intervals import ratio_interval
 from crnn.gate.limits import Limit
-from crnn.gate.sequential import BETTER, SAME, SCREEN_TAIL, UNCLEAR, WORSE, Reference, decide
+from crnn.gate.sequential import BETTER, LAST_TAIL, SAME, UNCLEAR, WORSE, Reference, decide, resolved, spread
 from crnn.gate.verdicts import INCONCLUSIVE, NOT_COMPARABLE, Verdict
 from crnn.measure.accuracy import paired_difference
-from crnn.measure.records import Accuracy, Latency, Measured, RelativeLatency
+from crnn.measure.latency import P95_SAMPLES
+from crnn.measure.records import Accuracy, Deployment, Latency, Measured, RelativeLatency
 from crnn.measure.speedup import over_processes
 
 # Probability left out at each end of the paired bootstrap over lines.
 LINES_TAIL = 0.005
+
+
+class UnresolvedError(Exception):
+    """Raised for a baseline that cannot resolve a limit; the message says why."""
 
 
 class IncomparableError(Exception):
@@ -74,15 +79,34 @@ def scalar(pair: Pair) -> Verdict:
     return _scalar(pair, old, new, new - old)
 
 
+def _latencies(pair: Pair) -> list[Latency]:
+    """The records of both sides, whose ratios to the anchor are numbers."""
+    found = [side.record for side in (pair.before, pair.after) if isinstance(side.record, Latency)]
+    for ratios in (record.anchor_ratios for record in found):
+        if not ratios or not all(isinstance(ratio, int | float) and 0 < ratio < inf for ratio in ratios):
+            raise IncomparableError(f"anchor_ratios is {ratios}, not positive numbers")
+    return found
+
+
 def deployment_latency(pair: Pair) -> Verdict:
     """Compare ratios to the anchor: in them the state of the machine cancels out."""
     old, new = _number(pair, pair.before), _number(pair, pair.after)
-    sides = [side.record.anchor_ratios for side in (pair.before, pair.after) if isinstance(side.record, Latency)]
-    for ratios in sides:
-        if not ratios or not all(isinstance(ratio, int | float) and 0 < ratio < inf for ratio in ratios):
-            raise IncomparableError(f"anchor_ratios is {ratios}, not positive numbers")
-    before, after = (over_processes(ratios).value for ratios in sides)
+    before, after = (over_processes(record.anchor_ratios).value for record in _latencies(pair))
     return _scalar(pair, old, new, old * (after / before - 1))
+
+
+def tail_latency(pair: Pair) -> Verdict:
+    """Compare the 95th percentiles in units of the anchor's median call, if both sides have enough calls."""
+    sides = _latencies(pair)
+    if scarce := [record.timed_calls_count for record in sides if record.timed_calls_count < P95_SAMPLES]:
+        return pair.verdict(SAME, None, None, reason=f"{scarce[0]} calls support no percentile")
+    old, new = _number(pair, pair.before), _number(pair, pair.after)
+    # Seconds of the anchor: those of a process / its ratio.
+    anchors = [
+        median(seconds / ratio for seconds, ratio in zip(record.process_medians_s, record.anchor_ratios, strict=True))
+        for record in sides
+    ]
+    return _scalar(pair, old, new, old * (new / anchors[1] / (old / anchors[0]) - 1))
 
 
 def same_file(pair: Pair) -> Verdict:
@@ -104,7 +128,19 @@ def _paired(pair: Pair, weights: np.ndarray, points: str = "") -> Verdict:
     """Compare with a paired bootstrap over the lines that both sides have: one may have read fewer, from the first."""
     old, new = _lines(pair.before, pair.measure.key), _lines(pair.after, pair.measure.key)
     count = min(len(old), len(new))
-    old, new, weights = old[:count], new[:count], weights[:count]
+    return _paired_lines(pair, old[:count], new[:count], weights[:count], points)
+
+
+def _paired_lines(pair: Pair, old: np.ndarray, new: np.ndarray, weights: np.ndarray, points: str) -> Verdict:
+    """Compare two values of each line.
+
+    Args:
+        pair: for its measurement and limit.
+        old: (N,), such as edits.
+        new: (N,), of the same lines.
+        weights: (N,), such as reference characters.
+        points: unit of the shown change.
+    """
     before, after = (float(side.sum() / weights.sum()) for side in (old, new))
     if not (isfinite(before) and isfinite(after)):
         raise IncomparableError(f"{pair.measure.key} holds values that are not finite")
@@ -115,8 +151,17 @@ def _paired(pair: Pair, weights: np.ndarray, points: str = "") -> Verdict:
 
 
 def edits(pair: Pair) -> Verdict:
-    """Compare CERs, from the edits of each line."""
-    return _paired(pair, _lines(pair.after, "line_characters"), " points")
+    """Compare CERs, from the edits of each line; with those of the larger test split, if both sides read it."""
+    sides = [side.record for side in (pair.before, pair.after) if isinstance(side.record, Accuracy)]
+    characters = _lines(pair.after, "line_characters")
+    before, after, weights = sides[0].larger_line_edits, sides[1].larger_line_edits, sides[1].larger_line_characters
+    whole = [_lines(side, pair.measure.key) for side in (pair.before, pair.after)]
+    if before is None or after is None or weights is None or len(whole[0]) != len(whole[1]):
+        return _paired(pair, characters, " points")
+    if not len(before) == len(after) == len(weights):
+        raise IncomparableError("the larger test splits differ in their number of lines")
+    old, new = np.concatenate([whole[0], before]), np.concatenate([whole[1], after])
+    return _paired_lines(pair, old, new, np.concatenate([characters, weights]), " points")
 
 
 def losses(pair: Pair) -> Verdict:
@@ -126,22 +171,44 @@ def losses(pair: Pair) -> Verdict:
     return _paired(pair, np.ones(count), pair.measure.unit)
 
 
-def reference(before: RelativeLatency, limit: Limit) -> Reference:
-    """A baseline's process pairs, as the sequential plan takes them."""
-    return Reference(tuple(before.gate_ratios), limit.allowed(1))
+def reference(measure: Measure, before: Measured, limit: Limit) -> Reference:
+    """A baseline's process pairs, as the sequential plan takes them.
+
+    Where they spread so widely that they do not resolve the limit, the least increase that they do resolve takes
+    its place.
+
+    Raises:
+        UnresolvedError: that is more than the measurement allows.
+    """
+    ratios = tuple(measure.value(before))
+    least, allowed = resolved(ratios), limit.allowed(1)
+    if least > max(measure.widest, allowed):
+        raise UnresolvedError(
+            f"the baseline's {len(ratios)} pairs spread by {100 * spread(ratios):.1f} %: too widely for {limit}"
+        )
+    return Reference(ratios, max(allowed, least), measure.key)
 
 
 def process_pairs(pair: Pair) -> Verdict:
-    """Compare latencies relative to the anchor, from the process pairs of both sides."""
-    before, after = pair.before.record, pair.after.record
-    if not (isinstance(before, RelativeLatency) and isinstance(after, RelativeLatency)):
+    """Compare ratios to the anchor, from the process pairs of both sides."""
+    key, record = pair.measure.key, pair.after.record
+    if not isinstance(record, RelativeLatency | Deployment):
         raise IncomparableError("no process pairs")
-    old, new, confirmation = before.gate_ratios, after.gate_ratios, after.gate_confirmation_ratios
+    old, new, confirmation = pair.measure.value(pair.before), pair.measure.value(pair.after), record.confirmation(key)
     try:
-        found = reference(before, pair.limit).verdict(new, confirmation, after.gate_family_count)
-        ratio, low, high = ratio_interval(confirmation or new, old, SCREEN_TAIL)
+        compared = reference(pair.measure, pair.before, pair.limit)
+        found = compared.verdict(new, confirmation)
+        ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL)
+    except UnresolvedError as error:
+        # Compared with itself it is the same all the same.
+        word = SAME if old and old == new else UNCLEAR
+        return pair.verdict(word, median(old), median(new), reason=str(error))
     except (ValueError, TypeError) as error:
         raise IncomparableError(str(error)) from None
     before_median, after_median = (median(side) if side else None for side in (old, confirmation or new))
     count = f"{len(new)} process pairs" + (f", confirmed by {len(confirmation)} fresh ones" if confirmation else "")
-    return pair.verdict(found, before_median, after_median, percent(ratio - 1, low - 1, high - 1), count)
+    verdict = pair.verdict(found, before_median, after_median, percent(ratio - 1, low - 1, high - 1), count)
+    if compared.allowed <= pair.limit.allowed(1):
+        return verdict
+    wider = f"{100 * compared.allowed:.1f} %, the least that the baseline's {len(old)} pairs resolve"
+    return replace(verdict, limit=wider)

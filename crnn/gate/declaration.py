@@ -7,7 +7,8 @@ from typing import Any
 from crnn.gate.column import Column
 from crnn.gate.limits import Limit
 from crnn.gate.verdicts import Verdict
-from crnn.measure.records import Identity, Measured, Record, kind_of
+from crnn.measure.record import Record
+from crnn.measure.records import Identity, Measured, kind_of
 
 Comparison = Callable[[Any], Verdict]
 """Compares a ``comparisons.Pair``."""
@@ -30,6 +31,7 @@ class Measure:
         better: the verdict if it falls beyond the limit.
         agree: fields of record and identity that have to be equal on both sides.
         same_machine: whether the machines' fingerprints have to be equal.
+        widest: the largest increase, as a fraction, that may take the limit's place where process pairs spread.
         units: the units in which a limit may be written.
         positive: whether the limit has to be above zero.
         scale: factor that converts the value to the shown unit.
@@ -46,6 +48,7 @@ class Measure:
     better: str = "smaller"
     agree: tuple[str, ...] = CORPUS
     same_machine: bool = False
+    widest: float = 0.0
     units: tuple[str, ...] = ("%", "")
     positive: bool = False
     scale: float = 1

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from crnn.gate import columns, comparisons
 from crnn.gate.declaration import CORPUS, Measure
 from crnn.gate.limits import Limit, LimitError
-from crnn.measure.records import Accuracy, Footprint, Latency, Operators, RelativeLatency, Throughput
+from crnn.measure.record import Record
+from crnn.measure.records import Accuracy, Deployment, Footprint, Latency, Operators, RelativeLatency, Throughput
 
 # Not the threads that were counted: the fingerprint holds what decides their number, and if the code changes it, the
 # verdict is due, not a refusal.
@@ -20,6 +21,13 @@ _PAIRS = (
     "gate_threads_count",
     "gate_pinned",
     "gate_plan",
+)
+_DEPLOYED = (
+    *_DEPLOYMENT,
+    "deployed_anchor",
+    "deployed_anchor_sha256",
+    "deployed_largest_batch_size_lines",
+    "deployed_plan",
 )
 
 MEASURES: tuple[Measure, ...] = (
@@ -53,6 +61,7 @@ MEASURES: tuple[Measure, ...] = (
         record=RelativeLatency,
         key="gate_ratios",
         limit=Limit(5, "%"),
+        widest=0.15,
         compare=comparisons.process_pairs,
         worse="slower",
         better="faster",
@@ -61,6 +70,32 @@ MEASURES: tuple[Measure, ...] = (
         units=("%",),
         positive=True,
         unit=" x anchor",
+    ),
+    *(
+        # Both at deployment settings, in fresh processes that alternate with their engine's anchor.
+        Measure(
+            name=name,
+            record=Deployment,
+            key=key,
+            limit=Limit(number, "%"),
+            widest=widest,
+            compare=comparisons.process_pairs,
+            worse="slower",
+            better="faster",
+            agree=_DEPLOYED,
+            same_machine=True,
+            units=("%",),
+            positive=True,
+            unit=" x anchor",
+        )
+        for name, key, number, widest in (
+            ("deployed", "deployed_ratios", 15, 0.15),
+            ("deployed_largest", "deployed_largest_ratios", 15, 0.15),
+            # Milliseconds in some engines: only a gross change counts.
+            ("first_call", "deployed_first_call_ratios", 200, 4.0),
+            ("largest_first_call", "deployed_largest_first_call_ratios", 50, 1.0),
+            ("load", "deployed_load_ratios", 100, 2.0),
+        )
     ),
     Measure(
         # All cores and default thread pools, few processes: it varies widely, so only a gross change counts.
@@ -76,6 +111,19 @@ MEASURES: tuple[Measure, ...] = (
         scale=1e3,
         unit=" ms",
         columns=columns.LATENCY,
+    ),
+    Measure(
+        name="p95",
+        record=Latency,
+        key="latency_p95_s",
+        limit=Limit(100, "%"),
+        compare=comparisons.tail_latency,
+        worse="slower",
+        better="faster",
+        agree=(*_DEPLOYMENT, "latency_anchor", "latency_anchor_sha256"),
+        same_machine=True,
+        scale=1e3,
+        unit=" ms",
     ),
     Measure(
         # Two workers on all cores: it varies like the latency.
@@ -167,6 +215,15 @@ MEASURES: tuple[Measure, ...] = (
         compare=comparisons.same_file,
     ),
 )
+
+
+PAIRED = frozenset({RelativeLatency, Deployment})
+"""Records of process pairs."""
+
+
+def paired(record: Record) -> list[Measure]:
+    """The measurements of a record of process pairs."""
+    return [declared for declared in MEASURES if declared.record is type(record)]
 
 
 def measure(name: str) -> Measure:

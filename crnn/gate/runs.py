@@ -1,20 +1,21 @@
 """Saved runs: read, compare, promote to baseline."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from crnn.gate.compare import compare
 from crnn.gate.limits import Limit
-from crnn.gate.measures import limits_of
-from crnn.gate.sequential import BASELINE_PAIRS
-from crnn.gate.verdicts import MISSING, NEW, Verdict
-from crnn.measure.fingerprint import differing
+from crnn.gate.machines import Machines
+from crnn.gate.measures import MEASURES, PAIRED, limits_of
+from crnn.gate.strictness import KEY, loosened
+from crnn.gate.verdicts import MISSING, NEW, NOT_COMPARABLE, Verdict
 from crnn.registry import VARIANTS
 
-ROLLING, PINNED = "0001_baseline.json", "pinned.json"
+QUICK = "a --quick run: it has fewer lines and no process pairs"
 
 
 class RunError(ValueError):
@@ -42,8 +43,24 @@ class Run:
 
     @property
     def session(self) -> dict[str, Any]:
-        """How the session went: ``quick``, ``failed``, ``left_out``, ``interrupted``."""
+        """How the session went: ``quick``, ``failed``, ``left_out``, ``files_left_out``, ``interrupted``."""
         return self.content.get("crnn", {})
+
+    @property
+    def faults(self) -> list[str]:
+        """Why it cannot be compared at all: it failed, was interrupted, or holds values that are no numbers."""
+        if not self.session:
+            return ["no session record: saved by an older version"]
+        found = [f"{test} failed" for test in self.session["failed"]]
+        found += ["interrupted"] if self.session["interrupted"] else []
+        return found + [fault for test, info in self.benchmarks.items() for fault in _no_numbers(test, info)]
+
+
+def _no_numbers(test: str, info: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in info.items():
+        values = value if isinstance(value, list) else [value]
+        if any(isinstance(one, float) and not isfinite(one) for one in values):
+            yield f"{test}: {name} is {value}"
 
 
 def read(path: Path) -> Run:
@@ -68,20 +85,36 @@ def read(path: Path) -> Run:
     return Run(path, content, benchmarks)
 
 
-def unlike_machines(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[str]:
-    """Fields in which two fingerprints differ; a missing one differs from any."""
-    if not before or not after:
-        return ["fingerprint (none saved)"]
-    return differing(before, after)
+# One pair of processes per row resolves no smaller change.
+_QUICK_FACTOR = 3
 
 
-def limits_for(info: Mapping[str, Any], asked: Mapping[str, Limit]) -> dict[str, Limit]:
-    """The limits of the variant that a benchmark belongs to."""
+def limits_for(info: Mapping[str, Any], asked: Mapping[str, Limit], *, quick: bool = False) -> dict[str, Limit]:
+    """The limits of the variant that a benchmark belongs to.
+
+    Args:
+        info: the benchmark's ``extra_info``.
+        asked: limits that override the defaults and the registry's.
+        quick: whether the run is a --quick one: its process pairs have three times the limit.
+    """
     own = next((v.thresholds.gate for v in VARIANTS if v.name == info.get("variant")), {})
-    return limits_of(own, asked)
+    limits = limits_of(own, asked)
+    for measure in MEASURES if quick else ():
+        limit = limits[measure.name]
+        if measure.record in PAIRED and limit.number is not None:
+            limits[measure.name] = replace(limit, number=_QUICK_FACTOR * limit.number)
+    return limits
 
 
-def compare_runs(before: Run, after: Run, asked: Mapping[str, Limit], baseline: str = "baseline") -> list[Verdict]:
+def compare_runs(
+    before: Run,
+    after: Run,
+    asked: Mapping[str, Limit],
+    baseline: str = "baseline",
+    *,
+    accept_versions: bool = False,
+    any_machine: bool = False,
+) -> list[Verdict]:
     """The verdicts on two saved runs; nothing is measured.
 
     Args:
@@ -89,56 +122,54 @@ def compare_runs(before: Run, after: Run, asked: Mapping[str, Limit], baseline: 
         after: the newer run.
         asked: limits that override the defaults and the registry's.
         baseline: the older run's name in the verdicts.
+        accept_versions: whether times are compared although versions of libraries differ.
+        any_machine: whether it is no fault that times of unlike machines are not compared.
     """
-    unlike = unlike_machines(before.fingerprint, after.fingerprint)
-    family = max(1, sum("gate_ratios" in info for info in before.benchmarks.values()))
-    verdicts = []
+    machines = Machines.of(before.fingerprint, after.fingerprint, accept_versions=accept_versions)
+    verdicts = [] if any_machine else machines.verdict(baseline)
+    for side, run in ((baseline, before), ("run", after)):
+        verdicts += [Verdict(side, "all", NOT_COMPARABLE, reason=fault, baseline=baseline) for fault in run.faults]
+    if before.session.get("quick") and not after.session.get("quick"):
+        verdicts.append(Verdict(baseline, "all", NOT_COMPARABLE, reason=QUICK, baseline=baseline))
     for test, old in before.benchmarks.items():
         if (new := after.benchmarks.get(test)) is None:
             verdicts.append(Verdict(test, "all", MISSING, reason="the run has no such benchmark", baseline=baseline))
-            continue
-        new = {"gate_family_count": family} | new
-        verdicts += compare(test, old, new, limits_for(old, asked), unlike=unlike, baseline=baseline)
-    verdicts += [
-        Verdict(test, "all", NEW, baseline=baseline) for test in after.benchmarks if test not in before.benchmarks
-    ]
-    return verdicts
+        else:
+            limits = limits_for(old, asked, quick=bool(after.session.get("quick")))
+            verdicts += compare(test, old, new, limits, machines=machines, baseline=baseline)
+    for test, info in after.benchmarks.items():
+        if test not in before.benchmarks:
+            verdicts.append(new_verdict(test, info, before, baseline))
+    return verdicts + strictness_verdicts(before, after.session.get(KEY), baseline)
 
 
-def faults(run: Run) -> list[str]:
-    """Reasons why a run must not become a baseline."""
-    session = run.session
-    if not session:
-        return ["no session record: saved by an older version"]
-    found = [f"{test} failed" for test in session["failed"]]
-    found += ["interrupted"] if session["interrupted"] else []
-    found += ["a --quick run"] if session["quick"] else []
-    found += [f"{count} of the suite's benchmarks left out"] if (count := session["left_out"]) else []
-    found += [
-        f"{test}: {len(info['gate_ratios'])} process pairs of {BASELINE_PAIRS}: a compared run stops early"
-        for test, info in run.benchmarks.items()
-        if len(info.get("gate_ratios", range(BASELINE_PAIRS))) < BASELINE_PAIRS
-    ]
-    return found
-
-
-def promote(run: Run, folder: Path, names: Sequence[str] = (ROLLING,)) -> list[Path]:
-    """Write a run into the folder of baselines, without the raw seconds of its calls.
+def new_verdict(test: str, info: Mapping[str, Any], before: Run, baseline: str) -> Verdict:
+    """The verdict on a benchmark that the baseline lacks: new, unless a part of the suite was left out there.
 
     Args:
-        run: the run to promote; check ``faults`` first.
-        folder: the folder of this kind of machine in ``fixtures/baselines``.
-        names: ``ROLLING``, ``PINNED`` or both.
-
-    Returns:
-        The files written.
+        test: its full name.
+        info: its ``extra_info``.
+        before: the baseline.
+        baseline: its name in the verdict.
     """
-    for entry in run.content["benchmarks"]:
-        entry["stats"].pop("data", None)
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name in names:
-        temporary = folder / f".{name}"
-        temporary.write_text(json.dumps(run.content, indent=1) + "\n", "utf-8")
-        written.append(temporary.replace(folder / name))
-    return written
+    known = before.session.get(KEY)
+    partial = before.session.get("left_out") or before.session.get("files_left_out")
+    if partial and (known is None or info.get("variant") in known["variants"]):
+        reason = "the baseline is a partial run, without it"
+        return Verdict(test, "all", NOT_COMPARABLE, reason=reason, baseline=baseline)
+    return Verdict(test, "all", NEW, baseline=baseline)
+
+
+def strictness_verdicts(before: Run, after: Mapping[str, Any] | None, baseline: str = "baseline") -> list[Verdict]:
+    """What is looser than in a saved run; nothing if that is older than the record of it.
+
+    Args:
+        before: the older run.
+        after: of the newer one, see ``strictness``; None if it has no record.
+        baseline: the older run's name in the verdicts.
+    """
+    old = before.session.get(KEY)
+    if old and not after:
+        reason = "the run does not record its limits and thresholds"
+        return [Verdict("limits and thresholds", "all", MISSING, reason=reason, baseline=baseline)]
+    return loosened(old, after, baseline) if old and after else []

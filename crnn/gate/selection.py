@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crnn.measure.records import RelativeLatency, Throughput
+from crnn.measure.records import Deployment, Throughput
 from crnn.registry.variant import Variant
 
 # Fields of the measurements that a --quick run leaves out.
-_NOT_QUICK = {RelativeLatency.marker(), Throughput.marker()}
+_NOT_QUICK = {Deployment.marker(), Throughput.marker()}
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Asked:
         batch_sizes: lines per call, ascending.
         device: ``auto``, ``cpu`` or ``cuda``.
         corpus: a user's folder, None for the field corpus.
-        quick: whether this is a --quick run, without process pairs and throughput.
+        quick: whether this is a --quick run, with one process pair per row, without throughput.
+        judge_full: whether rows with a changed artifact also read the larger test split.
     """
 
     patterns: tuple[str, ...]
@@ -32,6 +33,7 @@ class Asked:
     device: str
     corpus: Path | None
     quick: bool
+    judge_full: bool = field(default=False, kw_only=True)
 
     def wants(self, name: str) -> bool:
         """Whether a variant of that name would be measured, even one that the registry no longer has."""

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from crnn.gate.measures import MEASURES
 from crnn.gate.sequential import SAME
-from crnn.gate.verdicts import NEW, UNLIKE_MACHINES, Verdict
+from crnn.gate.verdicts import LOOSENED, NEW, UNLIKE_MACHINES, Verdict
 
 _HEADINGS = ("verdict", "measurement", "benchmark", "before", "after", "change", "baseline")
 
@@ -27,12 +26,14 @@ def hints(verdicts: Sequence[Verdict]) -> list[str]:
     found = []
     if any(verdict.word != SAME for verdict in verdicts if not verdict.status):
         found.append("Gains and new measurements pass. To hold them: python -m crnn baseline promote RUN.json")
-    off = ",".join(f"{measure.name}=off" for measure in MEASURES if measure.same_machine)
     if any(UNLIKE_MACHINES in verdict.reason for verdict in verdicts):
         found.append(
-            "Times and memory of unlike machines are not compared: save a baseline on this machine, measure a commit "
-            f"with --against REF, or leave them out with --gate {off}"
+            "Save a baseline of this machine (pytest benchmarks --benchmark-save=baseline), measure a commit with "
+            "--against REF, or pass without times: --gate-machine any"
         )
+    if any(verdict.word == LOOSENED for verdict in verdicts):
+        names = ",".join(verdict.subject for verdict in verdicts if verdict.word == LOOSENED)
+        found.append(f"To accept what got looser: python -m crnn baseline promote RUN.json --loosened {names}")
     return found
 
 

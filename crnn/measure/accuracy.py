@@ -204,6 +204,7 @@ def record(
     *,
     alone_because: str | None = None,
     parent_difference: float | None = None,
+    larger: Evaluation | None = None,
 ) -> Accuracy:
     """The record of an evaluation.
 
@@ -214,6 +215,7 @@ def record(
         original: the evaluation of the variant's original.
         alone_because: why there is no original to compare with.
         parent_difference: largest difference to the parent in log probability.
+        larger: the variant's evaluation on the larger test split.
     """
     from crnn.corpus.synthetic import NAME, unseen_typeface
 
@@ -245,5 +247,7 @@ def record(
         line_losses_nats=evaluation.losses,
         log_prob_difference_to_parent_nats=parent_difference,
         measured_alone_because=alone_because,
+        larger_line_edits=larger.edits if larger else None,
+        larger_line_characters=larger.characters if larger else None,
         **differences,
     )

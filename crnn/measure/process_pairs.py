@@ -1,64 +1,88 @@
 """Pairs of fresh processes: a variant and its anchor, or the same variant at two commits.
 
 Latency differs more from process to process (memory layout, load of the host) than from call
-to call, so a process is one sample. Both workers of a pair compute with one thread on the
-same core, which halves the spread again, see ``benchmarks/README.md``. These are settings of
-the gate, not of a deployment.
+to call, so a process is one sample. At the setting ``ONE_THREAD`` both workers of a pair compute
+with one thread on the same core, which halves the spread again, see ``benchmarks/README.md``. At
+``deployment`` settings they compute as the rows of the table do.
 """
 
-import inspect
 import os
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
-from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
-from crnn.measure.latency import Plan, Side, TimedDifference, block_ratios, run_pairs, warm_up
-from crnn.measure.records import RelativeLatency
-from crnn.measure.row import Runner
-from crnn.measure.session import Session
+from crnn.measure.latency import Plan, Side, block_ratios, run_pairs, warm_up
 from crnn.measure.workload import LIMIT_S, Workload
-from crnn.runtimes.base import runtime_class
-from crnn.runtimes.process import WorkerError
-
-THREADS = 1
-# The workers alternate call by call: a slowdown of the machine for some milliseconds affects both.
-PLAN = Plan(warmup_s=0.1, pairs=50, block_s=0.0, settles=False)
-# More lines than the calls read: with only those, ratios spread two to three times as wide.
-_LINES = 256
+from crnn.runtimes.process import WorkerError, WorkerProcess
 
 # Libraries that start a thread pool at import read one of these.
-ONE_THREAD = {
-    name: str(THREADS)
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-    )
-}
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How both workers of a pair compute, and how they are timed.
+
+    Attributes:
+        batch_sizes: lines per call, ascending.
+        plan: of the timed calls.
+        threads: number of threads of each worker, which share a core then; None: the engine's default, on all cores.
+    """
+
+    batch_sizes: tuple[int, ...]
+    plan: Plan
+    threads: int | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment variables of the workers."""
+        return {name: str(self.threads) for name in _THREADS} if self.threads else {}
+
+
+# Blocks, not single calls: on one core each worker finds the caches as the other one left them, and the ratio would
+# depend on which of the two began.
+ONE_THREAD = Setting((1,), Plan(warmup_s=0.1, pairs=12, block_s=0.03, settles=False), threads=1)
+
+
+def deployment(largest: int) -> Setting:
+    """All cores and default thread pools, with one line per call and at the largest batch size."""
+    return Setting(tuple(sorted({1, largest})), Plan(warmup_s=0.1, pairs=1, block_s=0.03, most_pairs=8, budget_s=0.4))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair of fresh processes.
+    """One pair of fresh processes; each ratio is a value of the first / the same of the second.
 
     Attributes:
-        ratio: seconds of the first / seconds of the second, median over paired blocks.
-        seconds: of the first's calls.
-        side: the first, with the outputs of its timed calls.
+        calls: of seconds per call, median over paired blocks, by batch size.
+        first_calls: of the first call, by batch size.
+        load: of seconds to load, imports included.
+        sides: the first worker at each batch size, with the outputs of its timed calls.
     """
 
-    ratio: float
-    seconds: list[float]
-    side: Side
+    calls: dict[int, float]
+    first_calls: dict[int, float]
+    load: float
+    sides: list[Side]
+
+    @property
+    def ratio(self) -> float:
+        """Of seconds per call, at the smallest batch size."""
+        return self.calls[min(self.calls)]
+
+    @property
+    def seconds(self) -> list[float]:
+        """Of the first worker's timed calls at the smallest batch size."""
+        return [second for block in self.sides[0].blocks for second in block]
 
 
 def can_pin() -> bool:
@@ -71,14 +95,21 @@ def gate_core() -> int:
     return max(os.sched_getaffinity(0))
 
 
+def _count_threads(workers: Sequence[WorkerProcess], setting: Setting) -> None:
+    """Check that each worker computes with as many threads as it was asked to."""
+    for worker in workers:
+        threads = worker.ask("threads", setting.batch_sizes[0])
+        if threads is not None and threads != setting.threads:
+            raise WorkerError(f"{worker.name}: {threads} threads compute, {setting.threads} was asked for")
+
+
 def measure(
     workloads: Sequence[Workload],
     lines: Lines,
-    batch_size: int,
+    setting: Setting = ONE_THREAD,
     *,
     device: str = "cpu",
     order: int = 0,
-    plan: Plan = PLAN,
     limit_s: float = LIMIT_S,
     counts_threads: bool = True,
 ) -> Pair:
@@ -87,101 +118,35 @@ def measure(
     Args:
         workloads: the measured one, then the one that it is compared with.
         lines: the lines that both read.
-        batch_size: lines per call.
+        setting: how they compute.
         device: ``auto``, ``cpu`` or ``cuda``.
         order: even: the first workload goes first; odd: the second.
-        plan: how much is measured.
         limit_s: see ``WorkerProcess``.
-        counts_threads: whether to check that each worker computes with one thread.
+        counts_threads: whether to check the number of threads, if the setting has one.
 
     Raises:
         WorkerError: a worker failed, or computes with another number of threads.
     """
     with ExitStack() as stack:
-        workers = [stack.enter_context(workload.process(limit_s, ONE_THREAD)) for workload in workloads]
+        workers = [stack.enter_context(workload.process(limit_s, setting.environment)) for workload in workloads]
         for worker, workload in zip(workers, workloads, strict=True):
-            worker.begin("load", *workload.load_request(device, THREADS))
+            worker.begin("load", *workload.load_request(device, setting.threads))
+        loads = [worker.finish()["load_s"] for worker in workers]
         for worker in workers:
-            worker.finish()
             worker.ask("keep", lines.images, lines.kinds)
-            # Count before pinning: on one core a second thread would not show.
-            threads = worker.ask("threads", batch_size) if counts_threads else None
-            if threads is not None and threads != THREADS:
-                raise WorkerError(f"{worker.name}: {threads} threads compute, {THREADS} was asked for")
-        for worker in workers:
-            if can_pin():
+        # Count before pinning: on one core a second thread would not show.
+        if setting.threads and counts_threads:
+            _count_threads(workers, setting)
+        if setting.threads and can_pin():
+            for worker in workers:
                 worker.pin(gate_core())
-        sides = [Side(worker, batch_size) for worker in workers]
-        ordered = sides if order % 2 == 0 else sides[::-1]
-        warm_up(ordered, plan)
-        run_pairs(ordered, plan)
-        return Pair(median(block_ratios(*sides)), [s for block in sides[0].blocks for s in block], sides[0])
-
-
-class Meter:
-    """Measures pair after pair of one variant."""
-
-    def __init__(self, session: Session, runner: Runner, batch_size: int, reference: Workload | None = None) -> None:
-        """Pair the variant with its engine's anchor, or with another workload.
-
-        Args:
-            session: provides corpus, device and time limit.
-            runner: the measured variant; it reads 256 lines of the test split.
-            batch_size: lines per call.
-            reference: the workload that it is paired with; None for the anchor.
-        """
-        self._session, self._runner, self._batch_size = session, runner, batch_size
-        self._own = Workload.of(runner.variant, runner.artifact)
-        self._reference = reference or Workload("anchor", runtime_class(runner.variant.runtime).anchor)
-        self._rows = np.arange(_LINES) % len(session.lines)
-        self._lines = session.lines.take(self._rows)
-        self._sides: list[Side] = []
-        self._spent_s = 0.0
-        self.seconds: list[float] = []
-
-    def next_ratio(self) -> float:
-        """The latency ratio of a fresh pair of processes; the order alternates."""
-        start = time.monotonic()
-        pair = measure(
-            (self._own, self._reference),
-            self._lines,
-            self._batch_size,
-            device=self._session.device,
-            order=len(self._sides),
-            limit_s=self._session.limit_s,
-            # Checking once is enough: it takes longer than the timed calls.
-            counts_threads=not self._sides,
-        )
-        self._sides.append(pair.side)
-        self.seconds += pair.seconds
-        self._spent_s += time.monotonic() - start
-        return pair.ratio
-
-    def timed_difference(self) -> TimedDifference:
-        """How the outputs of timed calls differ from the evaluated ones."""
-        return self._session.timed_difference(self._sides, self._runner.evaluation, self._rows)
-
-    def record(self, ratios: Sequence[float], confirmation: Sequence[float] = (), family: int = 1) -> RelativeLatency:
-        """The record of the ratios measured so far, with the settings under which they compare.
-
-        Args:
-            ratios: in the order in which they were measured.
-            confirmation: of a second, independent set.
-            family: number of comparisons in the run.
-        """
-        source = Path(inspect.getfile(runtime_class(self._reference.runtime)))
-        difference = self.timed_difference() if self._sides else None
-        return RelativeLatency(
-            anchor=self._reference.runtime,
-            anchor_sha256=sha256_of(source),
-            gate_batch_size_lines=self._batch_size,
-            gate_threads_count=THREADS,
-            gate_pinned=can_pin(),
-            gate_plan=str(PLAN),
-            gate_ratios=list(ratios),
-            gate_confirmation_ratios=list(confirmation),
-            gate_family_count=family,
-            gate_pairs_s=self._spent_s,
-            gate_answers_log_prob_difference_nats=difference.log_prob if difference else None,
-            gate_lines_read_differently_count=len(difference.lines) if difference else None,
-        )
+        calls, first_calls, measured = {}, {}, []
+        for size in setting.batch_sizes:
+            sides = [Side(worker, size) for worker in workers]
+            ordered = sides if order % 2 == 0 else sides[::-1]
+            warm_up(ordered, setting.plan)
+            run_pairs(ordered, setting.plan)
+            calls[size] = median(block_ratios(*sides))
+            first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]
+            measured.append(sides[0])
+        return Pair(calls, first_calls, loads[0] / loads[1], measured)

@@ -1,59 +1,12 @@
-"""Records of measurements: one dataclass per measurement, and its form in the benchmark JSON.
-
-The name of a field is its key in ``extra_info`` and ends in its unit. Saved runs are only read
-through these classes.
-"""
+"""Records of measurements: one dataclass per measurement."""
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn.measure.packing import pack, unpack
-
-
-class RecordError(ValueError):
-    """Raised for a saved measurement that lacks a key or holds an unreadable array; the message names the key."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A measurement. None stands for a value that was not measured; it has no key in the JSON."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as JSON values, as ``extra_info`` holds them."""
-        values = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value is not None:
-                dtype = item.metadata.get("dtype")
-                values[item.name] = pack(value.astype(dtype)) if dtype else value
-        return values
-
-    @classmethod
-    def from_json(cls, info: Mapping[str, Any]) -> Self:
-        """The inverse of ``to_json``; keys of other records are ignored.
-
-        Raises:
-            RecordError: a key is missing, or a packed array cannot be read.
-        """
-        values = {}
-        for item in fields(cls):
-            if item.name in info:
-                value = info[item.name]
-                try:
-                    values[item.name] = unpack(value) if "dtype" in item.metadata else value
-                except ValueError as error:
-                    raise RecordError(f"{item.name}: {error}") from None
-            elif item.default is MISSING and item.default_factory is MISSING:
-                raise RecordError(f"no {item.name}")
-        return cls(**values)
-
-    @classmethod
-    def marker(cls) -> str:
-        """The key that only this measurement has: its first field."""
-        return fields(cls)[0].name
+from crnn.measure.record import Record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +36,7 @@ class Identity(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Record):
-    """CER and CTC loss over the test split, and the errors of each line."""
+    """CER and CTC loss over the test split, and the errors of each line; also of the larger one, if it was read."""
 
     cer_fraction: float
     cer_low_fraction: float
@@ -96,6 +49,8 @@ class Accuracy(Record):
     line_edits: np.ndarray = field(metadata={"dtype": np.uint16}, compare=False)
     line_characters: np.ndarray = field(metadata={"dtype": np.uint16}, compare=False)
     line_losses_nats: np.ndarray = field(metadata={"dtype": np.float32}, compare=False)
+    larger_line_edits: np.ndarray | None = field(default=None, metadata={"dtype": np.uint16}, compare=False)
+    larger_line_characters: np.ndarray | None = field(default=None, metadata={"dtype": np.uint16}, compare=False)
     cer_unseen_labels_fraction: float | None = None
     cer_unseen_typeface_fraction: float | None = None
     unseen_typeface_lines_count: int | None = None
@@ -201,10 +156,48 @@ class RelativeLatency(Record):
     gate_plan: str
     gate_ratios: list[float]
     gate_confirmation_ratios: list[float] = field(default_factory=list)
-    gate_family_count: int = 1
     gate_pairs_s: float | None = None
     gate_answers_log_prob_difference_nats: float | None = None
     gate_lines_read_differently_count: int | None = None
+
+    def confirmation(self, _: str) -> list[float]:
+        """The ratios of the second set."""
+        return self.gate_confirmation_ratios
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment(Record):
+    """Ratios to an anchor at deployment settings, one per pair of fresh processes, and what they depend on.
+
+    Attributes:
+        deployed_ratios: of seconds per call with one line.
+        deployed_largest_ratios: of seconds per call at the largest batch size.
+        deployed_first_call_ratios: of the first call with one line.
+        deployed_largest_first_call_ratios: of the first call at the largest batch size.
+        deployed_load_ratios: of seconds to load, imports included.
+        deployed_largest_batch_size_lines: the largest batch size.
+        deployed_anchor: the anchor's engine, or that of the base.
+        deployed_confirmation_ratios: of a second, independent set of pairs, by the name of the field.
+        deployed_pairs_s: seconds that all pairs took.
+    """
+
+    deployed_ratios: list[float]
+    deployed_largest_ratios: list[float]
+    deployed_first_call_ratios: list[float]
+    deployed_largest_first_call_ratios: list[float]
+    deployed_load_ratios: list[float]
+    deployed_largest_batch_size_lines: int
+    deployed_anchor: str
+    deployed_anchor_sha256: str
+    deployed_plan: str
+    deployed_confirmation_ratios: dict[str, list[float]] = field(default_factory=dict)
+    deployed_pairs_s: float | None = None
+    deployed_answers_log_prob_difference_nats: float | None = None
+    deployed_lines_read_differently_count: int | None = None
+
+    def confirmation(self, key: str) -> list[float]:
+        """The ratios of the second set in the place of a field."""
+        return self.deployed_confirmation_ratios.get(key, [])
 
 
 @dataclass(frozen=True, kw_only=True)

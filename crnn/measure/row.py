@@ -40,6 +40,7 @@ class Runner:
         phases: seconds that the row cost.
         parent_difference: largest difference to the parent in log probability; None if the
             technique promises no agreement.
+        larger: of its outputs for the larger test split; None if it did not read that.
     """
 
     variant: Variant
@@ -49,6 +50,7 @@ class Runner:
     replicates: list[Replicate]
     phases: Phases
     parent_difference: float | None = None
+    larger: Evaluation | None = None
 
     @property
     def evaluation(self) -> Evaluation:

@@ -29,3 +29,16 @@ def due(
         for row in rows[place : place + (processes - rank) * ahead + 1]:
             if measured(row) < rank:
                 yield row
+
+
+def first_line(number: int, processes: int, lines: int, batch_size: int) -> int:
+    """The line at which a process of a row begins: other lines in each, where the evaluation has a batch.
+
+    Args:
+        number: of the process, from 0.
+        processes: of the row.
+        lines: that are evaluated.
+        batch_size: of the evaluation.
+    """
+    share = number % processes * lines // processes
+    return share // batch_size * batch_size

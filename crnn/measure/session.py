@@ -4,23 +4,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
-from crnn.corpus.lines import Corpus
-from crnn.measure import accuracy, conversions, footprint, latency, replicate
+from crnn.corpus.lines import Corpus, Lines
+from crnn.measure import accuracy, conversions, footprint, replicate
 from crnn.measure.accuracy import Evaluation, largest_difference
-from crnn.measure.latency import Side, TimedDifference
 from crnn.measure.loading import Loading
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.measure.replicate import Anchor, Phases, Setting, outputs_so_far, settle_differences
 from crnn.measure.requirements import lacking, unsupported
 from crnn.measure.row import Begun, Runner
-from crnn.measure.schedule import AHEAD, due
+from crnn.measure.schedule import AHEAD, due, first_line
 from crnn.measure.scope import Scope
 from crnn.measure.watch import Watch
-from crnn.measure.workload import LIMIT_S, Reply, UnsoundError, Workload, reading
+from crnn.measure.workload import LIMIT_S, Reply, UnsoundError, Workload, read_all, reading
 from crnn.processor import instruction_sets
 from crnn.registry.options import check_options
 from crnn.registry.variant import Variant
@@ -47,6 +44,7 @@ class Session:
         limit_s: float = LIMIT_S,
         rows: Sequence[Variant] = (),
         references: Sequence[Variant] = (),
+        larger: Callable[[Variant, Path], Lines | None] = lambda *_: None,
         tell: Tell = lambda *_: None,
     ) -> None:
         """Start nothing yet.
@@ -59,6 +57,7 @@ class Session:
             limit_s: seconds after which a worker without a reply counts as hung.
             rows: the variants in the order in which they will be asked for; others get one process.
             references: those that speed-ups refer to; with several processes, they get further ones now and then.
+            larger: further lines that a variant with that artifact reads too, to be evaluated apart.
             tell: reports progress.
         """
         self.corpus, self.scope, self.device, self.limit_s = corpus, scope, device, limit_s
@@ -67,14 +66,13 @@ class Session:
         # Rows that cannot run here are not asked for.
         runnable = [row for row in rows if not lacking(row, corpus) and not unsupported(row, device)]
         self._rows = {row.name: row for row in runnable}
-        self._folder, self._tell = corpus_folder, tell
+        self._folder, self._tell, self._larger = corpus_folder, tell, larger
         self._anchor = Anchor(self.lines, device, limit_s)
         self._begun: dict[str, Begun] = {}
         self._runners: dict[str, Runner] = {}
         self._failures: dict[str, Exception] = {}
         self._loading: dict[str, Loading] = {}
-        self._converted = False
-        self._references, self._visits = references, 0
+        self._converted, self._references, self._visits = False, references, 0
 
     def runner(self, variant: Variant) -> Runner:
         """Measure the variant's processes, evaluate and check its outputs; later calls return the same.
@@ -110,9 +108,8 @@ class Session:
         """Measure the references again now and then: their error is in every speed-up of the run."""
         self._visits += visited in self._rows
         if self.scope.processes > 1 and self._visits % AHEAD == 0:
-            for reference in self._references:
-                if reference.name in self._runners and reference.name != visited:
-                    self._try(reference, self._another)
+            for reference in (row for row in self._references if row.name in self._runners and row.name != visited):
+                self._try(reference, self._another)
 
     def _due(self, visited: str) -> Iterator[Variant]:
         """The rows of which a process is measured before the visited row's last one."""
@@ -206,7 +203,8 @@ class Session:
                 worker.begin("count", variant.format)
                 evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
                 counted = worker.finish()
-        runner = Runner(variant, begun.artifact, evaluated, counted, begun.replicates, begun.phases)
+                larger = self._read_larger(worker, begun)
+        runner = Runner(variant, begun.artifact, evaluated, counted, begun.replicates, begun.phases, larger=larger)
         for one in runner.replicates:
             settle_differences(one, runner.evaluation, self.corpus.alphabet)
         if parent and promised is not None:
@@ -217,6 +215,13 @@ class Session:
                     f"probability, {promised:g} is allowed"
                 )
         self._runners[variant.name] = runner
+
+    def _read_larger(self, worker: WorkerProcess, begun: Begun) -> Evaluation | None:
+        """The evaluation on further lines, if the variant is to read some."""
+        if (lines := self._larger(begun.variant, begun.artifact)) is None:
+            return None
+        self._tell(begun.variant.name, f"evaluating {len(lines)} more lines")
+        return read_all(worker, begun.variant.name, lines, self.corpus.alphabet, self.scope.evaluated_at).evaluation
 
     def _outputs(self, worker: WorkerProcess, begun: Begun) -> Reply:
         """The outputs for all lines: those of the calls so far, and the rest, read now."""
@@ -237,14 +242,8 @@ class Session:
         return log_probs, seconds, threads
 
     def _first_line(self, begun: Begun, number: int) -> int:
-        """The line at which a process of a variant begins: other lines in each, where the evaluation has a batch."""
-        count = self._processes(begun.variant.name)
-        share = number % count * len(self.lines) // count
-        return share // self.scope.evaluated_at * self.scope.evaluated_at
-
-    def timed_difference(self, sides: Sequence[Side], evaluation: Evaluation, rows: np.ndarray) -> TimedDifference:
-        """How the outputs of a variant's timed calls differ from the evaluated ones; see ``latency``."""
-        return latency.timed_difference(sides, evaluation, self.corpus.alphabet, rows)
+        """The line at which a process of a variant begins."""
+        return first_line(number, self._processes(begun.variant.name), len(self.lines), self.scope.evaluated_at)
 
     def original(self, variant: Variant) -> tuple[Runner | None, str | None]:
         """The original that the variant is compared with, or None and the reason: its failure is not the variant's."""
@@ -283,6 +282,7 @@ class Session:
             original.evaluation if original else None,
             alone_because=alone,
             parent_difference=runner.parent_difference,
+            larger=runner.larger,
         )
 
     def footprint(self, runner: Runner) -> Footprint:

@@ -10,7 +10,7 @@ from statistics import fmean, median
 
 import numpy as np
 
-from crnn.measure.latency import Side
+from crnn.measure.latency import Side, timed_difference
 from crnn.measure.process_pairs import ONE_THREAD
 from crnn.measure.records import Throughput
 from crnn.measure.row import Runner
@@ -49,7 +49,7 @@ def measure(session: Session, runner: Runner, sets: int) -> tuple[Throughput, li
         sides += used
     gain = over_processes(gains)
     low, high = gain.interval or (None, None)
-    difference = session.timed_difference(sides, runner.evaluation, np.arange(len(session.lines)))
+    difference = timed_difference(sides, runner.evaluation, session.corpus.alphabet, np.arange(len(session.lines)))
     record = Throughput(
         together_s_per_line=1 / fmean(together),
         together_batch_size_lines=BATCH_SIZE,
@@ -69,7 +69,7 @@ def measure(session: Session, runner: Runner, sets: int) -> tuple[Throughput, li
 def _one_set(session: Session, workload: Workload) -> tuple[list[tuple[float, float]], list[Side]]:
     """Lines per second of both ways, window by window, and the workers' sides."""
     with ExitStack() as stack:
-        pair = [stack.enter_context(workload.process(session.limit_s, ONE_THREAD)) for _ in range(WORKERS)]
+        pair = [stack.enter_context(workload.process(session.limit_s, ONE_THREAD.environment)) for _ in range(WORKERS)]
         single = stack.enter_context(workload.process(session.limit_s))
         for worker in (*pair, single):
             worker.begin("load", *workload.load_request(session.device, WORKERS if worker is single else 1))

@@ -35,6 +35,7 @@ class Workload:
         options: options of the engine's ``load``.
         root: the checkout whose code the worker runs; None for this one.
         sha256: of the artifact, checked by the worker; None: no check.
+        python: the interpreter; None for this one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Workload:
     options: Mapping[str, Any] = field(default_factory=dict)
     root: Path | None = None
     sha256: str | None = None
+    python: str | None = None
 
     @classmethod
     def of(cls, variant: Variant, artifact: Path) -> "Workload":
@@ -53,7 +55,7 @@ class Workload:
     def process(self, limit_s: float = LIMIT_S, environment: Mapping[str, str] | None = None) -> WorkerProcess:
         """A fresh process that has loaded nothing yet."""
         root = {"root": self.root} if self.root else {}
-        return WorkerProcess(self.name, limit_s, environment=environment, **root)
+        return WorkerProcess(self.name, limit_s, environment=environment, python=self.python, **root)
 
     def load_request(self, device: str, threads: int | None) -> tuple[Any, ...]:
         """The arguments of a worker's ``load``."""
@@ -104,6 +106,18 @@ def reading(name: str, reply: Reply, lines: Lines, alphabet: str) -> Reading:
     return Reading(evaluate(log_probs, lines, alphabet), seconds, threads)
 
 
+def read_all(worker: WorkerProcess, name: str, lines: Lines, alphabet: str, batch_size: int) -> Reading:
+    """Have a loaded worker read lines, and evaluate its outputs.
+
+    Raises:
+        WorkerError: the worker failed.
+        UnsoundError: the outputs cannot be trusted.
+    """
+    worker.ask("keep", lines.images, lines.kinds)
+    batches, seconds, threads = worker.ask("outputs", batch_size)
+    return reading(name, (np.concatenate(batches)[: len(lines)], seconds, threads), lines, alphabet)
+
+
 @dataclass(frozen=True)
 class Run:
     """A worker that has read the whole test split; studies time it afterwards.
@@ -137,8 +151,5 @@ def evaluated(
     """
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", threads))
-        worker.ask("keep", corpus.test.images, corpus.test.kinds)
-        batches, seconds, threads = worker.ask("outputs", batch_size)
-        log_probs = np.concatenate(batches)[: len(corpus.test)]
-        found = reading(workload.name, (log_probs, seconds, threads), corpus.test, corpus.alphabet)
+        found = read_all(worker, workload.name, corpus.test, corpus.alphabet, batch_size)
         yield Run(worker, found.evaluation, defaultdict(list, {batch_size: list(found.batch_seconds)}))

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crnn.measure.records import Identity, Measured, Record, RecordError, measured
+from crnn.measure.record import Record, RecordError
+from crnn.measure.records import Identity, Measured, measured
 from crnn.registry import VARIANTS
 
 Key = tuple[type[Record], int | None]

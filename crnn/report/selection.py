@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 from crnn.gate.column import Column, Place
 from crnn.gate.columns import IDENTITY
 from crnn.gate.measures import MEASURES
-from crnn.measure.records import Identity, Record
+from crnn.measure.record import Record
+from crnn.measure.records import Identity
 from crnn.report.results import ReportError, Results
 
 ALL, ORIGINAL = "all", "original"

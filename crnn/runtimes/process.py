@@ -28,7 +28,12 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, name: str, limit_s: float = 300.0, root: Path = _ROOT, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        limit_s: float = 300.0,
+        root: Path = _ROOT,
+        environment: Mapping[str, str] | None = None,
+        python: str | None = None,
     ) -> None:
         """Start the process.
 
@@ -37,6 +42,7 @@ class WorkerProcess:
             limit_s: seconds after which a request counts as hung.
             root: the checkout whose code it runs.
             environment: environment variables to set for it.
+            python: the interpreter; None for this one.
         """
         self.name, self._limit_s = name, limit_s
         self._dead: str | None = None
@@ -45,7 +51,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         paths = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "crnn.runtimes.worker", str(theirs.fileno())],
+            [python or sys.executable, "-m", "crnn.runtimes.worker", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._log,

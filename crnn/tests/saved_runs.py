@@ -5,8 +5,10 @@ import json
 
 import numpy as np
 
+from crnn.gate.strictness import strictness
 from crnn.measure.fingerprint import fingerprint
-from crnn.measure.records import Accuracy, Footprint, Identity, Latency, RelativeLatency
+from crnn.measure.records import Accuracy, Deployment, Footprint, Identity, Latency, RelativeLatency
+from crnn.registry import VARIANTS
 
 LINES, CHARACTERS = 400, 12
 IDENTITY = Identity(
@@ -21,13 +23,14 @@ IDENTITY = Identity(
     corpus_sha256="c0",
     lines_count=LINES,
 ).to_json()
-ACCURACY, FOOTPRINT, LATENCY, GATE = (
+ACCURACY, FOOTPRINT, LATENCY, GATE, DEPLOYMENT = (
     f"benchmarks/test_{file}.py::test_{name}]"
     for file, name in (
         ("accuracy", "accuracy[torch-original"),
         ("footprint", "footprint[torch-original"),
         ("latency", "latency[torch-original-1"),
         ("gate", "process_pairs[torch-original"),
+        ("gate", "deployment[torch-original"),
     )
 )
 EDITS = np.where(np.arange(LINES) % 20 == 0, 1, 0).astype(np.uint16)
@@ -77,7 +80,8 @@ LATENCY_INFO = (
         throughput_lines_per_s=100.0,
         first_call_s=0.1,
         warmup_calls_count=3,
-        timed_calls_count=12,
+        timed_calls_count=60,
+        latency_p95_s=0.012,
         calls_per_block_count=1,
         latency_anchor="anchor",
         latency_anchor_sha256="aa",
@@ -87,6 +91,7 @@ LATENCY_INFO = (
         timed_answers_log_prob_difference_nats=0.0,
     ).to_json()
 )
+_STEADY = [1.01, 1.0, 0.99, 1.0, 1.005, 0.995, 1.0, 1.0]
 GATE_INFO = (
     IDENTITY
     | RelativeLatency(
@@ -96,23 +101,52 @@ GATE_INFO = (
         gate_threads_count=1,
         gate_pinned=True,
         gate_plan="Plan(...)",
-        gate_ratios=[1.01, 1.0, 0.99, 1.0, 1.005, 0.995, 1.0, 1.0],
-        gate_family_count=6,
+        gate_ratios=_STEADY,
     ).to_json()
 )
 
 
+DEPLOYMENT_INFO = (
+    IDENTITY
+    | Deployment(
+        deployed_ratios=_STEADY,
+        deployed_largest_ratios=_STEADY,
+        deployed_first_call_ratios=_STEADY,
+        deployed_largest_first_call_ratios=_STEADY,
+        deployed_load_ratios=_STEADY,
+        deployed_largest_batch_size_lines=128,
+        deployed_anchor="torch_anchor",
+        deployed_anchor_sha256="aa",
+        deployed_plan="Plan(...)",
+    ).to_json()
+)
+STRICTNESS = strictness(VARIANTS, (1, 32, 128))
+
+
 def run(**changed):
     """A saved run's JSON; named benchmarks are replaced, or omitted if None."""
-    infos = {ACCURACY: accuracy(), FOOTPRINT: FOOTPRINT_INFO, LATENCY: LATENCY_INFO, GATE: GATE_INFO}
-    names = {"accuracy": ACCURACY, "footprint": FOOTPRINT, "latency": LATENCY, "gate": GATE}
+    infos = {
+        ACCURACY: accuracy(),
+        FOOTPRINT: FOOTPRINT_INFO,
+        LATENCY: LATENCY_INFO,
+        GATE: GATE_INFO,
+        DEPLOYMENT: DEPLOYMENT_INFO,
+    }
+    names = {"accuracy": ACCURACY, "footprint": FOOTPRINT, "latency": LATENCY, "gate": GATE, "deployment": DEPLOYMENT}
     for name, info in changed.items():
         infos[names[name]] = info
     return copy.deepcopy(
         {
             "machine_info": {"fingerprint": fingerprint()},
             "commit_info": {"id": "0" * 40},
-            "crnn": {"quick": False, "failed": [], "left_out": 0, "interrupted": False},
+            "crnn": {
+                "quick": False,
+                "failed": [],
+                "left_out": 0,
+                "files_left_out": [],
+                "interrupted": False,
+                "strictness": STRICTNESS,
+            },
             "benchmarks": [
                 {"fullname": name, "name": name, "extra_info": info, "stats": {"median": 0.01, "data": [0.01]}}
                 for name, info in infos.items()

@@ -11,9 +11,20 @@ from crnn.gate import sequential
 from crnn.gate.intervals import ratio_interval
 from crnn.gate.limits import Limit, LimitError
 from crnn.gate.measures import MEASURES, limits_of, parse
-from crnn.gate.sequential import BETTER, SAME, UNCLEAR, WORSE, Pairs, Reference, decide, measure
+from crnn.gate.sequential import BETTER, SAME, UNCLEAR, WORSE, Reference, decide, measure, of
 
 RATIOS = st.lists(st.floats(0.9, 1.1), min_size=3, max_size=8)
+
+
+def taking(ratios):
+    """A source of pairs with these ratios, in order."""
+    source = iter(ratios)
+    return lambda: {"": next(source)}
+
+
+def verdict(reference, pairs):
+    """The verdict on measured pairs."""
+    return reference.verdict(of(pairs.screen, ""), of(pairs.confirmation, ""))
 
 
 class TestLimits:
@@ -112,14 +123,14 @@ class TestIntervals:
 class TestDecide:
     @given(st.floats(-0.5, 0.5), st.floats(0, 0.2), st.floats(0, 0.2), st.floats(0, 0.1))
     def test_says_what_the_interval_shows(self, change, below, above, allowed):
-        """The verdict says whether the interval excludes the limit, excludes no change, or excludes neither."""
+        """The verdict says whether the interval excludes the limit, or half of it, or neither."""
         low, high = change - below, change + above
         word = decide(change, low, high, allowed)
 
         assert (word in {SAME, BETTER}, word == WORSE, word == UNCLEAR) == (
             high <= allowed,
-            high > allowed and low > 0,
-            high > allowed and low <= 0,
+            high > allowed and low > allowed / 2,
+            high > allowed and low <= allowed / 2,
         )
 
     def test_better_only_beyond_the_limit(self):
@@ -130,52 +141,60 @@ class TestDecide:
 class TestSequential:
     BASELINE = (0.99, 1.0, 1.01, 1.0, 0.995, 1.005, 1.0, 1.0)
 
-    def run(self, ratios, allowed=0.05, family=6):
+    def run(self, ratios, allowed=0.05):
         reference = Reference(self.BASELINE, allowed)
-        pairs = measure(iter(ratios).__next__, [reference], family)
-        return pairs, reference.verdict(pairs.screen, pairs.confirmation, family)
+        pairs = measure(taking(ratios), [reference])
+        return of(pairs.screen, ""), of(pairs.confirmation, ""), verdict(reference, pairs)
 
     def test_unchanged_code_stops_at_the_first_look(self):
         """If the first look gives a clear verdict, nothing more is measured."""
-        assert self.run([1.0, 1.001] * 20) == (Pairs([1.0, 1.001]), SAME)
+        assert self.run([1.0, 1.001] * 20) == ([1.0, 1.001], [], SAME)
 
     def test_a_slowdown_is_measured_again(self):
         """A slowdown is confirmed with a second set of fresh processes."""
-        pairs, word = self.run([1.1, 1.101] * 20)
+        screen, confirmation, word = self.run([1.1, 1.101] * 20)
 
-        assert (word, len(pairs.screen), len(pairs.confirmation)) == (WORSE, 2, 3)
+        assert (word, len(screen), len(confirmation)) == (WORSE, 2, 3)
 
     def test_what_the_second_set_does_not_show_is_no_slowdown(self):
         """A slowdown that fresh processes do not confirm is dropped."""
-        assert self.run([1.1, 1.101, *[1.0] * 20])[1] == SAME
+        assert self.run([1.1, 1.101, *[1.0] * 20])[2] == SAME
 
     def test_noise_is_never_a_pass(self):
         """If the spread is as large as the limit, all allowed pairs are measured and the verdict is unclear."""
-        pairs, word = self.run([0.8, 1.2] * 20)
+        screen, _, word = self.run([0.8, 1.2] * 20)
 
-        assert (word, len(pairs)) == (UNCLEAR, sequential.SCREEN_LOOKS[-1])
+        assert (word, len(screen)) == (UNCLEAR, sequential.SCREEN_LOOKS[-1])
 
     def test_without_a_baseline_it_measures_one(self):
         """A run without a baseline measures as many pairs as a baseline needs."""
-        assert len(measure(itertools.repeat(1.0).__next__, [], 6)) == sequential.BASELINE_PAIRS
+        assert len(measure(taking(itertools.repeat(1.0)), [], {"": 0.05})) == sequential.BASELINE_LOOKS[0]
+
+    def test_a_baseline_that_spreads_is_measured_longer(self):
+        """Pairs that spread are added to a baseline until it resolves the limit, up to the last look."""
+        spread = [0.98, 1.02, 1.0, 0.99, 1.01, 1.02, 0.98, 1.0]
+        counts = [len(measure(taking(itertools.cycle(spread)), [], {"": limit})) for limit in (0.2, 0.07, 0.01)]
+
+        assert counts == [8, 12, 12]
 
     def test_two_baselines_both_have_to_be_answered(self):
         """A creep that passes against the newest baseline is red against the pinned one."""
         crept = [1.028, 1.03, 1.029, 1.031, 1.03, 1.029, 1.03, 1.03]
         newest, pinned = Reference(tuple(crept), 0.05), Reference(self.BASELINE, 0.05)
-        pairs = measure(itertools.cycle([1.06, 1.061, 1.059]).__next__, [newest, pinned], 6)
+        pairs = measure(taking(itertools.cycle([1.06, 1.061, 1.059])), [newest, pinned])
 
-        assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (newest, pinned)] == [SAME, WORSE]
+        assert [verdict(reference, pairs) for reference in (newest, pinned)] == [SAME, WORSE]
 
     def test_a_slowdown_against_one_baseline_does_not_leave_the_other_without_a_verdict(self):
         """A slowdown against one baseline does not end the screening before the other one has a verdict."""
         spread = Reference((0.97, 1.09, 1.0, 1.06, 1.03, 1.0, 1.07, 1.02), 0.05)
         pinned = Reference(tuple(ratio / 1.05 for ratio in self.BASELINE), 0.05)
-        pairs = measure(itertools.cycle([1.02, 1.021, 1.019]).__next__, [spread, pinned], 6)
-        early = [reference.word(pairs.screen[:3], sequential.SCREEN_TAIL) for reference in (spread, pinned)]
+        pairs = measure(taking(itertools.cycle([1.02, 1.021, 1.019])), [spread, pinned])
+        ratios = of(pairs.screen, "")[:3]
+        early = [reference.word(ratios, last=False) for reference in (spread, pinned)]
 
         assert early == [UNCLEAR, WORSE]
-        assert [r.verdict(pairs.screen, pairs.confirmation, 6) for r in (spread, pinned)] == [SAME, WORSE]
+        assert [verdict(reference, pairs) for reference in (spread, pinned)] == [SAME, WORSE]
 
     def test_a_creep_of_one_percent_a_commit_is_red_by_the_sixth(self):
         """A creep of 1 % per commit passes against each previous commit and fails against the pinned baseline."""
@@ -187,8 +206,8 @@ class TestSequential:
         pinned, newest, words = Reference(processes(1, 8), 0.05), Reference(processes(1, 8), 0.05), []
         for commit in range(1, 7):
             source = (processes(1.01**commit, 1)[0] for _ in itertools.count())
-            pairs = measure(source.__next__, [newest, pinned], 6)
-            words.append([r.verdict(pairs.screen, pairs.confirmation, 6) for r in (newest, pinned)])
+            pairs = measure(taking(source), [newest, pinned])
+            words.append([verdict(reference, pairs) for reference in (newest, pinned)])
             newest = Reference(processes(1.01**commit, 8), 0.05)
 
         assert [word for word, _ in words] == [SAME] * 6
@@ -202,7 +221,6 @@ class TestSequential:
             baseline = Reference(tuple(np.exp(random.normal(0, 0.01, 8))), 0.05)
             unlucky = random.integers(3)
             source = (np.exp(random.normal(0, 0.01)) * (1.1 if i == unlucky else 1) for i in itertools.count())
-            pairs = measure(source.__next__, [baseline], 6)
-            red += baseline.verdict(pairs.screen, pairs.confirmation, 6) == WORSE
+            red += verdict(baseline, measure(taking(source), [baseline])) == WORSE
 
         assert red == 0

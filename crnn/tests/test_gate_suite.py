@@ -1,101 +1,21 @@
 """The gate as a user runs it, in a separate repository whose variants take a known time per call."""
 
 import json
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, REGRESSED_STATUS
-from crnn.tests.test_suite import own_machine
-
-ROOT = Path(__file__).parents[2]
-VARIANTS = """
-
-VARIANTS = tuple(
-    Variant(
-        name,
-        "none",
-        "crnn.tests.steady_runtime:write_nothing",
-        framework="none",
-        runtime="crnn.tests.steady_runtime",
-        suffix=".bin",
-        thresholds=Thresholds(
-            parameters=0, macs=0, max_bytes=100, max_peak_memory_bytes=10**9, max_cer=9.0, max_cer_difference=9.0
-        ),
-        runtime_options={"name": name},
-        counted_by="crnn.tests.nothing_file",
-    )
-    for name in ("steady", "slowed")
-)
-"""
-GATE = "benchmarks/test_gate.py::test_process_pairs"
+from crnn.tests.gate_repository import DEPLOYED, GATE, REGISTRY, ROOT, RUNTIME
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory):
-    """A commit of this tree's code and corpus, with a registry of two variants of known latency."""
-    folder = tmp_path_factory.mktemp("repository")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if not name.startswith(("fixtures/artifacts/", "fixtures/baselines/")) and (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    with (folder / "crnn" / "registry" / "__init__.py").open("a", encoding="utf-8") as file:
-        file.write(VARIANTS)
-    # Steady calls need fewer of them.
-    pairs = folder / "crnn" / "measure" / "process_pairs.py"
-    plan = "Plan(warmup_s=0.1, pairs=50"
-    assert plan in pairs.read_text()
-    pairs.write_text(pairs.read_text().replace(plan, "Plan(warmup_s=0.02, pairs=20"))
-    who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.org"]
-    for arguments in (["init", "-q"], ["add", "-A"], [*who, "commit", "-qm", "base"]):
-        subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pytest_in(repository, tmp_path_factory):
-    """Run pytest in the repository; return its output and exit status."""
-    cache = tmp_path_factory.mktemp("cache")
-
-    def run(*arguments, slowed="nobody"):
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--benchmark-quiet", *arguments],
-            cwd=repository,
-            env=own_machine(cache) | {"CRNN_SLOWED": slowed, "PYTHONPATH": str(repository)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        return done.stdout + done.stderr, done.returncode
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def baseline(repository, pytest_in):
-    """A saved run of unchanged code."""
-    output, status = pytest_in("benchmarks/test_footprint.py", "benchmarks/test_gate.py", "--benchmark-save=first")
-    assert status == 0, output
-    return next((repository / "fixtures" / "baselines").rglob("*_first.json"))
-
-
-@pytest.fixture(scope="module")
-def slower(pytest_in, baseline, tmp_path_factory):
+def slower(run_pytest, baseline, tmp_path_factory):
     """A run in which one of the two variants is slower: output, status and output folder."""
     folder = tmp_path_factory.mktemp("slower")
-    output, status = pytest_in(
+    output, status = run_pytest(
         "benchmarks/test_footprint.py",
         "benchmarks/test_gate.py",
         f"--benchmark-compare={baseline.stem}",
@@ -120,7 +40,7 @@ class TestCompare:
             if case.find("failure") is not None
         }
 
-        assert list(failed) == ["test_process_pairs[slowed]"]
+        assert list(failed) == ["test_process_pairs[slowed]", "test_deployment[slowed]"]
         for part in ("relative_latency regressed, ", " -> ", "limit 5 %", "confirmed by", "against baseline"):
             assert part in failed["test_process_pairs[slowed]"]
 
@@ -135,9 +55,9 @@ class TestCompare:
 
         assert verdicts[f"{GATE}[slowed]"] == {"relative_latency, baseline": "slower"}
         assert verdicts[f"{GATE}[steady]"] == {"relative_latency, baseline": "same"}
-        assert content["crnn"]["failed"] == [f"{GATE}[slowed]"]
+        assert content["crnn"]["failed"] == [f"{DEPLOYED}[slowed]", f"{GATE}[slowed]"]
 
-    def test_a_removed_variant_is_missing(self, pytest_in, repository, baseline, tmp_path):
+    def test_a_removed_variant_is_missing(self, run_pytest, repository, baseline, tmp_path):
         """A variant that is only in the baseline is missing, which is red; a deselected one is not missing."""
         content = json.loads(baseline.read_text())
         content["benchmarks"] = [b for b in content["benchmarks"] if "footprint" in b["fullname"]]
@@ -149,11 +69,11 @@ class TestCompare:
         old.write_text(json.dumps(content))
         # Even if the test that searches for missing results is not selected.
         runs = ["benchmarks/test_footprint.py", f"--benchmark-compare={old}"]
-        output, status = pytest_in(*runs)
+        output, status = run_pytest(*runs)
 
         assert status == INCOMPARABLE_STATUS
         assert "missing  all          test_footprint[gone]" in output
-        output, status = pytest_in(*runs, "--variants=steady")
+        output, status = run_pytest(*runs, "--variants=steady")
         assert status == 0, output
         assert "2 benchmarks of the baseline were not selected" in output
 
@@ -169,9 +89,9 @@ class TestCompare:
         ],
         ids=["no such run", "no JSON", "no baseline", "no such limit", "no such commit", "two baselines"],
     )
-    def test_what_cannot_be_compared_ends_at_once(self, pytest_in, arguments, status, message):
+    def test_what_cannot_be_compared_ends_at_once(self, run_pytest, arguments, status, message):
         """An impossible comparison ends the run before anything is measured."""
-        output, ended = pytest_in("benchmarks/test_footprint.py", *arguments)
+        output, ended = run_pytest("benchmarks/test_footprint.py", *arguments)
 
         assert (ended, message in output) == (status, True), output
 
@@ -198,17 +118,34 @@ class TestOtherTools:
 
 
 class TestAgainst:
-    def test_a_slowdown_since_a_commit_is_red(self, pytest_in, repository):
+    def test_a_slowdown_since_a_commit_is_red(self, run_pytest, repository, edit):
         """A slowdown since a commit is red without a baseline file, and the worktree is removed afterwards."""
-        (repository / "crnn" / "tests" / "steady_runtime.py").write_text(
-            (ROOT / "crnn" / "tests" / "steady_runtime.py").read_text().replace("else 0.001", "else 0.0012")
-        )
-        with (repository / "crnn" / "registry" / "__init__.py").open("a", encoding="utf-8") as file:
-            file.write("\nVARIANTS = VARIANTS[:1]\n")
-        output, status = pytest_in("benchmarks/test_gate.py", "--against=HEAD")
+        edit(RUNTIME, "(0.001 if", "(0.0012 if")
+        edit(REGISTRY, 'for name in ("steady", "slowed")', 'for name in ("steady",)')
+        output, status = run_pytest("benchmarks/test_gate.py", "--against=HEAD")
         trees = subprocess.run(["git", "worktree", "list"], cwd=repository, capture_output=True, text=True, check=True)
 
         assert status == REGRESSED_STATUS, output
         assert "benchmarks/test_gate.py::test_process_pairs[steady]: relative_latency regressed" in output
         assert "variant slowed: missing (against HEAD (" in output
         assert len(trees.stdout.splitlines()) == 1
+
+    def test_a_slowdown_of_large_batches_is_red(self, run_pytest, edit):
+        """Code that is only slower for batches of several lines is red: all that the table shows is compared."""
+        edit(RUNTIME, "0.001 if len(images) < self._slowed_from", "0.001 if len(images) < 32")
+        edit(RUNTIME, "else 0.0012", "else 0.002")
+        output, status = run_pytest("benchmarks/test_gate.py", "--against=HEAD", "--variants=steady")
+
+        assert status == REGRESSED_STATUS, output
+        assert "test_deployment[steady]: deployed_largest regressed" in output
+        assert "relative_latency regressed" not in output
+
+    def test_a_base_that_fails_its_own_threshold_can_be_repaired(self, run_pytest, edit, committed):
+        """A row that fails at the base is not compared, which is said; the change that repairs it passes."""
+        edit(RUNTIME, 'write_bytes(b"nothing")', "write_bytes(bytes(200))")
+        committed()
+        edit(RUNTIME, "write_bytes(bytes(200))", 'write_bytes(b"nothing")')
+        output, status = run_pytest("benchmarks/test_footprint.py", "--against=HEAD", "--variants=steady")
+
+        assert status == 0, output
+        assert "test_footprint[steady] fails at HEAD (" in output

@@ -9,7 +9,8 @@ import pytest
 from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
 from crnn.formats.counts import Counts
 from crnn.measure.accuracy import check_log_probs
-from crnn.measure.process_pairs import Meter, can_pin, gate_core, measure
+from crnn.measure.meters import DeploymentMeter, RelativeMeter
+from crnn.measure.process_pairs import can_pin, deployment, gate_core, measure
 from crnn.measure.replicate import Phases
 from crnn.measure.row import Runner
 from crnn.measure.scope import Scope
@@ -76,22 +77,22 @@ class TestMeasure:
         monkeypatch.setenv("CRNN_SLOWED", "slow")
         slow, steady = Workload("slow", STEADY, options={"name": "slow"}), Workload("steady", STEADY)
 
-        assert measure((slow, steady), lines, 1).ratio == pytest.approx(1.2, rel=0.02)
-        assert measure((steady, slow), lines, 1, order=1).ratio == pytest.approx(1 / 1.2, rel=0.02)
+        assert measure((slow, steady), lines).ratio == pytest.approx(1.2, rel=0.02)
+        assert measure((steady, slow), lines, order=1).ratio == pytest.approx(1 / 1.2, rel=0.02)
 
     def test_more_threads_than_asked_for_are_refused(self, lines):
         """An engine that computes with more threads than requested is refused."""
         greedy = Workload("greedy", "crnn.tests.greedy_runtime")
 
         with pytest.raises(WorkerError, match=r"greedy: [23] threads compute, 1 was asked for"):
-            measure((greedy, Workload("steady", STEADY)), lines, 1)
+            measure((greedy, Workload("steady", STEADY)), lines)
 
     def test_a_failure_names_the_workload(self, lines):
         """A failure's message names the workload whose worker failed."""
         broken = Workload("the broken one", "crnn.tests.broken_runtime", options={"fault": "crashes"})
 
         with pytest.raises(WorkerError, match="the broken one: the worker died"):
-            measure((broken, Workload("steady", STEADY)), lines, 1)
+            measure((broken, Workload("steady", STEADY)), lines)
 
     @pytest.mark.skipif(not can_pin(), reason="this system keeps no process on a core")
     def test_pins_every_thread(self):
@@ -109,8 +110,8 @@ class TestMeasure:
 
 class TestMeter:
     @pytest.fixture
-    def meter(self, lines, tmp_path):
-        """The meter of a variant whose calls take one millisecond."""
+    def measured(self, lines, tmp_path):
+        """Session and runner of a variant whose calls take one millisecond."""
         limits = Thresholds(parameters=0, macs=0, max_bytes=1, max_peak_memory_bytes=1)
         variant = Variant("steady", "none", "none:none", "none", STEADY, ".bin", limits)
         artifact = tmp_path / "none"
@@ -119,18 +120,41 @@ class TestMeter:
         with evaluated(Workload.of(variant, artifact), corpus) as run:
             reading = Reading(run.evaluation, [], None)
             runner = Runner(variant, artifact, reading, Counts(0, 0, 0, 0), [], Phases())
-            yield Meter(Session(corpus, Scope((1,)), device="cpu", limit_s=60), runner, 1)
+            yield Session(corpus, Scope((1, 4)), device="cpu", limit_s=60), runner
 
-    def test_compares_timed_outputs_with_the_evaluated_ones(self, meter):
+    def test_compares_timed_outputs_with_the_evaluated_ones(self, measured):
         """Timed outputs are compared with the evaluated ones, and the record holds the difference."""
-        assert meter.next_ratio() == pytest.approx(1, rel=0.05)
-        record = meter.record([1.0])
+        meter = RelativeMeter(*measured)
+        ratios = meter.next_ratios()
+        record = meter.record([ratios])
 
+        assert ratios == {"gate_ratios": pytest.approx(1, rel=0.05)}
         assert (record.gate_answers_log_prob_difference_nats, record.gate_lines_read_differently_count) == (0, 0)
-        assert (record.anchor, record.gate_threads_count, record.gate_ratios) == (STEADY, 1, [1.0])
+        assert (record.anchor, record.gate_threads_count) == (STEADY, 1)
+        assert record.gate_ratios == [ratios["gate_ratios"]]
 
-    def test_settings_tell_anchors_apart(self, meter):
+    def test_a_deployment_is_measured_at_both_sizes(self, measured):
+        """At deployment settings a pair gives calls with one line and the largest batch, and loading."""
+        meter = DeploymentMeter(*measured)
+        ratios = meter.next_ratios()
+        record = meter.record([ratios], [ratios])
+
+        assert (record.deployed_ratios, record.deployed_largest_ratios) == ([pytest.approx(1, rel=0.05)],) * 2
+        assert record.deployed_largest_batch_size_lines == 4
+        loads = [ratios["deployed_load_ratios"]]
+        assert (record.deployed_load_ratios, record.confirmation("deployed_load_ratios")) == (loads, loads)
+        assert record.deployed_lines_read_differently_count == 0
+
+    def test_only_larger_batches_are_slower(self, lines, monkeypatch):
+        """A slowdown of large batches shows in their ratio alone."""
+        monkeypatch.setenv("CRNN_SLOWED", "slow")
+        slow, steady = Workload("slow", STEADY, options={"name": "slow", "from_lines": 2}), Workload("steady", STEADY)
+        pair = measure((slow, steady), lines, deployment(4))
+
+        assert pair.calls == {1: pytest.approx(1, rel=0.05), 4: pytest.approx(1.2, rel=0.05)}
+
+    def test_settings_tell_anchors_apart(self, measured):
         """Different anchors have different hashes, so that their ratios are not compared."""
-        other = Meter(meter._session, meter._runner, 1, Workload("anchor", "crnn.runtimes.noop_runtime"))
+        meter, other = RelativeMeter(*measured), RelativeMeter(*measured, Workload("", "crnn.runtimes.noop_runtime"))
 
-        assert meter.record([]).anchor_sha256 != other.record([]).anchor_sha256
+        assert meter.record().anchor_sha256 != other.record().anchor_sha256

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from crnn.registry import VARIANTS, names
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -104,22 +106,20 @@ class TestCollecting:
 
     def test_collects_every_entry_of_the_registry(self, run):
         """Each variant has accuracy, footprint, a latency per batch size; the others where they are due."""
-        from crnn.registry import VARIANTS, names
-
         output, _ = run("--collect-only", "-q", "benchmarks", "--batch-sizes=2,7", "--benchmark-save=x", broken=False)
-
-        tests = {
-            "test_accuracy.py::test_accuracy[{}]",
-            "test_footprint.py::test_footprint[{}]",
-            "test_latency.py::test_latency[{}-2]",
-            "test_latency.py::test_latency[{}-7]",
-        }
-        expected = {f"benchmarks/{test.format(name)}" for name in names() for test in tests}
-        expected |= {f"benchmarks/test_gate.py::test_process_pairs[{row.name}]" for row in VARIANTS if row.watched}
+        tests = (
+            "accuracy::accuracy[{}]",
+            "footprint::footprint[{}]",
+            "latency::latency[{}-2]",
+            "latency::latency[{}-7]",
+        )
+        watched = [row.name for row in VARIANTS if row.watched]
         served = [row.name for row in VARIANTS if row.runtime in ("onnx", "openvino")]
-        expected |= {f"benchmarks/test_{at}.py::test_{at}[{n}]" for n in served for at in ("throughput", "operators")}
+        expected = {test.format(name) for name in names() for test in tests}
+        expected |= {f"gate::{at}[{name}]" for name in watched for at in ("process_pairs", "deployment")}
+        expected |= {f"{at}::{at}[{name}]" for name in served for at in ("throughput", "operators")}
         collected = {line for line in output.splitlines() if "[" in line}
-        assert collected == expected
+        assert collected == {"benchmarks/test_{}.py::test_{}".format(*test.split("::")) for test in expected}
 
 
 class TestOptions:

@@ -39,7 +39,8 @@ def measured(tmp_path, monkeypatch):
         seen.extend(sides)
         return TimedDifference(0.0, frozenset(), frozenset())
 
-    session = SimpleNamespace(lines=LINES, device="cpu", limit_s=60.0, timed_difference=difference)
+    monkeypatch.setattr(throughput, "timed_difference", difference)
+    session = SimpleNamespace(lines=LINES, device="cpu", limit_s=60.0, corpus=SimpleNamespace(alphabet=""))
     runner = SimpleNamespace(variant=variant, artifact=tmp_path / "nothing", evaluation=None)
     record, seconds = throughput.measure(session, runner, 2)
     return record, seconds, seen

@@ -13,12 +13,7 @@ import pytest
 from crnn.gate import summary
 from crnn.gate.measures import parse
 from crnn.gate.runs import RunError, compare_runs, read
-from crnn.gate.verdicts import (
-    INCOMPARABLE_STATUS,
-    INCONCLUSIVE_STATUS,
-    REGRESSED_STATUS,
-    status,
-)
+from crnn.gate.verdicts import INCOMPARABLE_STATUS, INCONCLUSIVE_STATUS, REGRESSED_STATUS, status
 from crnn.measure.fingerprint import differing, fingerprint
 from crnn.measure.packing import pack
 from crnn.tests import saved_runs
@@ -57,6 +52,9 @@ def planted(points, seed):
     return edits.astype(np.uint16)
 
 
+SLOW = LATENCY_INFO | {"latency_median_s": 0.025, "anchor_ratios": [5.0, 5.25, 4.75], "process_medians_s": [0.025] * 3}
+
+
 class TestUnchanged:
     def test_is_the_same_in_everything(self, compare):
         """A run compared with itself has nothing to report."""
@@ -73,7 +71,7 @@ class TestWorse:
                 "relative_latency regressed, 1 -> 1.103 x anchor (+10.2 %",
             ),
             (
-                run(latency=LATENCY_INFO | {"latency_median_s": 0.025, "anchor_ratios": [5.0, 5.25, 4.75]}),
+                run(latency=SLOW),
                 "latency",
                 "latency regressed, 10 -> 25 ms (+150.0 %, limit 100 %)",
             ),
@@ -254,10 +252,10 @@ class TestNoFalseGreen:
 
 class TestMachines:
     def test_exact_and_accuracy_compare_on_any_machine(self, compare):
-        """On another machine, only times and memory are not compared."""
+        """On another machine, all but times, memory and operators is compared, and one verdict says so."""
         verdicts, _ = compare(on({"cpu": "another"}))
 
-        assert set(verdicts) == {"relative_latency", "latency", "memory"}
+        assert set(verdicts) == {"times, memory and operators"}
         assert ["--against REF" in hint for hint in summary.hints(list(verdicts.values()))] == [True]
 
     UNLIKE = (
@@ -272,7 +270,7 @@ class TestMachines:
 
     def test_twenty_unlike_machines_are_refused(self, compare):
         """Each difference between machines is named, and latency is not compared."""
-        named = [compare(on(machine))[0]["relative_latency"].reason for machine in self.UNLIKE]
+        named = [compare(on(machine))[0]["times, memory and operators"].reason for machine in self.UNLIKE]
 
         assert len(named) == 20
         assert [next(iter(machine)) in reason for machine, reason in zip(self.UNLIKE, named, strict=True)] == [

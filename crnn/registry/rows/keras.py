@@ -89,7 +89,7 @@ PCQAT = ZEROS_CLUSTERED.derive(
     max_cer_difference=0.0025,
     watched=False,
 )
-# TensorFlow's original called in other ways: illustrative rows.
+# TensorFlow's original called in other ways.
 XLA = originals.TF.derive(
     "tf-original-xla",
     "XLA",
@@ -97,7 +97,6 @@ XLA = originals.TF.derive(
     runtime_options={"mode": "xla"},
     max_log_prob_difference=1e-4,
     max_peak_memory_bytes=1_345_000_000,
-    watched=False,
 )
 PREDICT = originals.TF.derive(
     "tf-original-predict",
@@ -105,7 +104,6 @@ PREDICT = originals.TF.derive(
     SAME_WEIGHTS,
     runtime_options={"mode": "predict"},
     max_log_prob_difference=1e-4,
-    watched=False,
 )
 EAGER = PREDICT.sibling(
     "tf-original-eager", "eager", runtime_options={"mode": "eager"}, max_peak_memory_bytes=1_480_000_000

@@ -1,0 +1,163 @@
+"""Meters: they measure pair after pair of one variant, and make the records of what the gate compares."""
+
+import inspect
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crnn.artifacts import sha256_of
+from crnn.measure.latency import TimedDifference, timed_difference
+from crnn.measure.process_pairs import ONE_THREAD, Pair, Setting, can_pin, deployment, measure
+from crnn.measure.records import Deployment, RelativeLatency
+from crnn.measure.row import Runner
+from crnn.measure.session import Session
+from crnn.measure.workload import Workload
+from crnn.runtimes.base import runtime_class
+
+# More lines than the calls read: with only those, ratios spread two to three times as wide.
+_LINES = 256
+
+
+class Meter:
+    """Measures pair after pair of one variant."""
+
+    def __init__(
+        self, session: Session, runner: Runner, setting: Setting = ONE_THREAD, reference: Workload | None = None
+    ) -> None:
+        """Pair the variant with its engine's anchor, or with another workload.
+
+        Args:
+            session: provides corpus, device and time limit.
+            runner: the measured variant; it reads 256 lines of the test split.
+            setting: how both compute.
+            reference: the workload that it is paired with; None for the anchor.
+        """
+        self.setting = setting
+        self._session, self._runner = session, runner
+        self._own = Workload.of(runner.variant, runner.artifact)
+        self._reference = reference or Workload("anchor", runtime_class(runner.variant.runtime).anchor)
+        self._rows = np.arange(_LINES) % len(session.lines)
+        self._lines = session.lines.take(self._rows)
+        self._difference: TimedDifference | None = None
+        self._count = 0
+        self.spent_s = 0.0
+        self.seconds: list[float] = []
+
+    def next_pair(self) -> Pair:
+        """A fresh pair of processes; the order alternates."""
+        start = time.monotonic()
+        pair = measure(
+            (self._own, self._reference),
+            self._lines,
+            self.setting,
+            device=self._session.device,
+            order=self._count,
+            limit_s=self._session.limit_s,
+            # Checking once is enough: it takes longer than the timed calls.
+            counts_threads=not self._count,
+        )
+        self._count += 1
+        self.seconds += pair.seconds
+        self.spent_s += time.monotonic() - start
+        alphabet = self._session.corpus.alphabet
+        found = timed_difference(pair.sides, self._runner.evaluation, alphabet, self._rows)
+        self._difference = found | self._difference if self._difference else found
+        return pair
+
+    @property
+    def anchor(self) -> str:
+        """The engine of what the variant is paired with."""
+        return self._reference.runtime
+
+    @property
+    def anchor_sha256(self) -> str:
+        """Of that engine's file."""
+        return sha256_of(Path(inspect.getfile(runtime_class(self._reference.runtime))))
+
+    @property
+    def log_prob_difference(self) -> float | None:
+        """Largest difference of timed and evaluated outputs; None if nothing was timed."""
+        return self._difference.log_prob if self._difference else None
+
+    @property
+    def lines_read_differently(self) -> int | None:
+        """Number of lines whose text differs between the two; None if nothing was timed."""
+        return len(self._difference.lines) if self._difference else None
+
+
+Ratios = Mapping[str, float]
+"""What a pair gave, by field of the record."""
+_DEPLOYED: Mapping[str, Callable[[Pair], float]] = {
+    "deployed_ratios": lambda pair: pair.calls[min(pair.calls)],
+    "deployed_largest_ratios": lambda pair: pair.calls[max(pair.calls)],
+    "deployed_first_call_ratios": lambda pair: pair.first_calls[min(pair.calls)],
+    "deployed_largest_first_call_ratios": lambda pair: pair.first_calls[max(pair.calls)],
+    "deployed_load_ratios": lambda pair: pair.load,
+}
+
+
+class RelativeMeter(Meter):
+    """Measures latency relative to the anchor, on one thread and one core."""
+
+    def __init__(self, session: Session, runner: Runner, reference: Workload | None = None) -> None:
+        """Pair the variant with its engine's anchor, or with another workload; see ``Meter``."""
+        super().__init__(session, runner, ONE_THREAD, reference)
+
+    def next_ratios(self) -> Ratios:
+        """The ratios of a fresh pair of processes."""
+        return {"gate_ratios": self.next_pair().ratio}
+
+    def record(self, screen: Sequence[Ratios] = (), confirmation: Sequence[Ratios] = ()) -> RelativeLatency:
+        """The record of the pairs measured so far, with the settings under which they compare.
+
+        Args:
+            screen: in the order in which they were measured.
+            confirmation: a second, independent set.
+        """
+        return RelativeLatency(
+            anchor=self.anchor,
+            anchor_sha256=self.anchor_sha256,
+            gate_batch_size_lines=self.setting.batch_sizes[0],
+            gate_threads_count=self.setting.threads or 0,
+            gate_pinned=can_pin(),
+            gate_plan=str(self.setting.plan),
+            gate_ratios=[pair["gate_ratios"] for pair in screen],
+            gate_confirmation_ratios=[pair["gate_ratios"] for pair in confirmation],
+            gate_pairs_s=self.spent_s,
+            gate_answers_log_prob_difference_nats=self.log_prob_difference,
+            gate_lines_read_differently_count=self.lines_read_differently,
+        )
+
+
+class DeploymentMeter(Meter):
+    """Measures latency, first calls and loading relative to the anchor, at deployment settings."""
+
+    def __init__(self, session: Session, runner: Runner, reference: Workload | None = None) -> None:
+        """Pair the variant with its engine's anchor, or with another workload; see ``Meter``."""
+        super().__init__(session, runner, deployment(max(session.scope.batch_sizes)), reference)
+
+    def next_ratios(self) -> Ratios:
+        """The ratios of a fresh pair of processes."""
+        pair = self.next_pair()
+        return {name: ratio(pair) for name, ratio in _DEPLOYED.items()}
+
+    def record(self, screen: Sequence[Ratios] = (), confirmation: Sequence[Ratios] = ()) -> Deployment:
+        """The record of the pairs measured so far, with the settings under which they compare.
+
+        Args:
+            screen: in the order in which they were measured.
+            confirmation: a second, independent set.
+        """
+        return Deployment(
+            **{name: [pair[name] for pair in screen] for name in _DEPLOYED},
+            deployed_confirmation_ratios={name: [pair[name] for pair in confirmation] for name in _DEPLOYED},
+            deployed_largest_batch_size_lines=self.setting.batch_sizes[-1],
+            deployed_anchor=self.anchor,
+            deployed_anchor_sha256=self.anchor_sha256,
+            deployed_plan=str(self.setting.plan),
+            deployed_pairs_s=self.spent_s,
+            deployed_answers_log_prob_difference_nats=self.log_prob_difference,
+            deployed_lines_read_differently_count=self.lines_read_differently,
+        )

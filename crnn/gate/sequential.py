@@ -20,11 +20,11 @@ CONFIRM_LOOKS = (3, 4, 5, 6, 8, 10, 12, 16, 20)
 QUICK_LOOKS = (1,)
 BASELINE_LOOKS = (8, 12)
 # Probability outside of the interval at each end, and the part of the limit that a slowdown has to exceed.
-EARLY_TAIL, LAST_TAIL = 0.001, 0.02
+EARLY_TAIL, LAST_TAIL = 0.001, 0.01
 EARLY_SHOWN, LAST_SHOWN = 0.5, 0.25
-# A baseline resolves a limit that is so many standard errors of the last look: 2.1 for its tail, and 3.7 that
+# A baseline resolves a limit that is so many standard errors of the last look: 2.3 for its tail, and 3.7 that
 # unchanged code exceeds less than once in a thousand comparisons.
-_RESOLVING_ERRORS = 5.8
+_RESOLVING_ERRORS = 6.0
 # Standard error of a median over that of a mean.
 _MEDIAN_OVER_MEAN = 1.2533
 

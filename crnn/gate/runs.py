@@ -95,7 +95,8 @@ def limits_for(info: Mapping[str, Any], asked: Mapping[str, Limit], *, quick: bo
     Args:
         info: the benchmark's ``extra_info``.
         asked: limits that override the defaults and the registry's.
-        quick: whether the run is a --quick one: its process pairs have three times the limit.
+        quick: whether the run is a --quick one: its process pairs have three times the limit, and memory has none,
+            because it grows with the largest batch size.
     """
     own = next((v.thresholds.gate for v in VARIANTS if v.name == info.get("variant")), {})
     limits = limits_of(own, asked)
@@ -103,7 +104,7 @@ def limits_for(info: Mapping[str, Any], asked: Mapping[str, Limit], *, quick: bo
         limit = limits[measure.name]
         if measure.record in PAIRED and limit.number is not None:
             limits[measure.name] = replace(limit, number=_QUICK_FACTOR * limit.number)
-    return limits
+    return {**limits, **({"memory": Limit(None)} if quick and "memory" not in asked else {})}
 
 
 def compare_runs(

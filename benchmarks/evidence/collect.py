@@ -23,7 +23,7 @@ from crnn.measure.workload import Workload
 from crnn.runtimes.base import runtime_class
 
 SETTINGS = {"one-thread": ONE_THREAD, "deployment": deployment(128)}
-HEADINGS = ("variant", "setting", "planted", "unix_s", "order", "seconds", "latency", "largest", "first_call",
+HEADINGS = ("variant", "setting", "planted", "unix_s", "order", "seconds", "latency", "largest", "start",
             "largest_first_call", "load")  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def _row(workloads: list[Workload], lines: object, setting: Setting, order: int)
     ratios = (
         pair.calls[sizes[0]],
         pair.calls[sizes[-1]],
-        pair.first_calls[sizes[0]],
+        pair.start,
         pair.first_calls[sizes[-1]],
         pair.load,
     )

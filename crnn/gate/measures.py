@@ -91,10 +91,9 @@ MEASURES: tuple[Measure, ...] = (
         for name, key, number, widest in (
             ("deployed", "deployed_ratios", 15, 0.15),
             ("deployed_largest", "deployed_largest_ratios", 15, 0.15),
-            # Milliseconds in some engines: only a gross change counts.
-            ("first_call", "deployed_first_call_ratios", 200, 4.0),
+            ("start", "deployed_start_ratios", 50, 1.0),
             ("largest_first_call", "deployed_largest_first_call_ratios", 50, 1.0),
-            ("load", "deployed_load_ratios", 100, 2.0),
+            ("load", "deployed_load_ratios", 50, 1.0),
         )
     ),
     Measure(

@@ -92,7 +92,7 @@ Ratios = Mapping[str, float]
 _DEPLOYED: Mapping[str, Callable[[Pair], float]] = {
     "deployed_ratios": lambda pair: pair.calls[min(pair.calls)],
     "deployed_largest_ratios": lambda pair: pair.calls[max(pair.calls)],
-    "deployed_first_call_ratios": lambda pair: pair.first_calls[min(pair.calls)],
+    "deployed_start_ratios": lambda pair: pair.start,
     "deployed_largest_first_call_ratios": lambda pair: pair.first_calls[max(pair.calls)],
     "deployed_load_ratios": lambda pair: pair.load,
 }

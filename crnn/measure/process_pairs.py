@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from crnn.corpus.lines import Lines
 from crnn.measure.latency import Plan, Side, block_ratios, run_pairs, warm_up
@@ -66,12 +67,14 @@ class Pair:
         calls: of seconds per call, median over paired blocks, by batch size.
         first_calls: of the first call, by batch size.
         load: of seconds to load, imports included.
+        start: of loading and the first call together: by itself a first call of milliseconds varies many times over.
         sides: the first worker at each batch size, with the outputs of its timed calls.
     """
 
     calls: dict[int, float]
     first_calls: dict[int, float]
     load: float
+    start: float
     sides: list[Side]
 
     @property
@@ -103,6 +106,23 @@ def _count_threads(workers: Sequence[WorkerProcess], setting: Setting) -> None:
             raise WorkerError(f"{worker.name}: {threads} threads compute, {setting.threads} was asked for")
 
 
+def _load(
+    workers: Sequence[WorkerProcess], requests: Sequence[tuple[Any, ...]], setting: Setting, order: int
+) -> list[float]:
+    """Load both; returns the seconds of each, imports included."""
+    if setting.threads:
+        for worker, request in zip(workers, requests, strict=True):
+            worker.begin("load", *request)
+        return [worker.finish()["load_s"] for worker in workers]
+    # Here loading is compared: at the same time, the two disturb each other now more and now less.
+    for worker in workers:
+        worker.ask("memory")  # it has started
+    found = [0.0, 0.0]
+    for place in (0, 1) if order % 2 == 0 else (1, 0):
+        found[place] = workers[place].ask("load", *requests[place])["load_s"]
+    return found
+
+
 def measure(
     workloads: Sequence[Workload],
     lines: Lines,
@@ -129,9 +149,9 @@ def measure(
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(workload.process(limit_s, setting.environment)) for workload in workloads]
-        for worker, workload in zip(workers, workloads, strict=True):
-            worker.begin("load", *workload.load_request(device, setting.threads))
-        loads = [worker.finish()["load_s"] for worker in workers]
+        loads = _load(
+            workers, [workload.load_request(device, setting.threads) for workload in workloads], setting, order
+        )
         for worker in workers:
             worker.ask("keep", lines.images, lines.kinds)
         # Count before pinning: on one core a second thread would not show.
@@ -140,7 +160,7 @@ def measure(
         if setting.threads and can_pin():
             for worker in workers:
                 worker.pin(gate_core())
-        calls, first_calls, measured = {}, {}, []
+        calls, first_calls, measured, starts = {}, {}, [], list(loads)
         for size in setting.batch_sizes:
             sides = [Side(worker, size) for worker in workers]
             ordered = sides if order % 2 == 0 else sides[::-1]
@@ -148,5 +168,7 @@ def measure(
             run_pairs(ordered, setting.plan)
             calls[size] = median(block_ratios(*sides))
             first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]
+            if size == min(setting.batch_sizes):
+                starts = [load + side.untimed[0] for load, side in zip(loads, sides, strict=True)]
             measured.append(sides[0])
-        return Pair(calls, first_calls, loads[0] / loads[1], measured)
+        return Pair(calls, first_calls, loads[0] / loads[1], starts[0] / starts[1], measured)

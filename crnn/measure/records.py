@@ -172,7 +172,7 @@ class Deployment(Record):
     Attributes:
         deployed_ratios: of seconds per call with one line.
         deployed_largest_ratios: of seconds per call at the largest batch size.
-        deployed_first_call_ratios: of the first call with one line.
+        deployed_start_ratios: of loading and the first call with one line together.
         deployed_largest_first_call_ratios: of the first call at the largest batch size.
         deployed_load_ratios: of seconds to load, imports included.
         deployed_largest_batch_size_lines: the largest batch size.
@@ -183,7 +183,7 @@ class Deployment(Record):
 
     deployed_ratios: list[float]
     deployed_largest_ratios: list[float]
-    deployed_first_call_ratios: list[float]
+    deployed_start_ratios: list[float]
     deployed_largest_first_call_ratios: list[float]
     deployed_load_ratios: list[float]
     deployed_largest_batch_size_lines: int

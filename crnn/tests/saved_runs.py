@@ -111,7 +111,7 @@ DEPLOYMENT_INFO = (
     | Deployment(
         deployed_ratios=_STEADY,
         deployed_largest_ratios=_STEADY,
-        deployed_first_call_ratios=_STEADY,
+        deployed_start_ratios=_STEADY,
         deployed_largest_first_call_ratios=_STEADY,
         deployed_load_ratios=_STEADY,
         deployed_largest_batch_size_lines=128,

@@ -73,7 +73,7 @@ def without_strictness(content):
 WORSE_EDITS = EDITS + (np.arange(LINES) % 10 == 3).astype(np.uint16)
 MUTATIONS = {
     "load x 10": (times(DEPLOYMENT, "deployed_load_ratios", 10), "load regressed"),
-    "first call x 10": (times(DEPLOYMENT, "deployed_first_call_ratios", 10), "first_call regressed"),
+    "start x 10": (times(DEPLOYMENT, "deployed_start_ratios", 10), "start regressed"),
     "largest first call x 10": (
         times(DEPLOYMENT, "deployed_largest_first_call_ratios", 10),
         "largest_first_call regressed",

@@ -1,6 +1,6 @@
 """How the machines of two runs differ, and what that means for a comparison."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,8 +33,8 @@ class Machines:
         if not before or not after:
             return cls(("fingerprint (none saved)",))
         found = differing(before, after)
-        accepted = {field for field in found if accept_versions and field.startswith(_VERSIONS)}
-        return cls(_ordered(found, set(found) - accepted), _ordered(found, accepted), accept_versions)
+        versions = tuple(field for field in found if accept_versions and field.startswith(_VERSIONS))
+        return cls(tuple(field for field in found if field not in versions), versions, accept_versions)
 
     @property
     def note(self) -> str:
@@ -54,10 +54,6 @@ class Machines:
             return []
         reason = f"{UNLIKE_MACHINES}: {', '.join(self.unlike)}"
         return [Verdict("times, memory and operators", "all", NOT_COMPARABLE, reason=reason, baseline=baseline)]
-
-
-def _ordered(found: Iterable[str], chosen: set[str]) -> tuple[str, ...]:
-    return tuple(field for field in found if field in chosen)
 
 
 SAME_MACHINE = Machines()

@@ -55,45 +55,30 @@ MEASURES: tuple[Measure, ...] = (
         limit=Limit(0, "%"),
         columns=columns.MACS,
     ),
-    Measure(
-        # Ratio to the anchor on one thread and one core, in fresh processes: stable from run to run.
-        name="relative_latency",
-        record=RelativeLatency,
-        key="gate_ratios",
-        limit=Limit(5, "%"),
-        widest=0.15,
-        compare=comparisons.process_pairs,
-        worse="slower",
-        better="faster",
-        agree=_PAIRS,
-        same_machine=True,
-        units=("%",),
-        positive=True,
-        unit=" x anchor",
-    ),
     *(
-        # Both at deployment settings, in fresh processes that alternate with their engine's anchor.
+        # In fresh processes that alternate with their engine's anchor: on one thread and one core, and as deployed.
         Measure(
             name=name,
-            record=Deployment,
+            record=record,
             key=key,
             limit=Limit(number, "%"),
             widest=widest,
             compare=comparisons.process_pairs,
             worse="slower",
             better="faster",
-            agree=_DEPLOYED,
+            agree=agree,
             same_machine=True,
             units=("%",),
             positive=True,
             unit=" x anchor",
         )
-        for name, key, number, widest in (
-            ("deployed", "deployed_ratios", 15, 0.15),
-            ("deployed_largest", "deployed_largest_ratios", 15, 0.15),
-            ("start", "deployed_start_ratios", 50, 1.0),
-            ("largest_first_call", "deployed_largest_first_call_ratios", 50, 1.0),
-            ("load", "deployed_load_ratios", 50, 1.0),
+        for name, record, agree, key, number, widest in (
+            ("relative_latency", RelativeLatency, _PAIRS, "gate_ratios", 5, 0.15),
+            ("deployed", Deployment, _DEPLOYED, "deployed_ratios", 15, 0.15),
+            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 0.15),
+            ("start", Deployment, _DEPLOYED, "deployed_start_ratios", 50, 1.0),
+            ("largest_first_call", Deployment, _DEPLOYED, "deployed_largest_first_call_ratios", 50, 1.0),
+            ("load", Deployment, _DEPLOYED, "deployed_load_ratios", 50, 1.0),
         )
     ),
     Measure(

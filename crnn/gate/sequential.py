@@ -3,8 +3,8 @@
 A look ends the measurement if the interval excludes the limit (``same``), or lies above half of
 the limit (suspected). Early looks use a narrow tail, because there are several of them. The last
 one uses a wider tail and a quarter of the limit, so that hardly anything stays unclear. A suspected
-slowdown only counts if fresh processes show it too, by the same rule. ``benchmarks/README.md`` has
-the operating characteristic: how often which change gets which verdict.
+slowdown only counts if fresh processes show it too, by the same rule. ``benchmarks/README.md`` says
+how often it is wrong.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ _MEDIAN_OVER_MEAN = 1.2533
 SAME, WORSE, BETTER, UNCLEAR = "same", "worse", "better", "unclear"
 
 
-def decide(change: float, low: float, high: float, allowed: float, shown: float = 0.5) -> str:
+def decide(change: float, low: float, high: float, allowed: float, shown: float = EARLY_SHOWN) -> str:
     """The verdict for the interval of a change; positive is worse, zero is no change.
 
     Exactly one applies. The interval excludes a change larger than allowed: ``same``, or

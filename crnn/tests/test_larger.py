@@ -8,6 +8,7 @@ from crnn.corpus.larger import larger_test_split
 from crnn.corpus.lines import CorpusError, content_hash
 from crnn.corpus.synthetic import draw_split
 from crnn.gate.runs import compare_runs, read
+from crnn.gate.session import Gate
 from crnn.measure.packing import pack
 from crnn.tests.saved_runs import ACCURACY, EDITS, accuracy, run, write
 
@@ -52,6 +53,19 @@ def test_other_libraries_are_named(few, tmp_path, monkeypatch):  # noqa: ARG001 
 
     with pytest.raises(CorpusError, match=r"the versions in requirements\.txt draw others"):
         larger_test_split(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "sha256", "changed"),
+    [("torch-original", "a0" * 32, False), ("torch-original", "b0" * 32, True), ("of-late", "a0" * 32, True)],
+    ids=["same", "another", "new row"],
+)
+def test_rows_with_another_artifact_changed(tmp_path, row, sha256, changed):
+    """A row whose artifact differs from the baseline's reads the larger split; without a baseline every row does."""
+    baseline = read(write(tmp_path / "old.json", run()))
+
+    assert Gate({}, baseline).changed(row, sha256) == changed
+    assert Gate({}).changed(row, sha256)
 
 
 class TestComparison:

@@ -43,7 +43,7 @@ def opened(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(replicate, "shared_anchor", lambda: STEADY)
     sessions = []
 
-    def opened(rows=(), references=(), **scope):
+    def opened(rows=(), references=(), larger=lambda *_: None, **scope):
         told = []
         settings = {"batch_sizes": SIZES, "plan": PLAN, "evaluated_at": 8} | scope
         sessions.append(
@@ -53,6 +53,7 @@ def opened(corpus, tmp_path, monkeypatch):
                 device="cpu",
                 rows=rows,
                 references=references,
+                larger=larger,
                 tell=lambda *words: told.append(words),
             )
         )
@@ -61,6 +62,18 @@ def opened(corpus, tmp_path, monkeypatch):
     yield opened
     for one in sessions:
         one.close()
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_changed_row_reads_more_lines(opened, corpus, changed):
+    """Further lines are evaluated apart, after those of the test split, if the row is to read some."""
+    measuring, _ = opened(larger=lambda *_: corpus.test if changed else None)
+    record = measuring.accuracy(measuring.runner(ROW))
+
+    assert (record.larger_line_edits is not None) == changed
+    if changed:
+        assert record.larger_line_edits.tolist() == record.line_edits.tolist()
+        assert record.larger_line_characters.tolist() == record.line_characters.tolist()
 
 
 def test_a_latency_has_a_ratio_per_process(opened):

@@ -2,53 +2,76 @@
 
     python -m benchmarks.evidence.collect --out pairs.csv --variants ort-torch2onnx-optimized,ov-fp32 --minutes 60
 
-Each round measures each variant once per setting and plant, in changing order, so that a variant's pairs are spread
-over all the time; each pair is appended as a row when it is measured. While a file named ``pause`` lies beside the
-output, the script waits between two pairs.
+Each round measures each variant once per setting and slowdown, in changing order, so that a variant's pairs are
+spread over all the time; each pair is appended as a row when it is measured. A busy wait as long as the limit and
+twice as long is planted in the same processes in which the unchanged calls were timed. While a file named ``pause``
+lies beside the output, the script waits between two pairs.
 """
 
 import argparse
 import csv
 import random
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
+
+import numpy as np
 
 from crnn import registry
 from crnn.corpus import open_corpus
+from crnn.corpus.lines import Lines
+from crnn.gate.measures import measure
 from crnn.measure import process_pairs
 from crnn.measure.conversions import ready
+from crnn.measure.latency import Side, block_ratios, run_pairs, warm_up
 from crnn.measure.process_pairs import ONE_THREAD, Setting, deployment
 from crnn.measure.workload import Workload
 from crnn.runtimes.base import runtime_class
 
-SETTINGS = {"one-thread": ONE_THREAD, "deployment": deployment(128)}
-HEADINGS = ("variant", "setting", "planted", "unix_s", "order", "seconds", "latency", "largest", "start",
-            "largest_first_call", "load")  # fmt: skip
+SETTINGS = {"one-thread": (ONE_THREAD, "relative_latency"), "deployment": (deployment(128), "deployed")}
+"""Settings, and the measurement that has the limit."""
+BUSY_WAIT = "busy wait"
+HEADINGS = ("variant", "setting", "planted", "unix_s", "order", "seconds", "latency", "largest")
 
 
-def _workloads(variant: registry.Variant, planted: str) -> list[Workload]:
+def _workloads(variant: registry.Variant, planted: str, share: np.memmap) -> list[Workload]:
     """The variant, slowed down if something is planted, and its anchor."""
     own = Workload.of(variant, ready(variant, open_corpus(None)))
     if planted != "0":
-        how = {"share": float(planted)} if planted.replace(".", "").isdigit() else {"reason": planted}
+        how = {"share": str(share.filename)} if planted == BUSY_WAIT else {"reason": planted}
         options = {"engine": variant.runtime, "options": dict(own.options), **how}
         own = replace(own, runtime="crnn.tests.slowed_runtime", options=options)
     return [own, Workload("anchor", runtime_class(variant.runtime).anchor)]
 
 
-def _row(workloads: list[Workload], lines: object, setting: Setting, order: int) -> list[str]:
-    start = time.monotonic()
-    pair = process_pairs.measure(workloads, lines, setting, order=order, counts_threads=False)
-    sizes = sorted(pair.calls)
-    ratios = (
-        pair.calls[sizes[0]],
-        pair.calls[sizes[-1]],
-        pair.start,
-        pair.first_calls[sizes[-1]],
-        pair.load,
-    )
-    return [f"{time.monotonic() - start:.2f}", *(f"{ratio:.5f}" for ratio in ratios)]
+def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: int, plant: dict[str, float],
+            share: np.memmap) -> dict[str, list[float]]:  # fmt: skip
+    """Ratios at the smallest and the largest batch size, by what is planted.
+
+    Args:
+        workloads: the variant and its anchor.
+        lines: that both read.
+        setting: how they compute.
+        order: even: the variant goes first.
+        plant: fractions of the busy wait, by name.
+        share: what the variant's worker reads them from.
+    """
+    found: dict[str, list[float]] = {name: [] for name in plant}
+    with process_pairs.loaded(workloads, lines, setting, order=order, counts_threads=False) as (workers, _):
+        for size in setting.batch_sizes:
+            sides = [Side(worker, size) for worker in workers]
+            ordered = sides if order % 2 == 0 else sides[::-1]
+            share[()] = 0.0
+            warm_up(ordered, setting.plan)
+            for name in random.sample(list(plant), len(plant)):
+                share[()] = plant[name]
+                for side in sides:
+                    side.blocks.clear()
+                run_pairs(ordered, setting.plan)
+                found[name].append(median(block_ratios(*sides)))
+    return found
 
 
 def main() -> None:
@@ -59,20 +82,21 @@ def main() -> None:
     parser.add_argument("--settings", default=",".join(SETTINGS), help="comma-separated, both by default")
     parser.add_argument(
         "--planted",
-        default="0",
-        help="comma-separated slowdowns: shares such as 0.05, or reasons of crnn/tests/slowed_runtime.py",
+        default=BUSY_WAIT,
+        help="comma-separated: 0, a busy wait, or reasons of crnn/tests/slowed_runtime.py",
     )
     parser.add_argument("--minutes", type=float, required=True)
     given = parser.parse_args()
     lines = open_corpus(None).test.take(range(256))
-    kinds = [
-        (name, setting, planted, _workloads(registry.get(name), planted))
-        for name in given.variants.split(",")
-        for setting in given.settings.split(",")
-        for planted in given.planted.split(",")
-    ]
-    until, order = time.monotonic() + 60 * given.minutes, 0
-    with given.out.open("a", newline="", encoding="ascii") as file:
+    with tempfile.NamedTemporaryFile() as holder, given.out.open("a", newline="", encoding="ascii") as file:
+        share = np.memmap(holder.name, float, "w+", shape=())
+        kinds = [
+            (name, setting, planted, _workloads(registry.get(name), planted, share))
+            for name in given.variants.split(",")
+            for setting in given.settings.split(",")
+            for planted in given.planted.split(",")
+        ]
+        until, order = time.monotonic() + 60 * given.minutes, 0
         rows = csv.writer(file, lineterminator="\n")
         if not file.tell():
             rows.writerow(HEADINGS)
@@ -80,8 +104,15 @@ def main() -> None:
             for name, setting, planted, workloads in random.sample(kinds, len(kinds)):
                 while given.out.with_name("pause").exists():
                     time.sleep(1)
-                measured = _row(workloads, lines, SETTINGS[setting], order)
-                rows.writerow([name, setting, planted, int(time.time()), order % 2, *measured])
+                how, limited = SETTINGS[setting]
+                shares = [part * measure(limited).limit.allowed(1) for part in (0, 1, 2)]
+                plant = {f"{part:g}": part for part in shares} if planted == BUSY_WAIT else {planted: 0.0}
+                start, moment = time.monotonic(), int(time.time())
+                found = _ratios(workloads, lines, how, order, plant, share)
+                spent = f"{time.monotonic() - start:.2f}"
+                for what, ratios in found.items():
+                    calls = (f"{ratios[0]:.5f}", f"{ratios[-1]:.5f}")
+                    rows.writerow([name, setting, what, moment, order % 2, spent, *calls])
                 file.flush()
             order += 1
 

@@ -1,4 +1,4 @@
-"""Seconds that a row costs in each phase of a run, averaged per engine, and those of all process pairs.
+"""Seconds that a row costs in each phase of a run, averaged per engine, and those of all process pairs by setting.
 
 python -m benchmarks.evidence.costs run.json
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 
 from crnn.gate.runs import read
-from crnn.measure.records import Footprint, RelativeLatency, measured
+from crnn.measure.records import Deployment, Footprint, RelativeLatency, measured
 
 PHASES = ("build", "load", "first calls", "warm up", "pairs", "evaluate")
 
@@ -18,11 +18,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path, metavar="RUN.json")
-    phases, pairs_s = defaultdict(list), []
+    phases: dict[str, list[dict[str, float]]] = defaultdict(list)
+    pairs_s: dict[str, list[float]] = {"at one thread": [], "at deployment settings": []}
     for info in read(parser.parse_args().run).benchmarks.values():
         entry = measured(info)
-        if entry and isinstance(entry.record, RelativeLatency) and entry.record.gate_pairs_s:
-            pairs_s.append(entry.record.gate_pairs_s)
+        if entry and isinstance(entry.record, RelativeLatency):
+            pairs_s["at one thread"].append(entry.record.gate_pairs_s or 0.0)
+        if entry and isinstance(entry.record, Deployment):
+            pairs_s["at deployment settings"].append(entry.record.deployed_pairs_s or 0.0)
         if entry and entry.identity and isinstance(entry.record, Footprint):
             engine = " ".join(word for word in entry.identity.runtime.split() if not word[0].isdigit())
             phases[engine].append(entry.record.phases_s)
@@ -33,7 +36,8 @@ def main() -> None:
         whole = fmean(sum(row.values()) for row in rows)
         cells = " | ".join(f"{mean:.1f}" for mean in (*means, whole))
         print(f"| {engine} | {len(rows)} | {cells} |")  # noqa: T201 a command
-    print(f"process pairs of {len(pairs_s)} rows: {sum(pairs_s):.0f} s")  # noqa: T201 a command
+    for setting, seconds in pairs_s.items():
+        print(f"process pairs {setting}, {len(seconds)} rows: {sum(seconds):.0f} s")  # noqa: T201 a command
 
 
 if __name__ == "__main__":

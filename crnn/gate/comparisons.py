@@ -1,5 +1,6 @@
 """How two values of one measurement compare: as numbers, line by line, by process pairs, or as files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 from statistics import median
@@ -171,7 +172,7 @@ def losses(pair: Pair) -> Verdict:
     return _paired(pair, np.ones(count), pair.measure.unit)
 
 
-def reference(measure: Measure, before: Measured, limit: Limit) -> Reference:
+def reference(measure: Measure, ratios: Sequence[float], limit: Limit) -> Reference:
     """A baseline's process pairs, as the sequential plan takes them.
 
     Where they spread so widely that they do not resolve the limit, the least increase that they do resolve takes
@@ -180,13 +181,12 @@ def reference(measure: Measure, before: Measured, limit: Limit) -> Reference:
     Raises:
         UnresolvedError: that is more than the measurement allows.
     """
-    ratios = tuple(measure.value(before))
     least, allowed = resolved(ratios), limit.allowed(1)
     if least > max(measure.widest, allowed):
         raise UnresolvedError(
             f"the baseline's {len(ratios)} pairs spread by {100 * spread(ratios):.1f} %: too widely for {limit}"
         )
-    return Reference(ratios, max(allowed, least), measure.key)
+    return Reference(tuple(ratios), max(allowed, least), measure.key)
 
 
 def process_pairs(pair: Pair) -> Verdict:
@@ -196,7 +196,7 @@ def process_pairs(pair: Pair) -> Verdict:
         raise IncomparableError("no process pairs")
     old, new, confirmation = pair.measure.value(pair.before), pair.measure.value(pair.after), record.confirmation(key)
     try:
-        compared = reference(pair.measure, pair.before, pair.limit)
+        compared = reference(pair.measure, old, pair.limit)
         found = compared.verdict(new, confirmation)
         ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL)
     except UnresolvedError as error:

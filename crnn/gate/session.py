@@ -139,7 +139,7 @@ class Gate:
                 if limit.number is None or machines.unlike or comparable(measure, before, after, machines):
                     continue
                 with suppress(UnresolvedError):  # the verdict will say so
-                    found.append(reference(measure, before, limit))
+                    found.append(reference(measure, measure.value(before), limit))
         return found
 
     def allowed(self, identity: Identity, planned: Record) -> dict[str, float]:

@@ -7,8 +7,8 @@ with one thread on the same core, which halves the spread again, see ``benchmark
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -123,6 +123,36 @@ def _load(
     return found
 
 
+@contextmanager
+def loaded(
+    workloads: Sequence[Workload],
+    lines: Lines,
+    setting: Setting,
+    *,
+    device: str = "cpu",
+    order: int = 0,
+    limit_s: float = LIMIT_S,
+    counts_threads: bool = True,
+) -> Iterator[tuple[list[WorkerProcess], list[float]]]:
+    """Both workers of a pair, which hold their models and the lines, and the seconds that loading took.
+
+    Arguments and errors: see ``measure``.
+    """
+    with ExitStack() as stack:
+        workers = [stack.enter_context(workload.process(limit_s, setting.environment)) for workload in workloads]
+        requests = [workload.load_request(device, setting.threads) for workload in workloads]
+        loads = _load(workers, requests, setting, order)
+        for worker in workers:
+            worker.ask("keep", lines.images, lines.kinds)
+        # Count before pinning: on one core a second thread would not show.
+        if setting.threads and counts_threads:
+            _count_threads(workers, setting)
+        if setting.threads and can_pin():
+            for worker in workers:
+                worker.pin(gate_core())
+        yield workers, loads
+
+
 def measure(
     workloads: Sequence[Workload],
     lines: Lines,
@@ -147,19 +177,9 @@ def measure(
     Raises:
         WorkerError: a worker failed, or computes with another number of threads.
     """
-    with ExitStack() as stack:
-        workers = [stack.enter_context(workload.process(limit_s, setting.environment)) for workload in workloads]
-        loads = _load(
-            workers, [workload.load_request(device, setting.threads) for workload in workloads], setting, order
-        )
-        for worker in workers:
-            worker.ask("keep", lines.images, lines.kinds)
-        # Count before pinning: on one core a second thread would not show.
-        if setting.threads and counts_threads:
-            _count_threads(workers, setting)
-        if setting.threads and can_pin():
-            for worker in workers:
-                worker.pin(gate_core())
+    with loaded(
+        workloads, lines, setting, device=device, order=order, limit_s=limit_s, counts_threads=counts_threads
+    ) as (workers, loads):
         calls, first_calls, measured, starts = {}, {}, [], list(loads)
         for size in setting.batch_sizes:
             sides = [Side(worker, size) for worker in workers]

@@ -161,6 +161,8 @@ class Worker:
         """Number of threads that compute in calls at this batch size; None if the system does not tell."""
         batch, windows = self._batch(0, batch_size), []
         timed_call(self._runtime, *batch)
+        # A pool that loading started may still spin: it would look as if it computed.
+        self.settle()
         for _ in range(_OBSERVED_WINDOWS):
             before, start = read_threads(), time.perf_counter()
             while time.perf_counter() - start < _OBSERVED_S:

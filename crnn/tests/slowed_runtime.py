@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 from crnn.runtimes import base
 
 
@@ -49,7 +51,13 @@ def _without_freezing(_):
     torch._inductor.config.freezing = False
 
 
+def _without_avx512(_):
+    """Leave out the AVX-512 kernels of oneDNN; before the engine is imported."""
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+
+
 REASONS = {
+    "no AVX-512": _without_avx512,
     "no oneDNN": _without_onednn,
     "no graph optimization": _without_graph_optimization,
     "no XNNPACK": _without_xnnpack,
@@ -61,7 +69,8 @@ REASONS = {
 class Runtime(base.Runtime):
     """Options: ``engine``, the engine to run, and its ``options``; one of the two following.
 
-    ``share``: a busy wait in each call, as a fraction of it; ``reason``: a key of ``REASONS``.
+    ``share``: a busy wait in each call, as a fraction of it, or the path of a file that holds this fraction as a
+    float64, which may change between calls; ``reason``: a key of ``REASONS``.
     """
 
     requires = ()
@@ -70,14 +79,15 @@ class Runtime(base.Runtime):
     def load(self, path: Path, device, *, engine, options=None, share=0.0, reason=None):
         if reason:
             REASONS[reason](engine)
-        self._engine, self._share = base.runtime_class(engine)(), share
+        self._engine = base.runtime_class(engine)()
+        self._share = np.memmap(share, float, "r", shape=()) if isinstance(share, str) else share
         self._engine.threads = 1 if reason == "one thread" else self.threads
         self._engine.load(path, device, **(options or {}))
 
     def __call__(self, images, field):
         start = time.perf_counter()
         output = self._engine(images, field)
-        until = start + (1 + self._share) * (time.perf_counter() - start)
+        until = start + (1 + float(self._share)) * (time.perf_counter() - start)
         while time.perf_counter() < until:
             pass
         return output

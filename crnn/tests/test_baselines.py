@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.gate.baselines import PINNED, ROLLING, faults, machine_key, newest, promote
-from crnn.gate.runs import read
+from crnn.gate.baselines import FOLDER, PINNED, ROLLING, faults, machine_key, newest, promote
+from crnn.gate.measures import MEASURES, PAIRED
+from crnn.gate.runs import compare_runs, limits_for, read
+from crnn.gate.sequential import SAME, resolved
 from crnn.measure.packing import pack, unpack
 from crnn.tests.saved_runs import GATE_INFO, run, write
 
@@ -125,6 +127,46 @@ class TestFolders:
                  f"0004_{'b' * 40}_20261127_021600_uncommited-changes.json"]  # fmt: skip
 
         assert newest([Path(name) for name in saved]) == Path("0002_mine.json")
+
+
+def committed():
+    """Folders of the committed baselines."""
+    return sorted(path.parent for path in FOLDER.glob(f"*/{ROLLING}"))
+
+
+class TestCommitted:
+    @pytest.mark.parametrize("folder", committed(), ids=lambda folder: folder.name)
+    def test_it_is_fit(self, folder):
+        """A committed baseline has no fault, lies in its machine's folder, and is the same as itself."""
+        baseline = read(folder / ROLLING)
+
+        assert faults(baseline) == []
+        assert machine_key(baseline.fingerprint) == folder.name
+        assert {verdict.word for verdict in compare_runs(baseline, baseline, {})} == {SAME}
+
+    @pytest.mark.parametrize("folder", committed(), ids=lambda folder: folder.name)
+    def test_the_pinned_one_stays(self, folder):
+        """It has a reason, and after three promotions it is older than the rolling one."""
+        rolling, pinned = read(folder / ROLLING), read(folder / PINNED)
+
+        assert pinned.session["pinned"]["reason"] != ""
+        assert rolling.session["promotions"] < 3 or pinned.content["datetime"] < rolling.content["datetime"]
+
+    @pytest.mark.parametrize("folder", committed(), ids=lambda folder: folder.name)
+    def test_rows_with_a_wider_limit_are_named(self, folder):
+        """benchmarks/README.md names the rows whose pairs at deployment settings do not resolve the default limit."""
+        page = (FOLDER.parents[1] / "benchmarks" / "README.md").read_text("utf-8")
+        [sentence] = [line for line in page.splitlines() if line.startswith("**A baseline's spread")]
+        wide = {
+            info["variant"]
+            for info in read(folder / ROLLING).benchmarks.values()
+            for measure in MEASURES
+            if measure.record in PAIRED
+            and measure.key.startswith("deployed")
+            and resolved(info.get(measure.key, ())) > limits_for(info, {})[measure.name].allowed(1)
+        }
+
+        assert {name for name in wide if f"`{name}`" not in sentence} == set()
 
 
 class TestCompact:

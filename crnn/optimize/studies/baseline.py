@@ -11,7 +11,7 @@ from crnn.optimize.studies.common import BATCH_SIZES, HERE, markdown, with_inter
 from crnn.registry import VARIANTS, original_of
 from crnn.registry.variant import Variant
 
-BASELINE = HERE.parents[2] / "fixtures" / "baselines" / "Linux-CPython-3.11-64bit" / "0001_baseline.json"
+BASELINE = HERE.parents[2] / "fixtures" / "baselines" / "linux-x86_64-amd-epyc-26-2-1-2-cores" / "0001_baseline.json"
 
 
 @dataclass

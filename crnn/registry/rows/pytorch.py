@@ -32,7 +32,7 @@ PRUNED_ITERATIVE = originals.TORCH.derive(
     parameters=712_390,
     macs=77_001_600,
     max_bytes=2_950_000,
-    max_peak_memory_bytes=720_000_000,
+    max_peak_memory_bytes=700_000_000,
 )
 DISTILLED = originals.TORCH.derive(
     "torch-distilled",
@@ -96,7 +96,7 @@ BF16 = originals.TORCH.derive(
     precision="bf16",
     runtime_options={"dtype": "bfloat16"},
     max_bytes=3_100_000,
-    max_peak_memory_bytes=720_000_000,
+    max_peak_memory_bytes=700_000_000,
     max_log_prob_difference=1.0,
     max_lines_read_differently=2,
     max_timed_difference=0.37,

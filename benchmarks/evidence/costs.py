@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import fmean
 
 from crnn.gate.runs import read
-from crnn.measure.records import Deployment, Footprint, RelativeLatency, measured
+from crnn.measure.pair_records import Deployment, RelativeLatency
+from crnn.measure.records import Footprint, measured
 
 PHASES = ("build", "load", "first calls", "warm up", "pairs", "evaluate")
 

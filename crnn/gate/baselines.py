@@ -11,9 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from crnn.gate.measures import MEASURES, PAIRED
+from crnn.gate.intervals import Typical
+from crnn.gate.measures import MEASURES, PAIRED, paired
 from crnn.gate.runs import Run, limits_for, read
-from crnn.gate.sequential import BASELINE_LOOKS, resolved, spread
+from crnn.gate.sequential import BASELINE_LOOKS, resolved
+from crnn.measure.pace import SLOW
+from crnn.measure.pair_records import Deployment, RelativeLatency
+from crnn.measure.record import Record
+from crnn.measure.records import measured
 
 ROLLING, PINNED = "0001_baseline.json", "pinned.json"
 FOLDER = Path(__file__).parents[2] / "fixtures" / "baselines"
@@ -47,9 +52,26 @@ def _pair_faults(test: str, info: Mapping[str, Any]) -> Iterator[str]:
         count = len(ratios := info[measure.key])
         if count < BASELINE_LOOKS[0]:
             yield f"{test}: {count} process pairs of {BASELINE_LOOKS[0]}: a compared run stops early"
-        elif resolved(ratios) > max(measure.widest, limit.allowed(1)):
-            spreads = f"{100 * spread(ratios):.1f} %"
+        elif resolved(ratios, measure.between) > max(measure.widest, limit.allowed(1)):
+            spreads = f"{100 * Typical.of(ratios).spread:.1f} %"
             yield f"{test}: {measure.name} spreads by {spreads}: {count} pairs do not resolve {limit}"
+
+
+def _slow_paces(run: Run) -> Iterator[str]:
+    """Rows whose pairs were measured at a slow pace: their ratios are those of another machine."""
+    anchors: dict[tuple[type[Record], str], dict[str, float]] = {}
+    for test, info in run.benchmarks.items():
+        entry = measured(info)
+        if entry and isinstance(entry.record, RelativeLatency | Deployment) and entry.record.anchor_s:
+            if 2 * (slow := entry.record.disturbed) > len(info[paired(entry.record)[0].key]):
+                yield f"{test}: {slow} pairs were measured while the machine was slower than it can be"
+            of = (type(entry.record), entry.record.paired_with)
+            anchors.setdefault(of, {})[test] = entry.record.anchor_s
+    for found in anchors.values():
+        for test, seconds in found.items():
+            if seconds > SLOW * min(found.values()):
+                times = f"{1e3 * seconds:.1f} ms, {1e3 * min(found.values()):.1f} ms beside other rows"
+                yield f"{test}: the machine was slower than it can be: the anchor's fastest call took {times}"
 
 
 def busy(run: Run) -> list[str]:
@@ -66,7 +88,8 @@ def faults(run: Run) -> list[str]:
     found += ["a --quick run"] if session["quick"] else []
     found += [f"{count} of the suite's benchmarks left out"] if (count := session["left_out"]) else []
     found += [f"{name} was not run, or not all of it" for name in session.get("files_left_out", [])]
-    return found + busy(run) + [fault for test, info in run.benchmarks.items() for fault in _pair_faults(test, info)]
+    found += [*busy(run), *_slow_paces(run)]
+    return found + [fault for test, info in run.benchmarks.items() for fault in _pair_faults(test, info)]
 
 
 def promote(run: Run, folder: Path, pinned_because: str | None = None) -> list[Path]:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from crnn.gate.declaration import Measure
-from crnn.gate.intervals import ratio_interval
+from crnn.gate.intervals import Typical, ratio_interval, typical
 from crnn.gate.limits import Limit
-from crnn.gate.sequential import BETTER, LAST_TAIL, SAME, UNCLEAR, WORSE, Reference, decide, resolved, spread
+from crnn.gate.sequential import BETTER, LAST_TAIL, SAME, UNCLEAR, WORSE, Reference, decide, resolved
 from crnn.gate.verdicts import INCONCLUSIVE, NOT_COMPARABLE, Verdict
 from crnn.measure.accuracy import paired_difference
 from crnn.measure.latency import P95_SAMPLES
-from crnn.measure.records import Accuracy, Deployment, Latency, Measured, RelativeLatency
+from crnn.measure.pair_records import Deployment, RelativeLatency
+from crnn.measure.records import Accuracy, Latency, Measured
 from crnn.measure.speedup import over_processes
 
 # Probability left out at each end of the paired bootstrap over lines.
@@ -181,12 +182,11 @@ def reference(measure: Measure, ratios: Sequence[float], limit: Limit) -> Refere
     Raises:
         UnresolvedError: that is more than the measurement allows.
     """
-    least, allowed = resolved(ratios), limit.allowed(1)
+    least, allowed = resolved(ratios, measure.between), limit.allowed(1)
     if least > max(measure.widest, allowed):
-        raise UnresolvedError(
-            f"the baseline's {len(ratios)} pairs spread by {100 * spread(ratios):.1f} %: too widely for {limit}"
-        )
-    return Reference(tuple(ratios), max(allowed, least), measure.key)
+        spread = f"{100 * Typical.of(ratios).spread:.1f} %"
+        raise UnresolvedError(f"the baseline's {len(ratios)} pairs spread by {spread}: too widely for {limit}")
+    return Reference(tuple(ratios), max(allowed, least), measure.key, measure.between)
 
 
 def process_pairs(pair: Pair) -> Verdict:
@@ -198,16 +198,19 @@ def process_pairs(pair: Pair) -> Verdict:
     try:
         compared = reference(pair.measure, old, pair.limit)
         found = compared.verdict(new, confirmation)
-        ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL)
+        ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL, compared.between)
     except UnresolvedError as error:
         # Compared with itself it is the same all the same.
         word = SAME if old and old == new else UNCLEAR
-        return pair.verdict(word, median(old), median(new), reason=str(error))
+        return pair.verdict(word, typical(old), typical(new), reason=str(error))
     except (ValueError, TypeError) as error:
         raise IncomparableError(str(error)) from None
-    before_median, after_median = (median(side) if side else None for side in (old, confirmation or new))
+    before, after = (typical(side) if side else None for side in (old, confirmation or new))
     count = f"{len(new)} process pairs" + (f", confirmed by {len(confirmation)} fresh ones" if confirmation else "")
-    verdict = pair.verdict(found, before_median, after_median, percent(ratio - 1, low - 1, high - 1), count)
+    if found == WORSE and 2 * record.disturbed > len(new) + len(confirmation):
+        found = UNCLEAR
+        count += f", {record.disturbed} of them while the machine was slower than it can be: measure again"
+    verdict = pair.verdict(found, before, after, percent(ratio - 1, low - 1, high - 1), count)
     if compared.allowed <= pair.limit.allowed(1):
         return verdict
     wider = f"{100 * compared.allowed:.1f} %, the least that the baseline's {len(old)} pairs resolve"

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from crnn.gate import columns, comparisons
 from crnn.gate.declaration import CORPUS, Measure
 from crnn.gate.limits import Limit, LimitError
+from crnn.measure.pair_records import Deployment, RelativeLatency
 from crnn.measure.record import Record
-from crnn.measure.records import Accuracy, Deployment, Footprint, Latency, Operators, RelativeLatency, Throughput
+from crnn.measure.records import Accuracy, Footprint, Latency, Operators, Throughput
 
 # Not the threads that were counted: the fingerprint holds what decides their number, and if the code changes it, the
 # verdict is due, not a refusal.
@@ -74,8 +75,8 @@ MEASURES: tuple[Measure, ...] = (
         )
         for name, record, agree, key, number, widest in (
             ("relative_latency", RelativeLatency, _PAIRS, "gate_ratios", 5, 0.15),
-            ("deployed", Deployment, _DEPLOYED, "deployed_ratios", 15, 1.0),
-            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 1.0),
+            ("deployed", Deployment, _DEPLOYED, "deployed_ratios", 15, 0.3),
+            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 0.3),
             ("start", Deployment, _DEPLOYED, "deployed_start_ratios", 50, 1.0),
             ("largest_first_call", Deployment, _DEPLOYED, "deployed_largest_first_call_ratios", 50, 1.0),
             ("load", Deployment, _DEPLOYED, "deployed_load_ratios", 50, 1.0),

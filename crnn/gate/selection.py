@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from crnn.measure.records import Deployment, Throughput
+from crnn.measure.pair_records import Deployment
+from crnn.measure.records import Throughput
 from crnn.registry.variant import Variant
 
 # Fields of the measurements that a --quick run leaves out.

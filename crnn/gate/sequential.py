@@ -11,22 +11,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import expm1, sqrt
 
-import numpy as np
-
-from crnn.gate.intervals import ratio_interval
+from crnn.gate.intervals import Typical, kept, ratio_interval
 
 SCREEN_LOOKS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
 CONFIRM_LOOKS = (3, 4, 5, 6, 8, 10, 12, 16, 20)
 QUICK_LOOKS = (1,)
-BASELINE_LOOKS = (8, 12)
+BASELINE_LOOKS = (6, 9, 12)
 # Probability outside of the interval at each end, and the part of the limit that a slowdown has to exceed.
 EARLY_TAIL, LAST_TAIL = 0.001, 0.01
 EARLY_SHOWN, LAST_SHOWN = 0.5, 0.25
 # A baseline resolves a limit that is so many standard errors of the last look: 2.3 for its tail, and 3.7 that
 # unchanged code exceeds less than once in a thousand comparisons.
 _RESOLVING_ERRORS = 6.0
-# Standard error of a median over that of a mean.
-_MEDIAN_OVER_MEAN = 1.2533
 
 SAME, WORSE, BETTER, UNCLEAR = "same", "worse", "better", "unclear"
 
@@ -50,24 +46,21 @@ def decide(change: float, low: float, high: float, allowed: float, shown: float 
     return WORSE if low > shown * allowed else UNCLEAR
 
 
-def spread(ratios: Sequence[float]) -> float:
-    """The standard deviation of process pairs' logarithms, from their median deviation: outliers do not count."""
-    logs = np.log(np.asarray(ratios, float))
-    deviations = np.abs(logs - np.median(logs))
-    # The median deviation of a normal sample, corrected for its size (Croux & Rousseeuw, 1992).
-    return float(1.4826 * np.median(deviations) * len(logs) / (len(logs) - 0.8))
-
-
-def resolved(ratios: Sequence[float]) -> float:
+def resolved(ratios: Sequence[float], between: float = 0.0) -> float:
     """The least increase by which a run can be compared with these pairs, as a fraction.
 
     With a smaller limit, unchanged runs would often stay without a verdict. Zero for no pairs: a base, whose pairs
     with the run are measured later.
+
+    Args:
+        ratios: of the baseline's pairs.
+        between: see ``ratio_interval``.
     """
     if not ratios:
         return 0.0
-    error = _MEDIAN_OVER_MEAN * spread(ratios) * sqrt(1 / len(ratios) + 1 / SCREEN_LOOKS[-1])
-    return expm1(_RESOLVING_ERRORS * error)
+    own = Typical.of(ratios)
+    variance = own.spread**2 * (1 / own.kept + 1 / kept(SCREEN_LOOKS[-1])) + 2 * between**2
+    return expm1(_RESOLVING_ERRORS * sqrt(variance))
 
 
 @dataclass(frozen=True)
@@ -78,11 +71,13 @@ class Reference:
         ratios: of the baseline's process pairs; empty if the run's ratios are direct ratios to the base.
         allowed: the allowed increase, as a fraction.
         quantity: key of the ratio in each pair.
+        between: see ``ratio_interval``.
     """
 
     ratios: tuple[float, ...]
     allowed: float
     quantity: str = ""
+    between: float = 0.0
 
     def word(self, ratios: Sequence[float], *, last: bool = True) -> str:
         """The verdict for the run's pairs against this baseline.
@@ -93,7 +88,8 @@ class Reference:
         """
         if tuple(ratios) == self.ratios:
             return SAME  # a run compared with itself, however widely it spreads
-        ratio, low, high = ratio_interval(ratios, self.ratios, LAST_TAIL if last else EARLY_TAIL)
+        tail = LAST_TAIL if last else EARLY_TAIL
+        ratio, low, high = ratio_interval(ratios, self.ratios, tail, self.between)
         return decide(ratio - 1, low - 1, high - 1, self.allowed, LAST_SHOWN if last else EARLY_SHOWN)
 
     def verdict(self, ratios: Sequence[float], confirmation: Sequence[float]) -> str:

@@ -17,6 +17,7 @@ from crnn.gate.selection import Outcomes
 from crnn.gate.sequential import QUICK_LOOKS, SCREEN_LOOKS, Reference
 from crnn.gate.verdicts import MISSING, NEW, NOT_COMPARABLE, Verdict
 from crnn.measure.fingerprint import fingerprint
+from crnn.measure.pair_records import Deployment, RelativeLatency
 from crnn.measure.record import Record, RecordError
 from crnn.measure.records import Identity, Measured, kind_of, measured
 
@@ -141,6 +142,11 @@ class Gate:
                 with suppress(UnresolvedError):  # the verdict will say so
                     found.append(reference(measure, measure.value(before), limit))
         return found
+
+    def anchor_s(self, test: str) -> float | None:
+        """Seconds of the anchor's fastest call in the rolling baseline; None if it has none, or with a base."""
+        before = None if self.base or not self._baseline else measured(self._baseline.benchmarks.get(test, {}))
+        return before.record.anchor_s if before and isinstance(before.record, RelativeLatency | Deployment) else None
 
     def allowed(self, identity: Identity, planned: Record) -> dict[str, float]:
         """The allowed increase of each quantity of process pairs, which a baseline has to resolve."""

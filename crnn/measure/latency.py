@@ -39,6 +39,7 @@ class Plan:
         settles: whether a worker waits after each block until its thread pool has stopped spinning.
         most_pairs: number of pairs that end the measurement; the least number by default.
         budget_s: seconds of timed calls after which no pair is added to the least number.
+        repeats: maximum number of disturbed pairs that are measured again; further ones are kept and marked.
     """
 
     warmup_s: float
@@ -47,6 +48,7 @@ class Plan:
     settles: bool = True
     most_pairs: int = 0
     budget_s: float = 0.0
+    repeats: int = MOST_REPEATS
 
 
 # Processes differ by more than the blocks of one process do, so each takes few of the slow calls.
@@ -165,7 +167,7 @@ def run_pairs(sides: Sequence[Side], plan: Plan, watch: Watcher = unwatched) -> 
         ended = watch()
         spent += sum(sum(side.run_block(plan.settles)) for side in (sides if pair % 2 == 0 else reversed(sides)))
         kinds = ended()
-        if kinds and found.remeasured < MOST_REPEATS:
+        if kinds and found.remeasured < plan.repeats:
             found.remeasured += 1
             for side in sides:
                 side.blocks.pop()

@@ -9,8 +9,8 @@ import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.measure.latency import TimedDifference, timed_difference
-from crnn.measure.process_pairs import ONE_THREAD, Pair, Setting, can_pin, deployment, measure
-from crnn.measure.records import Deployment, RelativeLatency
+from crnn.measure.pair_records import Deployment, RelativeLatency
+from crnn.measure.process_pairs import ONE_THREAD, Pair, Setting, called_as, can_pin, deployment, measure
 from crnn.measure.row import Runner
 from crnn.measure.session import Session
 from crnn.measure.workload import Workload
@@ -18,6 +18,8 @@ from crnn.runtimes.base import runtime_class
 
 # More lines than the calls read: with only those, ratios spread two to three times as wide.
 _LINES = 256
+# So many pairs at a slow pace are measured again: each has waited for some seconds.
+_REPEATS = 2
 
 
 class Meter:
@@ -41,14 +43,28 @@ class Meter:
         self._rows = np.arange(_LINES) % len(session.lines)
         self._lines = session.lines.take(self._rows)
         self._difference: TimedDifference | None = None
-        self._count = 0
+        self._count, self._repeats = 0, _REPEATS
+        self.disturbed = 0
         self.spent_s = 0.0
         self.seconds: list[float] = []
 
     def next_pair(self) -> Pair:
-        """A fresh pair of processes; the order alternates."""
-        start = time.monotonic()
-        pair = measure(
+        """A fresh pair of processes; the order alternates. One at a slow pace is measured again, see ``pace``."""
+        start, pair = time.monotonic(), self._next_pair()
+        while pair.disturbed and self._repeats:
+            self._repeats -= 1
+            pair = self._next_pair()
+        self.disturbed += pair.disturbed
+        self._count += 1
+        self.seconds += pair.seconds
+        self.spent_s += time.monotonic() - start
+        alphabet = self._session.corpus.alphabet
+        found = timed_difference(pair.sides, self._runner.evaluation, alphabet, self._rows)
+        self._difference = found | self._difference if self._difference else found
+        return pair
+
+    def _next_pair(self) -> Pair:
+        return measure(
             (self._own, self._reference),
             self._lines,
             self.setting,
@@ -57,14 +73,17 @@ class Meter:
             limit_s=self._session.limit_s,
             # Checking once is enough: it takes longer than the timed calls.
             counts_threads=not self._count,
+            pace=self._session.pace,
         )
-        self._count += 1
-        self.seconds += pair.seconds
-        self.spent_s += time.monotonic() - start
-        alphabet = self._session.corpus.alphabet
-        found = timed_difference(pair.sides, self._runner.evaluation, alphabet, self._rows)
-        self._difference = found | self._difference if self._difference else found
-        return pair
+
+    def expect(self, anchor_s: float) -> None:
+        """The anchor's fastest call in a run on this machine: slower ones are measured at a slow pace."""
+        self._session.pace.expect(called_as(self._reference, self.setting), anchor_s)
+
+    @property
+    def anchor_s(self) -> float | None:
+        """Seconds of the fastest call so far of what the variant is paired with; None if nothing was timed."""
+        return self._session.pace.fastest_s(called_as(self._reference, self.setting)) if self.seconds else None
 
     @property
     def anchor(self) -> str:
@@ -125,6 +144,8 @@ class RelativeMeter(Meter):
             gate_plan=str(self.setting.plan),
             gate_ratios=[pair["gate_ratios"] for pair in screen],
             gate_confirmation_ratios=[pair["gate_ratios"] for pair in confirmation],
+            gate_anchor_s=self.anchor_s,
+            gate_disturbed_pairs_count=self.disturbed,
             gate_pairs_s=self.spent_s,
             gate_answers_log_prob_difference_nats=self.log_prob_difference,
             gate_lines_read_differently_count=self.lines_read_differently,
@@ -157,6 +178,8 @@ class DeploymentMeter(Meter):
             deployed_anchor=self.anchor,
             deployed_anchor_sha256=self.anchor_sha256,
             deployed_plan=str(self.setting.plan),
+            deployed_anchor_s=self.anchor_s,
+            deployed_disturbed_pairs_count=self.disturbed,
             deployed_pairs_s=self.spent_s,
             deployed_answers_log_prob_difference_nats=self.log_prob_difference,
             deployed_lines_read_differently_count=self.lines_read_differently,

@@ -16,6 +16,7 @@ from typing import Any
 
 from crnn.corpus.lines import Lines
 from crnn.measure.latency import Plan, Side, block_ratios, run_pairs, warm_up
+from crnn.measure.pace import Pace, Probe
 from crnn.measure.workload import LIMIT_S, Workload
 from crnn.runtimes.process import WorkerError, WorkerProcess
 
@@ -51,12 +52,13 @@ class Setting:
 
 # Blocks, not single calls: on one core each worker finds the caches as the other one left them, and the ratio would
 # depend on which of the two began.
-ONE_THREAD = Setting((1,), Plan(warmup_s=0.1, pairs=12, block_s=0.03, settles=False), threads=1)
+ONE_THREAD = Setting((1,), Plan(warmup_s=0.1, pairs=12, block_s=0.03, settles=False, repeats=12), threads=1)
 
 
 def deployment(largest: int) -> Setting:
     """All cores and default thread pools, with one line per call and at the largest batch size."""
-    return Setting(tuple(sorted({1, largest})), Plan(warmup_s=0.1, pairs=1, block_s=0.03, most_pairs=8, budget_s=0.4))
+    plan = Plan(warmup_s=0.1, pairs=2, block_s=0.03, most_pairs=10, budget_s=0.8, repeats=10)
+    return Setting(tuple(sorted({1, largest})), plan)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Pair:
         load: of seconds to load, imports included.
         start: of loading and the first call together: by itself a first call of milliseconds varies many times over.
         sides: the first worker at each batch size, with the outputs of its timed calls.
+        disturbed: whether a pair of blocks was measured at a slow pace, see ``pace``.
     """
 
     calls: dict[int, float]
@@ -76,6 +79,7 @@ class Pair:
     load: float
     start: float
     sides: list[Side]
+    disturbed: bool = False
 
     @property
     def ratio(self) -> float:
@@ -123,6 +127,11 @@ def _load(
     return found
 
 
+def called_as(workload: Workload, setting: Setting) -> str:
+    """Names a worker's calls, and how they are made, for ``Pace``."""
+    return f"{workload.name} {workload.runtime} {setting.threads}"
+
+
 @contextmanager
 def loaded(
     workloads: Sequence[Workload],
@@ -162,8 +171,11 @@ def measure(
     order: int = 0,
     limit_s: float = LIMIT_S,
     counts_threads: bool = True,
+    pace: Pace | None = None,
 ) -> Pair:
     """Start both workers, time them in alternation and stop them.
+
+    Pairs of blocks are timed while the second worker's call of the smallest batch is fast.
 
     Args:
         workloads: the measured one, then the one that it is compared with.
@@ -173,22 +185,26 @@ def measure(
         order: even: the first workload goes first; odd: the second.
         limit_s: see ``WorkerProcess``.
         counts_threads: whether to check the number of threads, if the setting has one.
+        pace: of the session; None: only this pair tells what is fast.
 
     Raises:
         WorkerError: a worker failed, or computes with another number of threads.
     """
+    pace, called = pace or Pace(), called_as(workloads[1], setting)
     with loaded(
         workloads, lines, setting, device=device, order=order, limit_s=limit_s, counts_threads=counts_threads
     ) as (workers, loads):
         calls, first_calls, measured, starts = {}, {}, [], list(loads)
+        probe, disturbed = None, False
         for size in setting.batch_sizes:
             sides = [Side(worker, size) for worker in workers]
             ordered = sides if order % 2 == 0 else sides[::-1]
             warm_up(ordered, setting.plan)
-            run_pairs(ordered, setting.plan)
+            probe = probe or Probe(sides[1], pace, called, setting.plan.settles)
+            disturbed |= bool(run_pairs(ordered, setting.plan, probe).kept)
             calls[size] = median(block_ratios(*sides))
             first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]
             if size == min(setting.batch_sizes):
                 starts = [load + side.untimed[0] for load, side in zip(loads, sides, strict=True)]
             measured.append(sides[0])
-        return Pair(calls, first_calls, loads[0] / loads[1], starts[0] / starts[1], measured)
+        return Pair(calls, first_calls, loads[0] / loads[1], starts[0] / starts[1], measured, disturbed)

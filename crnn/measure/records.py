@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crnn.measure import pair_records  # noqa: F401 its records count as kinds
 from crnn.measure.record import Record
 
 
@@ -142,62 +143,6 @@ class Latency(Record):
     timed_answers_log_prob_difference_nats: float
     timed_lines_read_differently_count: int | None = None
     timed_lines_compared_count: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RelativeLatency(Record):
-    """Latency ratios to an anchor, one per pair of fresh processes, and the settings under which they compare."""
-
-    anchor: str
-    anchor_sha256: str
-    gate_batch_size_lines: int
-    gate_threads_count: int
-    gate_pinned: bool
-    gate_plan: str
-    gate_ratios: list[float]
-    gate_confirmation_ratios: list[float] = field(default_factory=list)
-    gate_pairs_s: float | None = None
-    gate_answers_log_prob_difference_nats: float | None = None
-    gate_lines_read_differently_count: int | None = None
-
-    def confirmation(self, _: str) -> list[float]:
-        """The ratios of the second set."""
-        return self.gate_confirmation_ratios
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deployment(Record):
-    """Ratios to an anchor at deployment settings, one per pair of fresh processes, and what they depend on.
-
-    Attributes:
-        deployed_ratios: of seconds per call with one line.
-        deployed_largest_ratios: of seconds per call at the largest batch size.
-        deployed_start_ratios: of loading and the first call with one line together.
-        deployed_largest_first_call_ratios: of the first call at the largest batch size.
-        deployed_load_ratios: of seconds to load, imports included.
-        deployed_largest_batch_size_lines: the largest batch size.
-        deployed_anchor: the anchor's engine, or that of the base.
-        deployed_confirmation_ratios: of a second, independent set of pairs, by the name of the field.
-        deployed_pairs_s: seconds that all pairs took.
-    """
-
-    deployed_ratios: list[float]
-    deployed_largest_ratios: list[float]
-    deployed_start_ratios: list[float]
-    deployed_largest_first_call_ratios: list[float]
-    deployed_load_ratios: list[float]
-    deployed_largest_batch_size_lines: int
-    deployed_anchor: str
-    deployed_anchor_sha256: str
-    deployed_plan: str
-    deployed_confirmation_ratios: dict[str, list[float]] = field(default_factory=dict)
-    deployed_pairs_s: float | None = None
-    deployed_answers_log_prob_difference_nats: float | None = None
-    deployed_lines_read_differently_count: int | None = None
-
-    def confirmation(self, key: str) -> list[float]:
-        """The ratios of the second set in the place of a field."""
-        return self.deployed_confirmation_ratios.get(key, [])
 
 
 @dataclass(frozen=True, kw_only=True)

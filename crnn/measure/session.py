@@ -10,6 +10,7 @@ from crnn.corpus.lines import Corpus, Lines
 from crnn.measure import accuracy, conversions, footprint, replicate
 from crnn.measure.accuracy import Evaluation, largest_difference
 from crnn.measure.loading import Loading
+from crnn.measure.pace import Pace
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.measure.replicate import Anchor, Phases, Setting, outputs_so_far, settle_differences
 from crnn.measure.requirements import lacking, unsupported
@@ -62,7 +63,7 @@ class Session:
         """
         self.corpus, self.scope, self.device, self.limit_s = corpus, scope, device, limit_s
         self.lines = corpus.test.take(range(min(scope.lines or len(corpus.test), len(corpus.test))))
-        self.watch = Watch()
+        self.watch, self.pace = Watch(), Pace()
         # Rows that cannot run here are not asked for.
         runnable = [row for row in rows if not lacking(row, corpus) and not unsupported(row, device)]
         self._rows = {row.name: row for row in runnable}
@@ -91,8 +92,7 @@ class Session:
                 self._try(row, self._another)
             self._try(variant, self._last)
             self._measure_references(name)
-        # Do not run into the same failure again for each test of the variant, and of those compared with it.
-        if name in self._failures:
+        if name in self._failures:  # again, for each test of the variant and of those compared with it
             raise self._failures[name]
         return self._runners[name]
 

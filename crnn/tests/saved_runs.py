@@ -7,7 +7,8 @@ import numpy as np
 
 from crnn.gate.strictness import strictness
 from crnn.measure.fingerprint import fingerprint
-from crnn.measure.records import Accuracy, Deployment, Footprint, Identity, Latency, RelativeLatency
+from crnn.measure.pair_records import Deployment, RelativeLatency
+from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.registry import VARIANTS
 
 LINES, CHARACTERS = 400, 12

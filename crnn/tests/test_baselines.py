@@ -92,7 +92,7 @@ class TestPromote:
         """A compared run that stopped early has too few process pairs to become a baseline."""
         content = run(gate=GATE_INFO | {"gate_ratios": [1.0, 1.0]})
 
-        assert ": 2 process pairs of 8" in faults(read(write(tmp_path / "run.json", content)))[0]
+        assert ": 2 process pairs of 6" in faults(read(write(tmp_path / "run.json", content)))[0]
 
     def test_pairs_that_spread_too_widely_are_unfit(self, tmp_path):
         """Pairs whose spread cannot resolve the limit are no baseline: unchanged runs would be inconclusive."""
@@ -102,6 +102,19 @@ class TestPromote:
             "relative_latency spreads by 8.2 %: 8 pairs do not resolve 5 %"
             in faults(read(write(tmp_path / "run.json", content)))[0]
         )
+
+    def test_a_row_at_a_slow_pace_is_unfit(self, tmp_path):
+        """A row whose anchor was a third slower all the time than beside another row has ratios of another machine."""
+        content = run(gate=GATE_INFO | {"gate_anchor_s": 0.002})
+        other = copy.deepcopy(next(entry for entry in content["benchmarks"] if "gate_ratios" in entry["extra_info"]))
+        other["fullname"] += "-other"
+        other["extra_info"]["gate_anchor_s"] = 0.0015
+        content["benchmarks"].append(other)
+
+        assert [fault for fault in faults(read(write(tmp_path / "run.json", content))) if "slower" in fault] == [
+            "benchmarks/test_gate.py::test_process_pairs[row]: the machine was slower than it can be: "
+            "the anchor's fastest call took 2.0 ms, 1.5 ms beside other rows"
+        ]
 
     def test_a_sound_run_is_fit(self, tmp_path):
         """A complete run without failures can become a baseline."""

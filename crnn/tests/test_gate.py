@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from crnn.gate import sequential
 from crnn.gate.intervals import ratio_interval
@@ -86,12 +87,36 @@ class TestIntervals:
 
     @settings(deadline=None)
     @given(RATIOS, RATIOS)
-    def test_holds_the_ratio_of_the_medians(self, after, before):
-        """The interval contains the ratio of the medians, which are taken over logarithms."""
+    def test_holds_the_ratio_of_the_trimmed_means(self, after, before):
+        """The interval contains the ratio of the trimmed means, which are taken over logarithms."""
         ratio, low, high = ratio_interval(after, before, 0.005)
+        means = [stats.trim_mean(np.log(side), 1 / 8) for side in (after, before)]
 
         assert low <= ratio <= high
-        assert ratio == pytest.approx(np.exp(np.median(np.log(after)) - np.median(np.log(before))))
+        assert ratio == pytest.approx(np.exp(means[0] - means[1]))
+
+    def test_equals_that_of_scipy(self):
+        """The interval is that of Yuen's test for trimmed means with equal variances."""
+        random = np.random.default_rng(4)
+        after, before = np.exp(random.normal(0.1, 0.05, 9)), np.exp(random.normal(0, 0.05, 12))
+        yuen = stats.ttest_ind(np.log(after), np.log(before), trim=1 / 8).confidence_interval(0.98)
+
+        assert ratio_interval(after, before, 0.01)[1:] == pytest.approx(np.exp(yuen))
+
+    def test_one_pair_of_eight_does_not_count(self):
+        """However far off one of eight pairs is, estimate and interval do not change further."""
+        found = [ratio_interval([1.01, 0.99, 1.02, 0.98, 1, 1, 1.03, off], [1.0] * 8, 0.01) for off in (1.1, 9)]
+
+        assert found[0] == pytest.approx(found[1])
+
+    def test_runs_that_differ_widen_it(self):
+        """What whole runs differ by beyond their pairs widens the interval, but not that of pairs of one run."""
+        pairs, baseline = [1.01, 0.99, 1.0, 1.02], [1.0, 1.01, 0.99, 1.0]
+        widths = [np.log(high / low) for _, low, high in (
+            ratio_interval(pairs, side, 0.01, between) for side in (baseline, ()) for between in (0, 0.02)
+        )]  # fmt: skip
+
+        assert (widths[0] < widths[1], widths[2] == widths[3]) == (True, True)
 
     def test_equal_pairs_leave_no_doubt(self):
         """Without spread, the interval has zero width."""
@@ -175,7 +200,7 @@ class TestSequential:
         spread = [0.98, 1.02, 1.0, 0.99, 1.01, 1.02, 0.98, 1.0]
         counts = [len(measure(taking(itertools.cycle(spread)), [], {"": limit})) for limit in (0.2, 0.07, 0.01)]
 
-        assert counts == [8, 12, 12]
+        assert counts == [6, 9, 12]
 
     def test_two_baselines_both_have_to_be_answered(self):
         """A creep that passes against the newest baseline is red against the pinned one."""

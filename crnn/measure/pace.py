@@ -1,0 +1,79 @@
+"""Whether the machine computes as fast as it can: now and then, for seconds or minutes, it does not.
+
+Virtual cores are moved: two of them may share a physical core for a while, which no counter of the guest shows. Then
+a call of a float32 model on both takes a quarter to a third longer, one of an int8 model three quarters, and their
+ratio is that of another machine. ``benchmarks/README.md`` has the figures.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from crnn.measure.latency import Side
+
+SLOW = 1.2
+"""So many times the fastest call is slow: calls at one pace differ by up to 1.15, others by 1.25 or more."""
+KIND = "pace"
+"""What disturbed a pair of blocks that was measured at a slow pace."""
+# After so many slow ones in a process, of 30 to 100 ms each with settling, pairs are measured all the same, and marked.
+_PATIENCE = 60
+
+
+class Pace:
+    """The fastest calls so far, by what was called and how."""
+
+    def __init__(self) -> None:
+        """Nothing was called yet."""
+        self._fastest: dict[str, float] = {}
+
+    def fastest_s(self, called: str) -> float | None:
+        """Seconds of the fastest call; None if there was none."""
+        return self._fastest.get(called)
+
+    def expect(self, called: str, seconds: float) -> None:
+        """An earlier run's fastest call on this machine took so long."""
+        self._fastest[called] = min(seconds, self._fastest.get(called, seconds))
+
+    def is_slow(self, called: str, seconds: float) -> bool:
+        """Whether a call of so many seconds is slow; faster ones are what later ones are compared with."""
+        self.expect(called, seconds)
+        return seconds > SLOW * self._fastest[called]
+
+
+@dataclass
+class Probe:
+    """Calls one worker before and after each pair of blocks, and waits until it is fast; a ``latency.Watcher``.
+
+    Attributes:
+        side: the worker, warmed up; what it measured before remains.
+        pace: of the session.
+        called: names what the worker calls, and how.
+        settles: see ``latency.Plan``.
+        slow: whether the latest call was slow; None if something else was called since.
+        patience: how many more slow calls are waited for.
+    """
+
+    side: Side
+    pace: Pace
+    called: str
+    settles: bool
+    slow: bool | None = field(default=None, init=False)
+    patience: int = field(default=_PATIENCE, init=False)
+
+    def _is_slow(self) -> bool:
+        seconds = median(self.side.run_block(self.settles))
+        self.side.blocks.pop()
+        return self.pace.is_slow(self.called, seconds)
+
+    def __call__(self) -> Callable[[], Sequence[str]]:
+        """Wait for a fast call; the function that it returns makes another one and says whether both were fast."""
+        self.slow = self._is_slow() if self.slow is None else self.slow
+        while self.slow and self.patience:
+            self.patience -= 1
+            self.slow = self._is_slow()
+
+        def ended() -> Sequence[str]:
+            before, self.slow = self.slow, self._is_slow()
+            return (KIND,) if before or self.slow else ()
+
+        return ended

@@ -1,0 +1,103 @@
+"""The records of process pairs: what the gate compares of latency and of loading."""
+
+from dataclasses import dataclass, field
+
+from crnn.measure.record import Record
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeLatency(Record):
+    """Latency ratios to an anchor, one per pair of fresh processes, and the settings under which they compare.
+
+    Attributes:
+        gate_anchor_s: seconds of the anchor's fastest call in this run, see ``pace``.
+        gate_disturbed_pairs_count: pairs that were measured at a slow pace.
+        gate_pairs_s: seconds that all pairs took.
+    """
+
+    anchor: str
+    anchor_sha256: str
+    gate_batch_size_lines: int
+    gate_threads_count: int
+    gate_pinned: bool
+    gate_plan: str
+    gate_ratios: list[float]
+    gate_confirmation_ratios: list[float] = field(default_factory=list)
+    gate_anchor_s: float | None = None
+    gate_disturbed_pairs_count: int = 0
+    gate_pairs_s: float | None = None
+    gate_answers_log_prob_difference_nats: float | None = None
+    gate_lines_read_differently_count: int | None = None
+
+    @property
+    def paired_with(self) -> str:
+        """The engine of the anchor."""
+        return self.anchor
+
+    @property
+    def anchor_s(self) -> float | None:
+        """Seconds of the anchor's fastest call."""
+        return self.gate_anchor_s
+
+    @property
+    def disturbed(self) -> int:
+        """Number of pairs at a slow pace."""
+        return self.gate_disturbed_pairs_count
+
+    def confirmation(self, _: str) -> list[float]:
+        """The ratios of the second set."""
+        return self.gate_confirmation_ratios
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment(Record):
+    """Ratios to an anchor at deployment settings, one per pair of fresh processes, and what they depend on.
+
+    Attributes:
+        deployed_ratios: of seconds per call with one line.
+        deployed_largest_ratios: of seconds per call at the largest batch size.
+        deployed_start_ratios: of loading and the first call with one line together.
+        deployed_largest_first_call_ratios: of the first call at the largest batch size.
+        deployed_load_ratios: of seconds to load, imports included.
+        deployed_largest_batch_size_lines: the largest batch size.
+        deployed_anchor: the anchor's engine, or that of the base.
+        deployed_confirmation_ratios: of a second, independent set of pairs, by the name of the field.
+        deployed_anchor_s: seconds of the anchor's fastest call with one line in this run, see ``pace``.
+        deployed_disturbed_pairs_count: pairs that were measured at a slow pace.
+        deployed_pairs_s: seconds that all pairs took.
+    """
+
+    deployed_ratios: list[float]
+    deployed_largest_ratios: list[float]
+    deployed_start_ratios: list[float]
+    deployed_largest_first_call_ratios: list[float]
+    deployed_load_ratios: list[float]
+    deployed_largest_batch_size_lines: int
+    deployed_anchor: str
+    deployed_anchor_sha256: str
+    deployed_plan: str
+    deployed_confirmation_ratios: dict[str, list[float]] = field(default_factory=dict)
+    deployed_anchor_s: float | None = None
+    deployed_disturbed_pairs_count: int = 0
+    deployed_pairs_s: float | None = None
+    deployed_answers_log_prob_difference_nats: float | None = None
+    deployed_lines_read_differently_count: int | None = None
+
+    @property
+    def paired_with(self) -> str:
+        """The engine of the anchor."""
+        return self.deployed_anchor
+
+    @property
+    def anchor_s(self) -> float | None:
+        """Seconds of the anchor's fastest call."""
+        return self.deployed_anchor_s
+
+    @property
+    def disturbed(self) -> int:
+        """Number of pairs at a slow pace."""
+        return self.deployed_disturbed_pairs_count
+
+    def confirmation(self, key: str) -> list[float]:
+        """The ratios of the second set in the place of a field."""
+        return self.deployed_confirmation_ratios.get(key, [])

@@ -26,7 +26,8 @@ from crnn.gate.measures import measure
 from crnn.measure import process_pairs
 from crnn.measure.conversions import ready
 from crnn.measure.latency import Side, block_ratios, run_pairs, warm_up
-from crnn.measure.process_pairs import ONE_THREAD, Setting, deployment
+from crnn.measure.pace import Pace, Probe
+from crnn.measure.process_pairs import ONE_THREAD, Setting, called_as, deployment
 from crnn.measure.workload import Workload
 from crnn.runtimes.base import runtime_class
 
@@ -47,7 +48,7 @@ def _workloads(variant: registry.Variant, planted: str, share: np.memmap) -> lis
 
 
 def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: int, plant: dict[str, float],
-            share: np.memmap) -> dict[str, list[float]]:  # fmt: skip
+            share: np.memmap, pace: Pace) -> dict[str, list[float]]:  # fmt: skip
     """Ratios at the smallest and the largest batch size, by what is planted.
 
     Args:
@@ -57,19 +58,22 @@ def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: in
         order: even: the variant goes first.
         plant: fractions of the busy wait, by name.
         share: what the variant's worker reads them from.
+        pace: of all pairs so far.
     """
     found: dict[str, list[float]] = {name: [] for name in plant}
+    probe, called = None, called_as(workloads[1], setting)
     with process_pairs.loaded(workloads, lines, setting, order=order, counts_threads=False) as (workers, _):
         for size in setting.batch_sizes:
             sides = [Side(worker, size) for worker in workers]
             ordered = sides if order % 2 == 0 else sides[::-1]
             share[()] = 0.0
             warm_up(ordered, setting.plan)
+            probe = probe or Probe(sides[1], pace, called, setting.plan.settles)
             for name in random.sample(list(plant), len(plant)):
                 share[()] = plant[name]
                 for side in sides:
                     side.blocks.clear()
-                run_pairs(ordered, setting.plan)
+                run_pairs(ordered, setting.plan, probe)
                 found[name].append(median(block_ratios(*sides)))
     return found
 
@@ -96,7 +100,7 @@ def main() -> None:
             for setting in given.settings.split(",")
             for planted in given.planted.split(",")
         ]
-        until, order = time.monotonic() + 60 * given.minutes, 0
+        until, order, pace = time.monotonic() + 60 * given.minutes, 0, Pace()
         rows = csv.writer(file, lineterminator="\n")
         if not file.tell():
             rows.writerow(HEADINGS)
@@ -108,7 +112,7 @@ def main() -> None:
                 shares = [part * measure(limited).limit.allowed(1) for part in (0, 1, 2)]
                 plant = {f"{part:g}": part for part in shares} if planted == BUSY_WAIT else {planted: 0.0}
                 start, moment = time.monotonic(), int(time.time())
-                found = _ratios(workloads, lines, how, order, plant, share)
+                found = _ratios(workloads, lines, how, order, plant, share, pace)
                 spent = f"{time.monotonic() - start:.2f}"
                 for what, ratios in found.items():
                     calls = (f"{ratios[0]:.5f}", f"{ratios[-1]:.5f}")

@@ -18,8 +18,8 @@ from crnn.runtimes.base import runtime_class
 
 # More lines than the calls read: with only those, ratios spread two to three times as wide.
 _LINES = 256
-# So many pairs at a slow pace are measured again: each has waited for some seconds.
-_REPEATS = 2
+# For so long, pairs of a row that were measured at a slow pace are measured again.
+_PATIENCE_S = 60.0
 
 
 class Meter:
@@ -43,7 +43,7 @@ class Meter:
         self._rows = np.arange(_LINES) % len(session.lines)
         self._lines = session.lines.take(self._rows)
         self._difference: TimedDifference | None = None
-        self._count, self._repeats = 0, _REPEATS
+        self._count, self._patience_s = 0, _PATIENCE_S
         self.disturbed = 0
         self.spent_s = 0.0
         self.seconds: list[float] = []
@@ -51,9 +51,10 @@ class Meter:
     def next_pair(self) -> Pair:
         """A fresh pair of processes; the order alternates. One at a slow pace is measured again, see ``pace``."""
         start, pair = time.monotonic(), self._next_pair()
-        while pair.disturbed and self._repeats:
-            self._repeats -= 1
+        while pair.disturbed and self._patience_s > 0:
+            again = time.monotonic()
             pair = self._next_pair()
+            self._patience_s -= time.monotonic() - again
         self.disturbed += pair.disturbed
         self._count += 1
         self.seconds += pair.seconds

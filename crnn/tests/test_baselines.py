@@ -99,7 +99,7 @@ class TestPromote:
         content = run(gate=GATE_INFO | {"gate_ratios": [0.95, 1.05] * 4})
 
         assert (
-            "relative_latency spreads by 8.2 %: 8 pairs do not resolve 5 %"
+            "relative_latency spreads by 6.3 %: 8 pairs do not resolve 5 %"
             in faults(read(write(tmp_path / "run.json", content)))[0]
         )
 
@@ -112,7 +112,7 @@ class TestPromote:
         content["benchmarks"].append(other)
 
         assert [fault for fault in faults(read(write(tmp_path / "run.json", content))) if "slower" in fault] == [
-            "benchmarks/test_gate.py::test_process_pairs[row]: the machine was slower than it can be: "
+            "benchmarks/test_gate.py::test_process_pairs[torch-original]: the machine was slower than it can be: "
             "the anchor's fastest call took 2.0 ms, 1.5 ms beside other rows"
         ]
 

@@ -143,14 +143,6 @@ class TestUnclear:
 
         assert (verdicts["relative_latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
 
-    def test_a_slowdown_while_the_machine_was_slow_is_unclear(self, compare):
-        """A slowdown in pairs of which most were measured at a slow pace does not count: another try has to show it."""
-        slow = {"gate_ratios": [1.1, 1.11, 1.1, 1.105], "gate_disturbed_pairs_count": 3}
-        verdicts, code = compare(run(gate=GATE_INFO | slow))
-
-        assert (verdicts["relative_latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
-        assert "3 of them while the machine was slower" in verdicts["relative_latency"].reason
-
     def test_an_unconfirmed_slowdown_is_none(self, compare):
         """A slowdown that the second, independent set does not confirm is not reported."""
         again = {"gate_ratios": [1.1, 1.11], "gate_confirmation_ratios": [1.0, 1.001, 0.999]}

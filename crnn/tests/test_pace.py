@@ -1,0 +1,95 @@
+"""Blocks at a slow pace: they are measured again, and slowdowns that only they show do not count."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crnn.gate.runs import compare_runs, read
+from crnn.measure.latency import Plan, Side, run_pairs, warm_up
+from crnn.measure.pace import KIND, SLOW, Pace, Probe
+from crnn.tests.saved_runs import GATE_INFO, run, write
+from crnn.tests.test_latency import PretendedWorker
+
+PLAN = Plan(warmup_s=0.001, pairs=4, block_s=0.001, repeats=4)
+
+
+def timed(anchor, plan=PLAN, pace=None):
+    """Time a variant beside an anchor whose calls take these seconds, then one second each.
+
+    Returns:
+        What disturbed it, and the seconds of the anchor's blocks.
+    """
+    sides = [Side(PretendedWorker("variant", itertools.repeat(1.0), []), 1)]
+    sides.append(Side(PretendedWorker("anchor", itertools.chain([1.0] * 2, anchor, itertools.repeat(1.0)), []), 1))
+    warm_up(sides, plan)
+    found = run_pairs(sides, plan, Probe(sides[1], pace or Pace(), "anchor", settles=True))
+    return found, [block[0] for block in sides[1].blocks]
+
+
+class TestPace:
+    @given(st.lists(st.floats(0.001, 10), min_size=1))
+    def test_a_call_is_slow_beside_the_fastest_so_far(self, seconds):
+        """A call is slow if it takes 1.2 times the fastest so far, or more; the fastest never is."""
+        pace = Pace()
+        found = [pace.is_slow("anchor", call) for call in seconds]
+
+        assert found == [call > SLOW * min(seconds[: i + 1]) for i, call in enumerate(seconds)]
+        assert pace.fastest_s("anchor") == min(seconds)
+
+    def test_different_calls_are_told_apart(self):
+        """A fast engine makes no other engine's calls slow."""
+        pace = Pace()
+        pace.expect("fast", 0.001)
+
+        assert pace.is_slow("other", 0.01) is False
+
+    def test_an_earlier_run_s_pace_counts(self):
+        """What a baseline's anchor took is fast in this run too."""
+        pace = Pace()
+        pace.expect("anchor", 1.0)
+
+        assert pace.is_slow("anchor", 1.3) is True
+
+
+class TestProbe:
+    def test_a_steady_machine_disturbs_nothing(self):
+        """Where the anchor's calls take as long as before, each pair is measured once."""
+        found, anchors = timed([])
+
+        assert (found.remeasured, found.kept, anchors) == (0, [], [1.0] * 4)
+
+    def test_a_pair_before_a_slow_call_is_measured_again(self):
+        """A pair is discarded if the anchor's call after it is slow; the next one waits until it is fast."""
+        fast_probe, pair, slow_probe = 1.0, 1.0, 2.0
+        found, anchors = timed([fast_probe, pair, slow_probe, 2.0, 2.0, 1.0, 1.0])
+
+        assert (found.remeasured, found.kept, anchors) == (1, [], [1.0] * 4)
+
+    def test_a_slow_start_is_waited_for(self):
+        """If an earlier run's anchor was faster, nothing is timed until this one is fast too."""
+        pace = Pace()
+        pace.expect("anchor", 1.0)
+        found, anchors = timed([1.5] * 10, pace=pace)
+
+        assert (found.remeasured, found.kept, anchors) == (0, [], [1.0] * 4)
+
+    def test_a_machine_that_stays_slow_is_measured_and_marked(self):
+        """Where waiting does not help, pairs are kept, and marked as disturbed."""
+        pace = Pace()
+        pace.expect("anchor", 0.5)
+        found, anchors = timed([], pace=pace)
+
+        assert (found.remeasured, found.kept, anchors) == (PLAN.repeats, [(KIND,)] * 4, [1.0] * 4)
+
+
+def test_a_slowdown_while_the_machine_was_slow_is_unclear(tmp_path):
+    """A slowdown in pairs of which most were measured at a slow pace does not count: another try has to show it."""
+    slow = {"gate_ratios": [1.1, 1.11, 1.1, 1.105], "gate_disturbed_pairs_count": 3}
+    saved = (run(), run(gate=GATE_INFO | slow))
+    runs = [read(write(tmp_path / f"{i}.json", content)) for i, content in enumerate(saved)]
+    found = {(v.word, v.reason) for v in compare_runs(*runs, {}) if v.measure == "relative_latency"}
+
+    assert found == {
+        ("inconclusive", "4 process pairs, 3 of them while the machine was slower than it can be: measure again")
+    }

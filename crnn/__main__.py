@@ -24,7 +24,8 @@ from crnn.gate import summary
 from crnn.gate.baselines import FOLDER, ROLLING, faults, machine_key, promote
 from crnn.gate.limits import Limit, LimitError
 from crnn.gate.measures import parse
-from crnn.gate.runs import RunError, compare_runs, read, strictness_verdicts
+from crnn.gate.renewal import renewed
+from crnn.gate.runs import Run, RunError, compare_runs, read, strictness_verdicts
 from crnn.gate.strictness import KEY
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.optimize.recipe import RecipeError
@@ -138,7 +139,11 @@ def _promote(arguments: argparse.Namespace) -> int:
     run = read(arguments.results)
     if run.fingerprint is None:
         raise RunError(f"{run.path} has no fingerprint of its machine: saved by an older version")
-    folder = arguments.folder or FOLDER / machine_key(run.fingerprint)
+    return _write_baseline(run, arguments.folder or FOLDER / machine_key(run.fingerprint), arguments)
+
+
+def _write_baseline(run: Run, folder: Path, arguments: argparse.Namespace) -> int:
+    """Promote a run that has no fault; print what changes."""
     found = faults(run)
     if (old := folder / ROLLING).exists():
         before = read(old)
@@ -154,6 +159,14 @@ def _promote(arguments: argparse.Namespace) -> int:
     for path in promote(run, folder, arguments.pin):
         print(f"wrote {path}")
     return 0
+
+
+def _renew(arguments: argparse.Namespace) -> int:
+    runs = [read(path) for path in arguments.runs]
+    if runs[0].fingerprint is None:
+        raise RunError(f"{runs[0].path} has no fingerprint of its machine: saved by an older version")
+    folder = arguments.folder or FOLDER / machine_key(runs[0].fingerprint)
+    return _write_baseline(renewed(read(folder / ROLLING), runs), folder, arguments)
 
 
 def _draw_corpus(_: argparse.Namespace) -> None:
@@ -227,23 +240,29 @@ def _parser() -> argparse.ArgumentParser:
     comparison.set_defaults(run=_compare)
     baseline = commands.add_parser("baseline", help="manage the runs that others are compared with")
     actions = baseline.add_subparsers(required=True, metavar="ACTION")
-    promotion = actions.add_parser("promote", help="make a saved run the baseline, and print what changes")
-    promotion.add_argument("results", type=Path, metavar="RUN.json")
-    promotion.add_argument(
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
         "--pin", metavar="REASON", help="also the pinned baseline, which shows creep; the reason is kept in it"
     )
-    promotion.add_argument(
+    common.add_argument(
         "--loosened",
         type=_keys,
         default=(),
         metavar="NAMES",
         help="accept limits and thresholds that got looser, such as ov-int8.max_bytes",
     )
-    promotion.add_argument("--anyway", action="store_true", help="promote even a run with failures or a --quick run")
-    promotion.add_argument(
-        "--folder", type=Path, metavar="DIR", help=f"by default that of the run's machine in {FOLDER}"
+    common.add_argument("--anyway", action="store_true", help="promote even a run with failures or a --quick run")
+    common.add_argument("--folder", type=Path, metavar="DIR", help=f"by default that of the run's machine in {FOLDER}")
+    promotion = actions.add_parser(
+        "promote", parents=[common], help="make a saved run the baseline, and print what changes"
     )
+    promotion.add_argument("results", type=Path, metavar="RUN.json")
     promotion.set_defaults(run=_promote)
+    renewal = actions.add_parser(
+        "renew", parents=[common], help="replace the baseline's process pairs by those of later runs, pooled"
+    )
+    renewal.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="of benchmarks/test_gate.py")
+    renewal.set_defaults(run=_renew)
     draw = commands.add_parser("draw-corpus", help="draw the shipped test split again")
     draw.set_defaults(run=_draw_corpus)
     return parser

@@ -16,7 +16,7 @@ from crnn.gate.measures import MEASURES, PAIRED, paired
 from crnn.gate.runs import Run, limits_for, read
 from crnn.gate.sequential import BASELINE_LOOKS, resolved
 from crnn.measure.pace import SLOW
-from crnn.measure.pair_records import Deployment, RelativeLatency
+from crnn.measure.pair_records import Pairs
 from crnn.measure.record import Record
 from crnn.measure.records import measured
 
@@ -62,7 +62,7 @@ def _slow_paces(run: Run) -> Iterator[str]:
     anchors: dict[tuple[type[Record], str], dict[str, float]] = {}
     for test, info in run.benchmarks.items():
         entry = measured(info)
-        if entry and isinstance(entry.record, RelativeLatency | Deployment) and entry.record.anchor_s:
+        if entry and isinstance(entry.record, Pairs) and entry.record.anchor_s:
             if 2 * (slow := entry.record.disturbed) > len(info[paired(entry.record)[0].key]):
                 yield f"{test}: {slow} pairs were measured while the machine was slower than it can be"
             of = (type(entry.record), entry.record.paired_with)

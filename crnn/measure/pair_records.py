@@ -1,6 +1,8 @@
 """The records of process pairs: what the gate compares of latency and of loading."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from crnn.measure.record import Record
 
@@ -101,3 +103,32 @@ class Deployment(Record):
     def confirmation(self, key: str) -> list[float]:
         """The ratios of the second set in the place of a field."""
         return self.deployed_confirmation_ratios.get(key, [])
+
+
+Pairs = RelativeLatency | Deployment
+
+
+def pooled(records: Sequence[Pairs]) -> Pairs:
+    """One record of the pairs of several runs under the same settings.
+
+    Raises:
+        ValueError: the settings differ; the message names the field.
+    """
+    values: dict[str, Any] = {}
+    for item in fields(records[0]):
+        found = [getattr(record, item.name) for record in records]
+        if "confirmation" in item.name:
+            continue  # a second set confirms a slowdown: only runs that are compared have it
+        if item.name.endswith("_ratios"):
+            values[item.name] = [ratio for run in found for ratio in run]
+        elif item.name.endswith(("pairs_count", "pairs_s")):
+            values[item.name] = sum(filter(None, found))
+        elif item.name.endswith("anchor_s"):
+            values[item.name] = min(filter(None, found), default=None)
+        elif item.name.endswith(("difference_nats", "differently_count")):
+            values[item.name] = max((one for one in found if one is not None), default=None)
+        elif found.count(found[0]) < len(found):
+            raise ValueError(f"{item.name} differs: {', '.join(map(str, dict.fromkeys(found)))}")
+        else:
+            values[item.name] = found[0]
+    return type(records[0])(**values)

@@ -5,7 +5,18 @@ import pytest
 from crnn.gate.runs import read
 from crnn.gate.selection import Asked, Outcomes
 from crnn.gate.session import Gate
-from crnn.tests.saved_runs import ACCURACY, DEPLOYMENT, FOOTPRINT, GATE, LATENCY, STRICTNESS, run, write
+from crnn.measure.records import measured
+from crnn.tests.saved_runs import (
+    ACCURACY,
+    DEPLOYMENT,
+    DEPLOYMENT_INFO,
+    FOOTPRINT,
+    GATE,
+    LATENCY,
+    STRICTNESS,
+    run,
+    write,
+)
 
 ALL = {ACCURACY, FOOTPRINT, LATENCY, GATE, DEPLOYMENT}
 REASON = "no kernels for this processor"
@@ -48,3 +59,24 @@ def test_a_row_that_no_machine_of_ours_runs_is_not_left_out():
 def test_a_row_that_this_machine_ran_before_is_missing(missing):
     """On the machine of the baseline nothing excuses it: a wrong check of the processor would hide the row."""
     assert missing({}, {"torch-original": REASON})[0] == ALL
+
+
+def test_a_baseline_measures_longer_for_calls_only():
+    """Pairs are added until calls resolve their limits; for loading, whose pairs spread widely, 100 % is enough."""
+    entry = measured(DEPLOYMENT_INFO)
+
+    assert Gate({}).allowed(entry.identity, entry.record) == {
+        "deployed_ratios": 0.15,
+        "deployed_largest_ratios": 0.15,
+        "deployed_start_ratios": 1.0,
+        "deployed_largest_first_call_ratios": 1.0,
+        "deployed_load_ratios": 1.0,
+    }
+
+
+def test_the_anchor_s_pace_is_the_baseline_s(tmp_path):
+    """A run waits for calls as fast as those of its baseline; a benchmark that the baseline lacks has no pace."""
+    content = run(deployment=DEPLOYMENT_INFO | {"deployed_anchor_s": 0.0015})
+    gate = Gate({}, read(write(tmp_path / "baseline.json", content)))
+
+    assert [gate.anchor_s(test) for test in (DEPLOYMENT, GATE, "other")] == [0.0015, None, None]

@@ -76,7 +76,7 @@ MEASURES: tuple[Measure, ...] = (
         for name, record, agree, key, number, widest in (
             ("relative_latency", RelativeLatency, _PAIRS, "gate_ratios", 5, 0.15),
             ("deployed", Deployment, _DEPLOYED, "deployed_ratios", 15, 0.3),
-            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 0.4),
+            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 0.5),
             ("start", Deployment, _DEPLOYED, "deployed_start_ratios", 50, 1.0),
             ("largest_first_call", Deployment, _DEPLOYED, "deployed_largest_first_call_ratios", 50, 1.0),
             ("load", Deployment, _DEPLOYED, "deployed_load_ratios", 50, 1.0),

@@ -44,7 +44,8 @@ def renewed(baseline: Run, runs: Sequence[Run]) -> Run:
             entry["extra_info"], count = _pooled(entry["fullname"], entry["extra_info"], having), count + 1
     if not count:
         raise RunError(f"{runs[0].path} has no process pairs: run pytest benchmarks/test_gate.py --benchmark-json=FILE")
-    content["crnn"] |= {KEY: runs[-1].session[KEY], "renewed": [run.content["datetime"] for run in runs]}
+    renewals = [*baseline.session.get("renewed", []), *(run.content["datetime"] for run in runs)]
+    content["crnn"] |= {KEY: runs[-1].session[KEY], "renewed": renewals}
     return Run(baseline.path, content, {entry["fullname"]: entry["extra_info"] for entry in content["benchmarks"]})
 
 

@@ -135,11 +135,16 @@ def _compare(arguments: argparse.Namespace) -> int:
     return status(verdicts)
 
 
-def _promote(arguments: argparse.Namespace) -> int:
-    run = read(arguments.results)
+def _folder(run: Run, arguments: argparse.Namespace) -> Path:
+    """The folder of the machine's baselines."""
     if run.fingerprint is None:
         raise RunError(f"{run.path} has no fingerprint of its machine: saved by an older version")
-    return _write_baseline(run, arguments.folder or FOLDER / machine_key(run.fingerprint), arguments)
+    return arguments.folder or FOLDER / machine_key(run.fingerprint)
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    run = read(arguments.results)
+    return _write_baseline(run, _folder(run, arguments), arguments)
 
 
 def _write_baseline(run: Run, folder: Path, arguments: argparse.Namespace) -> int:
@@ -163,9 +168,7 @@ def _write_baseline(run: Run, folder: Path, arguments: argparse.Namespace) -> in
 
 def _renew(arguments: argparse.Namespace) -> int:
     runs = [read(path) for path in arguments.runs]
-    if runs[0].fingerprint is None:
-        raise RunError(f"{runs[0].path} has no fingerprint of its machine: saved by an older version")
-    folder = arguments.folder or FOLDER / machine_key(runs[0].fingerprint)
+    folder = _folder(runs[0], arguments)
     return _write_baseline(renewed(read(folder / ROLLING), runs), folder, arguments)
 
 
@@ -259,7 +262,7 @@ def _parser() -> argparse.ArgumentParser:
     promotion.add_argument("results", type=Path, metavar="RUN.json")
     promotion.set_defaults(run=_promote)
     renewal = actions.add_parser(
-        "renew", parents=[common], help="replace the baseline's process pairs by those of later runs, pooled"
+        "renew", parents=[common], help="replace the baseline's process pairs with those of later runs, pooled"
     )
     renewal.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="of benchmarks/test_gate.py")
     renewal.set_defaults(run=_renew)

@@ -52,7 +52,7 @@ def _pair_faults(test: str, info: Mapping[str, Any]) -> Iterator[str]:
         count = len(ratios := info[measure.key])
         if count < BASELINE_LOOKS[0]:
             yield f"{test}: {count} process pairs of {BASELINE_LOOKS[0]}: a compared run stops early"
-        elif resolved(ratios, measure.between) > max(measure.widest, limit.allowed(1)):
+        elif resolved(ratios) > max(measure.widest, limit.allowed(1)):
             spreads = f"{100 * Typical.of(ratios).spread:.1f} %"
             yield f"{test}: {measure.name} spreads by {spreads}: {count} pairs do not resolve {limit}"
 

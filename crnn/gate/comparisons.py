@@ -182,11 +182,11 @@ def reference(measure: Measure, ratios: Sequence[float], limit: Limit) -> Refere
     Raises:
         UnresolvedError: that is more than the measurement allows.
     """
-    least, allowed = resolved(ratios, measure.between), limit.allowed(1)
+    least, allowed = resolved(ratios), limit.allowed(1)
     if least > max(measure.widest, allowed):
         spread = f"{100 * Typical.of(ratios).spread:.1f} %"
         raise UnresolvedError(f"the baseline's {len(ratios)} pairs spread by {spread}: too widely for {limit}")
-    return Reference(tuple(ratios), max(allowed, least), measure.key, measure.between)
+    return Reference(tuple(ratios), max(allowed, least), measure.key)
 
 
 def process_pairs(pair: Pair) -> Verdict:
@@ -198,7 +198,7 @@ def process_pairs(pair: Pair) -> Verdict:
     try:
         compared = reference(pair.measure, old, pair.limit)
         found = compared.verdict(new, confirmation)
-        ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL, compared.between)
+        ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL)
     except UnresolvedError as error:
         # Compared with itself it is the same all the same.
         word = SAME if old and old == new else UNCLEAR

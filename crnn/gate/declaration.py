@@ -32,7 +32,7 @@ class Measure:
         agree: fields of record and identity that have to be equal on both sides.
         same_machine: whether the machines' fingerprints have to be equal.
         widest: the largest increase, as a fraction, that may take the limit's place where process pairs spread.
-        between: standard deviation between whole runs of unchanged code, beyond what their process pairs show.
+        measured_longer: whether a baseline measures more process pairs where they do not resolve the limit.
         units: the units in which a limit may be written.
         positive: whether the limit has to be above zero.
         scale: factor that converts the value to the shown unit.
@@ -50,7 +50,7 @@ class Measure:
     agree: tuple[str, ...] = CORPUS
     same_machine: bool = False
     widest: float = 0.0
-    between: float = 0.0
+    measured_longer: bool = True
     units: tuple[str, ...] = ("%", "")
     positive: bool = False
     scale: float = 1

@@ -70,9 +70,7 @@ def typical(ratios: Sequence[float]) -> float:
     return exp(Typical.of(ratios).mean)
 
 
-def ratio_interval(
-    after: Sequence[float], before: Sequence[float], tail: float, between: float = 0.0
-) -> tuple[float, float, float]:
+def ratio_interval(after: Sequence[float], before: Sequence[float], tail: float) -> tuple[float, float, float]:
     """Ratio of the typical pairs after / before, and its interval.
 
     Each side alone is too small to show its spread, so that of both is pooled.
@@ -81,8 +79,6 @@ def ratio_interval(
         after: ratios of the run's pairs; at least two if ``before`` is empty.
         before: ratios of the baseline's pairs; empty if ``after`` holds direct ratios to the base.
         tail: probability left out at each end.
-        between: standard deviation of a run's typical logarithm beyond what its pairs show; 0 for direct ratios,
-            whose two sides are of one run.
 
     Returns:
         Ratio, low end, high end.
@@ -94,7 +90,6 @@ def ratio_interval(
     freedom = sum(side.kept for side in sides) - len(sides)
     if not len(after) or freedom < 1:
         raise ValueError(f"{len(after)} and {len(before)} process pairs: too few")
-    variance = sum(side.squares for side in sides) / freedom * sum(1 / side.kept for side in sides)
-    error = sqrt(variance + (2 * between**2 if len(before) else 0.0))
+    error = sqrt(sum(side.squares for side in sides) / freedom * sum(1 / side.kept for side in sides))
     estimate, width = sides[0].mean - (sides[1].mean if len(before) else 0.0), _student(freedom, tail) * error
     return exp(estimate), exp(estimate - width), exp(estimate + width)

@@ -64,6 +64,7 @@ MEASURES: tuple[Measure, ...] = (
             key=key,
             limit=Limit(number, "%"),
             widest=widest,
+            measured_longer=longer,
             compare=comparisons.process_pairs,
             worse="slower",
             better="faster",
@@ -73,13 +74,14 @@ MEASURES: tuple[Measure, ...] = (
             positive=True,
             unit=" x anchor",
         )
-        for name, record, agree, key, number, widest in (
-            ("relative_latency", RelativeLatency, _PAIRS, "gate_ratios", 5, 0.15),
-            ("deployed", Deployment, _DEPLOYED, "deployed_ratios", 15, 0.3),
-            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 0.5),
-            ("start", Deployment, _DEPLOYED, "deployed_start_ratios", 50, 1.0),
-            ("largest_first_call", Deployment, _DEPLOYED, "deployed_largest_first_call_ratios", 50, 1.0),
-            ("load", Deployment, _DEPLOYED, "deployed_load_ratios", 50, 1.0),
+        for name, record, agree, key, number, widest, longer in (
+            ("relative_latency", RelativeLatency, _PAIRS, "gate_ratios", 5, 0.15, True),
+            ("deployed", Deployment, _DEPLOYED, "deployed_ratios", 15, 0.2, True),
+            ("deployed_largest", Deployment, _DEPLOYED, "deployed_largest_ratios", 15, 0.45, True),
+            # Loading and first calls spread widely: more pairs would resolve little more.
+            ("start", Deployment, _DEPLOYED, "deployed_start_ratios", 50, 1.0, False),
+            ("largest_first_call", Deployment, _DEPLOYED, "deployed_largest_first_call_ratios", 50, 1.0, False),
+            ("load", Deployment, _DEPLOYED, "deployed_load_ratios", 50, 1.0, False),
         )
     ),
     Measure(

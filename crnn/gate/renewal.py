@@ -1,6 +1,6 @@
 """A baseline's process pairs, measured again without the rest.
 
-They take the longest of all, and several runs at different hours show more of a machine than one.
+A whole run takes longer, and runs at different hours cover more states of the machine.
 """
 
 import copy

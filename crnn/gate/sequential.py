@@ -46,21 +46,17 @@ def decide(change: float, low: float, high: float, allowed: float, shown: float 
     return WORSE if low > shown * allowed else UNCLEAR
 
 
-def resolved(ratios: Sequence[float], between: float = 0.0) -> float:
+def resolved(ratios: Sequence[float]) -> float:
     """The least increase by which a run can be compared with these pairs, as a fraction.
 
     With a smaller limit, unchanged runs would often stay without a verdict. Zero for no pairs: a base, whose pairs
     with the run are measured later.
-
-    Args:
-        ratios: of the baseline's pairs.
-        between: see ``ratio_interval``.
     """
     if not ratios:
         return 0.0
     own = Typical.of(ratios)
-    variance = own.spread**2 * (1 / own.kept + 1 / kept(SCREEN_LOOKS[-1])) + 2 * between**2
-    return expm1(_RESOLVING_ERRORS * sqrt(variance))
+    error = own.spread * sqrt(1 / own.kept + 1 / kept(SCREEN_LOOKS[-1]))
+    return expm1(_RESOLVING_ERRORS * error)
 
 
 @dataclass(frozen=True)
@@ -71,13 +67,11 @@ class Reference:
         ratios: of the baseline's process pairs; empty if the run's ratios are direct ratios to the base.
         allowed: the allowed increase, as a fraction.
         quantity: key of the ratio in each pair.
-        between: see ``ratio_interval``.
     """
 
     ratios: tuple[float, ...]
     allowed: float
     quantity: str = ""
-    between: float = 0.0
 
     def word(self, ratios: Sequence[float], *, last: bool = True) -> str:
         """The verdict for the run's pairs against this baseline.
@@ -88,8 +82,7 @@ class Reference:
         """
         if tuple(ratios) == self.ratios:
             return SAME  # a run compared with itself, however widely it spreads
-        tail = LAST_TAIL if last else EARLY_TAIL
-        ratio, low, high = ratio_interval(ratios, self.ratios, tail, self.between)
+        ratio, low, high = ratio_interval(ratios, self.ratios, LAST_TAIL if last else EARLY_TAIL)
         return decide(ratio - 1, low - 1, high - 1, self.allowed, LAST_SHOWN if last else EARLY_SHOWN)
 
     def verdict(self, ratios: Sequence[float], confirmation: Sequence[float]) -> str:

@@ -149,15 +149,9 @@ class Gate:
         return before.record.anchor_s if before and isinstance(before.record, RelativeLatency | Deployment) else None
 
     def allowed(self, identity: Identity, planned: Record) -> dict[str, float]:
-        """The increase of each quantity of process pairs that a baseline has to resolve.
-
-        More pairs are worth their time for calls; of loading and first calls, what is allowed at most is enough.
-        """
+        """The allowed increase of each quantity for which a baseline measures until it resolves it."""
         limits = self._limits_for(identity.to_json())
-        return {
-            measure.key: max(limits[measure.name].allowed(1), measure.widest if measure.widest >= 1 else 0.0)
-            for measure in paired(planned)
-        }
+        return {measure.key: limits[measure.name].allowed(1) for measure in paired(planned) if measure.measured_longer}
 
     def evaluate(self, test: str, info: dict[str, Any]) -> list[Verdict]:
         """Compare a benchmark that passed its own assertions, and keep the verdicts.

@@ -1,8 +1,7 @@
-"""Whether the machine computes as fast as it can: now and then, for seconds or minutes, it does not.
+"""Whether the machine computes as fast as it can.
 
-Virtual cores are moved: two of them may share a physical core for a while, which no counter of the guest shows. Then
-a call of a float32 model on both takes a quarter to a third longer, one of an int8 model three quarters, and their
-ratio is that of another machine. ``benchmarks/README.md`` has the figures.
+A virtual machine may be slower for seconds or minutes, without load, steal time or a lower frequency. An int8 model is
+slowed down more than a float32 one, so their ratio changes too. ``benchmarks/README.md`` has the figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ SLOW = 1.2
 """So many times the fastest call is slow: calls at one pace differ by up to 1.15, others by 1.25 or more."""
 KIND = "pace"
 """What disturbed a pair of blocks that was measured at a slow pace."""
-# After so many slow ones in a process, of 30 to 100 ms each with settling, pairs are measured all the same, and marked.
+# After so many slow ones in a process, of 30 to 100 ms each with settling, pairs are measured anyway, and marked.
 _PATIENCE = 60
 
 

@@ -2,13 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, ClassVar
 
 from crnn.measure.record import Record
 
 
+class _OfPairs:
+    """What both records say of their anchor; the names of their fields differ by a prefix."""
+
+    _PREFIX: ClassVar[str]
+    _ANCHOR: ClassVar[str]
+
+    @property
+    def paired_with(self) -> str:
+        """The engine of the anchor."""
+        return getattr(self, self._ANCHOR)
+
+    @property
+    def anchor_s(self) -> float | None:
+        """Seconds of the anchor's fastest call."""
+        return getattr(self, f"{self._PREFIX}_anchor_s")
+
+    @property
+    def disturbed(self) -> int:
+        """Number of pairs at a slow pace."""
+        return getattr(self, f"{self._PREFIX}_disturbed_pairs_count")
+
+
 @dataclass(frozen=True, kw_only=True)
-class RelativeLatency(Record):
+class RelativeLatency(_OfPairs, Record):
     """Latency ratios to an anchor, one per pair of fresh processes, and the settings under which they compare.
 
     Attributes:
@@ -16,6 +38,8 @@ class RelativeLatency(Record):
         gate_disturbed_pairs_count: pairs that were measured at a slow pace.
         gate_pairs_s: seconds that all pairs took.
     """
+
+    _PREFIX, _ANCHOR = "gate", "anchor"
 
     anchor: str
     anchor_sha256: str
@@ -31,28 +55,13 @@ class RelativeLatency(Record):
     gate_answers_log_prob_difference_nats: float | None = None
     gate_lines_read_differently_count: int | None = None
 
-    @property
-    def paired_with(self) -> str:
-        """The engine of the anchor."""
-        return self.anchor
-
-    @property
-    def anchor_s(self) -> float | None:
-        """Seconds of the anchor's fastest call."""
-        return self.gate_anchor_s
-
-    @property
-    def disturbed(self) -> int:
-        """Number of pairs at a slow pace."""
-        return self.gate_disturbed_pairs_count
-
     def confirmation(self, _: str) -> list[float]:
         """The ratios of the second set."""
         return self.gate_confirmation_ratios
 
 
 @dataclass(frozen=True, kw_only=True)
-class Deployment(Record):
+class Deployment(_OfPairs, Record):
     """Ratios to an anchor at deployment settings, one per pair of fresh processes, and what they depend on.
 
     Attributes:
@@ -69,6 +78,8 @@ class Deployment(Record):
         deployed_pairs_s: seconds that all pairs took.
     """
 
+    _PREFIX, _ANCHOR = "deployed", "deployed_anchor"
+
     deployed_ratios: list[float]
     deployed_largest_ratios: list[float]
     deployed_start_ratios: list[float]
@@ -84,21 +95,6 @@ class Deployment(Record):
     deployed_pairs_s: float | None = None
     deployed_answers_log_prob_difference_nats: float | None = None
     deployed_lines_read_differently_count: int | None = None
-
-    @property
-    def paired_with(self) -> str:
-        """The engine of the anchor."""
-        return self.deployed_anchor
-
-    @property
-    def anchor_s(self) -> float | None:
-        """Seconds of the anchor's fastest call."""
-        return self.deployed_anchor_s
-
-    @property
-    def disturbed(self) -> int:
-        """Number of pairs at a slow pace."""
-        return self.deployed_disturbed_pairs_count
 
     def confirmation(self, key: str) -> list[float]:
         """The ratios of the second set in the place of a field."""

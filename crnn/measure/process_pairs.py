@@ -201,6 +201,7 @@ def measure(
             ordered = sides if order % 2 == 0 else sides[::-1]
             warm_up(ordered, setting.plan)
             probe = probe or Probe(sides[1], pace, called, setting.plan.settles)
+            probe.slow = None  # warming up took a while
             disturbed |= bool(run_pairs(ordered, setting.plan, probe).kept)
             calls[size] = median(block_ratios(*sides))
             first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]

@@ -92,7 +92,7 @@ class Session:
                 self._try(row, self._another)
             self._try(variant, self._last)
             self._measure_references(name)
-        if name in self._failures:  # again, for each test of the variant and of those compared with it
+        if name in self._failures:  # do not run into it again for each test that needs the row
             raise self._failures[name]
         return self._runners[name]
 

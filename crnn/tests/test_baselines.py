@@ -116,6 +116,18 @@ class TestPromote:
             "the anchor's fastest call took 2.0 ms, 1.5 ms beside other rows"
         ]
 
+    def test_mostly_disturbed_pairs_are_unfit(self, tmp_path):
+        """A row is refused if more than half of its pairs were measured in a slow phase, not if half were."""
+        ratios = {"gate_ratios": [1.0] * 8, "gate_anchor_s": 0.002}
+        contents = [run(gate=GATE_INFO | ratios | {"gate_disturbed_pairs_count": count}) for count in (4, 5)]
+        found = [faults(read(write(tmp_path / "run.json", content))) for content in contents]
+
+        assert found == [
+            [],
+            ["benchmarks/test_gate.py::test_process_pairs[torch-original]: 5 pairs were measured while the machine was "
+             "slower than it can be"],
+        ]  # fmt: skip
+
     def test_a_sound_run_is_fit(self, tmp_path):
         """A complete run without failures can become a baseline."""
         assert faults(read(write(tmp_path / "run.json", run()))) == []

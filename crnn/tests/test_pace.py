@@ -1,15 +1,20 @@
 """Blocks at a slow pace: they are measured again, and slowdowns that only they show do not count."""
 
 import itertools
+from dataclasses import replace
+from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crnn.gate.runs import compare_runs, read
+from crnn.gate.session import Gate
 from crnn.measure.latency import Plan, Side, run_pairs, warm_up
 from crnn.measure.pace import KIND, SLOW, Pace, Probe
-from crnn.tests.saved_runs import GATE_INFO, run, write
+from crnn.measure.records import measured
+from crnn.tests.saved_runs import GATE, GATE_INFO, run, write
 from crnn.tests.test_latency import PretendedWorker
+from fixtures.measurements import keep_pairs
 
 PLAN = Plan(warmup_s=0.001, pairs=4, block_s=0.001, repeats=4)
 
@@ -93,3 +98,32 @@ def test_a_slowdown_while_the_machine_was_slow_is_unclear(tmp_path):
     assert found == {
         ("inconclusive", "4 process pairs, 3 of them while the machine was slower than it can be: measure again")
     }
+
+
+class PretendedMeter:
+    """Gives steady pairs, and notes the pace that it is told to expect."""
+
+    expected = None
+
+    def __init__(self, *_):
+        self.seconds = []
+
+    def expect(self, anchor_s):
+        type(self).expected = anchor_s
+
+    def next_ratios(self):
+        return {"gate_ratios": 1.0}
+
+    def record(self, screen=(), confirmation=()):
+        return replace(measured(GATE_INFO).record, gate_ratios=[pair["gate_ratios"] for pair in screen])
+
+
+def test_a_compared_run_expects_its_baseline_s_pace(tmp_path):
+    """Before the first pair, the meter knows how fast the anchor was in the baseline."""
+    baseline = read(write(tmp_path / "run.json", run(gate=GATE_INFO | {"gate_anchor_s": 0.0015})))
+    benchmark = SimpleNamespace(pedantic=lambda *_, **__: None, extra_info={})
+    session = SimpleNamespace(identity=lambda _: measured(GATE_INFO).identity)
+    runner = SimpleNamespace(variant=SimpleNamespace(name="torch-original"))
+    keep_pairs(benchmark, Gate({}, baseline), session, runner, PretendedMeter, GATE)
+
+    assert (PretendedMeter.expected, benchmark.extra_info["gate_ratios"]) == (0.0015, [1.0, 1.0])

@@ -8,9 +8,12 @@ import pytest
 
 from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
 from crnn.formats.counts import Counts
+from crnn.measure import meters
 from crnn.measure.accuracy import check_log_probs
+from crnn.measure.latency import Side
 from crnn.measure.meters import DeploymentMeter, RelativeMeter
-from crnn.measure.process_pairs import can_pin, deployment, gate_core, measure
+from crnn.measure.pace import Pace
+from crnn.measure.process_pairs import ONE_THREAD, Pair, called_as, can_pin, deployment, gate_core, measure
 from crnn.measure.replicate import Phases
 from crnn.measure.row import Runner
 from crnn.measure.scope import Scope
@@ -152,6 +155,37 @@ class TestMeter:
         pair = measure((slow, steady), lines, deployment(4))
 
         assert pair.calls == {1: pytest.approx(1, rel=0.05), 4: pytest.approx(1.2, rel=0.05)}
+
+    def test_the_anchor_s_pace_is_the_session_s(self, measured):
+        """The anchor's fastest call is saved, and known to the next row's meter."""
+        meter, other = RelativeMeter(*measured), RelativeMeter(*measured)
+        record = meter.record([meter.next_ratios()])
+        other.next_ratios()
+
+        assert (record.gate_anchor_s > 0, record.gate_disturbed_pairs_count) == (True, 0)
+        assert other.anchor_s <= record.gate_anchor_s
+
+    def test_a_slow_anchor_disturbs_the_pair(self, lines):
+        """If the anchor was faster before, the pair is disturbed."""
+        workloads, pace = (Workload("one", STEADY), Workload("anchor", STEADY)), Pace()
+        pace.expect(called_as(workloads[1], ONE_THREAD), 1e-5)
+
+        assert [measure(workloads, lines, pace=known).disturbed for known in (pace, None)] == [True, False]
+
+    @pytest.mark.parametrize(("patience_s", "calls", "disturbed"), [(60, 2, 0), (0, 1, 1)])
+    def test_a_disturbed_pair_is_measured_again(self, measured, monkeypatch, patience_s, calls, disturbed):
+        """A disturbed pair is discarded, and counted where there is no time left to measure it again."""
+        meter, order = RelativeMeter(*measured), []
+
+        def pretended(*_, **how):
+            order.append(how["order"])
+            return Pair({1: 1.0}, {1: 1.0}, 1.0, 1.0, [Side(None, 1)], disturbed=len(order) == 1)
+
+        monkeypatch.setattr(meters, "measure", pretended)
+        monkeypatch.setattr(meter, "_patience_s", patience_s)
+        meter.next_ratios()
+
+        assert (order, meter.disturbed) == ([0] * calls, disturbed)
 
     def test_settings_tell_anchors_apart(self, measured):
         """Different anchors have different hashes, so that their ratios are not compared."""

@@ -143,13 +143,12 @@ def _folder(run: Run, arguments: argparse.Namespace) -> Path:
 
 
 def _promote(arguments: argparse.Namespace) -> int:
-    run = read(arguments.results)
-    return _write_baseline(run, _folder(run, arguments), arguments)
+    return _write_baseline(read(arguments.results), arguments)
 
 
-def _write_baseline(run: Run, folder: Path, arguments: argparse.Namespace) -> int:
+def _write_baseline(run: Run, arguments: argparse.Namespace) -> int:
     """Promote a run that has no fault; print what changes."""
-    found = faults(run)
+    folder, found = _folder(run, arguments), faults(run)
     if (old := folder / ROLLING).exists():
         before = read(old)
         print(f"against {old}:")
@@ -168,8 +167,7 @@ def _write_baseline(run: Run, folder: Path, arguments: argparse.Namespace) -> in
 
 def _renew(arguments: argparse.Namespace) -> int:
     runs = [read(path) for path in arguments.runs]
-    folder = _folder(runs[0], arguments)
-    return _write_baseline(renewed(read(folder / ROLLING), runs), folder, arguments)
+    return _write_baseline(renewed(read(_folder(runs[0], arguments) / ROLLING), runs), arguments)
 
 
 def _draw_corpus(_: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Do blocks at a slow pace give other ratios? Time pairs of blocks for some time, whatever the machine does.
 
-    python -m benchmarks.evidence.paces ort-pruned-int8,ov-distilled-int8,torch-int8-static,ort-torch2onnx --minutes 10
+    python -m benchmarks.evidence.paces ort-pruned-int8,ov-distilled-int8 --minutes 5
 
 Adds each process's pairs of blocks to ``paces.json``: seconds per call of the variant and of its anchor, at deployment
 settings with one line. Prints, per row, the typical ratio of the processes and its standard deviation between them:

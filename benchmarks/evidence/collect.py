@@ -10,6 +10,7 @@ lies beside the output, the script waits between two pairs.
 
 import argparse
 import csv
+import math
 import random
 import tempfile
 import time
@@ -27,9 +28,8 @@ from crnn.measure import process_pairs
 from crnn.measure.conversions import ready
 from crnn.measure.latency import Side, block_ratios, run_pairs, warm_up
 from crnn.measure.pace import Pace, Probe
-from crnn.measure.process_pairs import ONE_THREAD, Setting, called_as, deployment
+from crnn.measure.process_pairs import ONE_THREAD, Setting, anchor_of, called_as, deployment
 from crnn.measure.workload import Workload
-from crnn.runtimes.base import runtime_class
 
 SETTINGS = {"one-thread": (ONE_THREAD, "relative_latency"), "deployment": (deployment(128), "deployed")}
 """Settings, and the measurement that has the limit."""
@@ -37,14 +37,14 @@ BUSY_WAIT = "busy wait"
 HEADINGS = ("variant", "setting", "planted", "unix_s", "order", "seconds", "latency", "largest")
 
 
-def _workloads(variant: registry.Variant, planted: str, share: np.memmap) -> list[Workload]:
+def _workloads(variant: registry.Variant, setting: Setting, planted: str, share: np.memmap) -> list[Workload]:
     """The variant, slowed down if something is planted, and its anchor."""
     own = Workload.of(variant, ready(variant, open_corpus(None)))
     if planted != "0":
         how = {"share": str(share.filename)} if planted == BUSY_WAIT else {"reason": planted}
         options = {"engine": variant.runtime, "options": dict(own.options), **how}
         own = replace(own, runtime="crnn.tests.slowed_runtime", options=options)
-    return [own, Workload("anchor", runtime_class(variant.runtime).anchor)]
+    return [own, Workload("anchor", anchor_of(variant, setting))]
 
 
 def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: int, plant: dict[str, float],
@@ -95,12 +95,12 @@ def main() -> None:
     with tempfile.NamedTemporaryFile() as holder, given.out.open("a", newline="", encoding="ascii") as file:
         share = np.memmap(holder.name, float, "w+", shape=())
         kinds = [
-            (name, setting, planted, _workloads(registry.get(name), planted, share))
+            (name, setting, planted, _workloads(registry.get(name), SETTINGS[setting][0], planted, share))
             for name in given.variants.split(",")
             for setting in given.settings.split(",")
             for planted in given.planted.split(",")
         ]
-        until, order, pace = time.monotonic() + 60 * given.minutes, 0, Pace()
+        until, order, pace = time.monotonic() + 60 * given.minutes, 0, Pace(patience_s=math.inf)
         rows = csv.writer(file, lineterminator="\n")
         if not file.tell():
             rows.writerow(HEADINGS)

@@ -10,7 +10,7 @@ import numpy as np
 from crnn.artifacts import sha256_of
 from crnn.measure.latency import TimedDifference, timed_difference
 from crnn.measure.pair_records import Deployment, RelativeLatency
-from crnn.measure.process_pairs import ONE_THREAD, Pair, Setting, called_as, can_pin, deployment, measure
+from crnn.measure.process_pairs import ONE_THREAD, Pair, Setting, anchor_of, called_as, can_pin, deployment, measure
 from crnn.measure.row import Runner
 from crnn.measure.session import Session
 from crnn.measure.workload import Workload
@@ -18,7 +18,7 @@ from crnn.runtimes.base import runtime_class
 
 # More lines than the calls read: with only those, ratios spread two to three times as wide.
 _LINES = 256
-# For so long, pairs of a row that were measured at a slow pace are measured again.
+# For so long, pairs of a row that were measured at a slow pace are measured again; see also ``Pace.patience_s``.
 _PATIENCE_S = 60.0
 
 
@@ -39,7 +39,7 @@ class Meter:
         self.setting = setting
         self._session, self._runner = session, runner
         self._own = Workload.of(runner.variant, runner.artifact)
-        self._reference = reference or Workload("anchor", runtime_class(runner.variant.runtime).anchor)
+        self._reference = reference or Workload("anchor", anchor_of(runner.variant, setting))
         self._rows = np.arange(_LINES) % len(session.lines)
         self._lines = session.lines.take(self._rows)
         self._difference: TimedDifference | None = None
@@ -51,9 +51,10 @@ class Meter:
     def next_pair(self) -> Pair:
         """A fresh pair of processes; the order alternates. One at a slow pace is measured again, see ``pace``."""
         start, pair = time.monotonic(), self._next_pair()
-        while pair.disturbed and self._patience_s > 0:
+        while pair.disturbed and min(self._patience_s, self._session.pace.patience_s) > 0:
             again = time.monotonic()
-            pair = self._next_pair()
+            with self._session.pace.waiting():
+                pair = self._next_pair()
             self._patience_s -= time.monotonic() - again
         self.disturbed += pair.disturbed
         self._count += 1
@@ -178,7 +179,7 @@ class DeploymentMeter(Meter):
             deployed_largest_batch_size_lines=self.setting.batch_sizes[-1],
             deployed_anchor=self.anchor,
             deployed_anchor_sha256=self.anchor_sha256,
-            deployed_plan=str(self.setting.plan),
+            deployed_plan=str(self.setting),
             deployed_anchor_s=self.anchor_s,
             deployed_disturbed_pairs_count=self.disturbed,
             deployed_pairs_s=self.spent_s,

@@ -4,7 +4,9 @@ A virtual machine may be slower for seconds or minutes, without load, steal time
 slowed down more than a float32 one, so their ratio changes too. ``benchmarks/README.md`` has the figures.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -14,16 +16,28 @@ SLOW = 1.2
 """So many times the fastest call is slow: calls at one pace differ by up to 1.15, others by 1.25 or more."""
 KIND = "pace"
 """What disturbed a pair of blocks that was measured at a slow pace."""
-# After so many slow ones in a process, of 30 to 100 ms each with settling, pairs are measured anyway, and marked.
-_PATIENCE = 60
+# After so long, in one process or in a whole run, pairs are measured anyway, and marked.
+_PROCESS_PATIENCE_S, _RUN_PATIENCE_S = 5.0, 600.0
 
 
 class Pace:
-    """The fastest calls so far, by what was called and how."""
+    """The fastest calls so far, by what was called and how; and how long faster ones are still waited for.
 
-    def __init__(self) -> None:
+    Attributes:
+        patience_s: so many more seconds may pass with waiting, and with measuring again.
+    """
+
+    def __init__(self, patience_s: float = _RUN_PATIENCE_S) -> None:
         """Nothing was called yet."""
         self._fastest: dict[str, float] = {}
+        self.patience_s = patience_s
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Take the seconds of the block from the patience; blocks inside it are part of it."""
+        before, start = self.patience_s, time.monotonic()
+        yield
+        self.patience_s = before - (time.monotonic() - start)
 
     def fastest_s(self, called: str) -> float | None:
         """Seconds of the fastest call; None if there was none."""
@@ -49,7 +63,7 @@ class Probe:
         called: names what the worker calls, and how.
         settles: see ``latency.Plan``.
         slow: whether the latest call was slow; None if something else was called since.
-        patience: how many more slow calls are waited for.
+        patience_s: so long this process waits for fast calls.
     """
 
     side: Side
@@ -57,7 +71,7 @@ class Probe:
     called: str
     settles: bool
     slow: bool | None = field(default=None, init=False)
-    patience: int = field(default=_PATIENCE, init=False)
+    patience_s: float = field(default=_PROCESS_PATIENCE_S)
 
     def _is_slow(self) -> bool:
         seconds = median(self.side.run_block(self.settles))
@@ -67,9 +81,11 @@ class Probe:
     def __call__(self) -> Callable[[], Sequence[str]]:
         """Wait for a fast call; the function that it returns makes another one and says whether both were fast."""
         self.slow = self._is_slow() if self.slow is None else self.slow
-        while self.slow and self.patience:
-            self.patience -= 1
-            self.slow = self._is_slow()
+        start = time.monotonic()
+        with self.pace.waiting():
+            while self.slow and time.monotonic() - start < min(self.patience_s, self.pace.patience_s):
+                self.slow = self._is_slow()
+        self.patience_s -= time.monotonic() - start
 
         def ended() -> Sequence[str]:
             before, self.slow = self.slow, self._is_slow()

@@ -10,14 +10,18 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 from crnn.corpus.lines import Lines
 from crnn.measure.latency import Plan, Side, block_ratios, run_pairs, warm_up
 from crnn.measure.pace import Pace, Probe
 from crnn.measure.workload import LIMIT_S, Workload
+from crnn.registry.variant import Variant
+from crnn.runtimes import anchors
+from crnn.runtimes.base import missing, runtime_class
 from crnn.runtimes.process import WorkerError, WorkerProcess
 
 # Libraries that start a thread pool at import read one of these.
@@ -38,17 +42,22 @@ class Setting:
         batch_sizes: lines per call, ascending.
         plan: of the timed calls.
         threads: number of threads of each worker, which share a core then; None: the engine's default, on all cores.
+        starts: number of pairs of processes whose loading and first call count, at most; the first is timed further.
     """
 
     batch_sizes: tuple[int, ...]
     plan: Plan
     threads: int | None = None
+    starts: int = 1
 
     @property
     def environment(self) -> dict[str, str]:
         """Environment variables of the workers."""
         return {name: str(self.threads) for name in _THREADS} if self.threads else {}
 
+
+# Models that load in a few hundredths of a second are started several times: one loading varies by a quarter.
+_STARTS_S = 1.0
 
 # Blocks, not single calls: on one core each worker finds the caches as the other one left them, and the ratio would
 # depend on which of the two began.
@@ -57,8 +66,8 @@ ONE_THREAD = Setting((1,), Plan(warmup_s=0.1, pairs=12, block_s=0.03, settles=Fa
 
 def deployment(largest: int) -> Setting:
     """All cores and default thread pools, with one line per call and at the largest batch size."""
-    plan = Plan(warmup_s=0.1, pairs=2, block_s=0.03, most_pairs=10, budget_s=0.8, repeats=10)
-    return Setting(tuple(sorted({1, largest})), plan)
+    plan = Plan(warmup_s=0.1, pairs=2, block_s=0.03, most_pairs=6, budget_s=0.5, repeats=10)
+    return Setting(tuple(sorted({1, largest})), plan, starts=4)
 
 
 @dataclass(frozen=True)
@@ -68,8 +77,9 @@ class Pair:
     Attributes:
         calls: of seconds per call, median over paired blocks, by batch size.
         first_calls: of the first call, by batch size.
-        load: of seconds to load, imports included.
-        start: of loading and the first call together: by itself a first call of milliseconds varies many times over.
+        load: of seconds to load, imports included; median over ``Setting.starts``.
+        start: of loading and the first call together, likewise: by itself a first call of milliseconds varies many
+            times over.
         sides: the first worker at each batch size, with the outputs of its timed calls.
         disturbed: whether a pair of blocks was measured at a slow pace, see ``pace``.
     """
@@ -127,9 +137,36 @@ def _load(
     return found
 
 
+def anchor_of(variant: Variant, setting: Setting) -> str:
+    """Module of the anchor: at one thread a small model has one that fits in a core's caches too."""
+    if variant.small and setting.threads and not missing(anchors.SMALL):
+        return anchors.SMALL
+    return runtime_class(variant.runtime).anchor
+
+
 def called_as(workload: Workload, setting: Setting) -> str:
     """Names a worker's calls, and how they are made, for ``Pace``."""
     return f"{workload.name} {workload.runtime} {setting.threads}"
+
+
+class _Start(NamedTuple):
+    """How one pair of processes started.
+
+    Attributes:
+        load: seconds to load the first model / the second.
+        start: the same, with the first call.
+        seconds: of both together.
+    """
+
+    load: float
+    start: float
+    seconds: float
+
+    @classmethod
+    def of(cls, loads: Sequence[float], sides: Sequence[Side]) -> Self:
+        """From the seconds of loading, and both workers after their first call."""
+        starts = [load + side.untimed[0] for load, side in zip(loads, sides, strict=True)]
+        return cls(loads[0] / loads[1], starts[0] / starts[1], sum(starts))
 
 
 @contextmanager
@@ -191,11 +228,11 @@ def measure(
         WorkerError: a worker failed, or computes with another number of threads.
     """
     pace, called = pace or Pace(), called_as(workloads[1], setting)
-    with loaded(
-        workloads, lines, setting, device=device, order=order, limit_s=limit_s, counts_threads=counts_threads
-    ) as (workers, loads):
-        calls, first_calls, measured, starts = {}, {}, [], list(loads)
-        probe, disturbed = None, False
+    fresh = partial(loaded, workloads, lines, setting, device=device, limit_s=limit_s)
+    calls, first_calls, measured = {}, {}, []
+    starts: list[_Start] = []
+    probe, disturbed = None, False
+    with fresh(order=order, counts_threads=counts_threads) as (workers, loads):
         for size in setting.batch_sizes:
             sides = [Side(worker, size) for worker in workers]
             ordered = sides if order % 2 == 0 else sides[::-1]
@@ -205,7 +242,14 @@ def measure(
             disturbed |= bool(run_pairs(ordered, setting.plan, probe).kept)
             calls[size] = median(block_ratios(*sides))
             first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]
-            if size == min(setting.batch_sizes):
-                starts = [load + side.untimed[0] for load, side in zip(loads, sides, strict=True)]
             measured.append(sides[0])
-        return Pair(calls, first_calls, loads[0] / loads[1], starts[0] / starts[1], measured, disturbed)
+            starts = starts or [_Start.of(loads, sides)]
+    while len(starts) < setting.starts and sum(start.seconds for start in starts) < _STARTS_S:
+        again = order + len(starts)
+        with fresh(order=again, counts_threads=False) as (workers, loads):
+            sides = [Side(worker, min(setting.batch_sizes)) for worker in workers]
+            for side in sides if again % 2 == 0 else sides[::-1]:
+                side.first_call()
+            starts.append(_Start.of(loads, sides))
+    load, start = (median(ratios) for ratios in zip(*((one.load, one.start) for one in starts), strict=True))
+    return Pair(calls, first_calls, load, start, measured, disturbed)

@@ -33,7 +33,8 @@ def repository(tmp_path_factory):
     text = pairs.read_text()
     for plan, shorter in (
         ("Plan(warmup_s=0.1, pairs=12, block_s=0.03", "Plan(warmup_s=0.02, pairs=6, block_s=0.01"),
-        ("pairs=2, block_s=0.03, most_pairs=10, budget_s=0.8", "pairs=1, block_s=0.03, most_pairs=2, budget_s=0.1"),
+        ("pairs=2, block_s=0.03, most_pairs=6, budget_s=0.5", "pairs=1, block_s=0.03, most_pairs=2, budget_s=0.1"),
+        ("starts=4", "starts=1"),
     ):
         assert plan in text
         text = text.replace(plan, shorter)

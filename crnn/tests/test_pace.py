@@ -17,9 +17,10 @@ from crnn.tests.test_latency import PretendedWorker
 from fixtures.measurements import keep_pairs
 
 PLAN = Plan(warmup_s=0.001, pairs=4, block_s=0.001, repeats=4)
+PLAN_WITHOUT_REPEATS = replace(PLAN, repeats=0)
 
 
-def timed(anchor, plan=PLAN, pace=None):
+def timed(anchor, plan=PLAN, pace=None, patience_s=5.0):
     """Time a variant beside an anchor whose calls take these seconds, then one second each.
 
     Returns:
@@ -28,7 +29,7 @@ def timed(anchor, plan=PLAN, pace=None):
     sides = [Side(PretendedWorker("variant", itertools.repeat(1.0), []), 1)]
     sides.append(Side(PretendedWorker("anchor", itertools.chain([1.0] * 2, anchor, itertools.repeat(1.0)), []), 1))
     warm_up(sides, plan)
-    found = run_pairs(sides, plan, Probe(sides[1], pace or Pace(), "anchor", settles=True))
+    found = run_pairs(sides, plan, Probe(sides[1], pace or Pace(), "anchor", True, patience_s))
     return found, [block[0] for block in sides[1].blocks]
 
 
@@ -83,9 +84,28 @@ class TestProbe:
         """Where waiting does not help, pairs are kept, and marked as disturbed."""
         pace = Pace()
         pace.expect("anchor", 0.5)
-        found, anchors = timed([], pace=pace)
+        found, anchors = timed([], pace=pace, patience_s=0.01)
 
         assert (found.remeasured, found.kept, anchors) == (PLAN.repeats, [(KIND,)] * 4, [1.0] * 4)
+
+    def test_waiting_ends_for_the_whole_run(self):
+        """Once the run's patience is spent, no process waits: the first slow call is followed by a pair."""
+        pace = Pace(patience_s=0.0)
+        pace.expect("anchor", 1.0)
+        found, anchors = timed([1.5] * 3, PLAN_WITHOUT_REPEATS, pace)
+
+        assert (found.remeasured, found.kept, anchors) == (0, [(KIND,)] * 2, [1.5, 1.0, 1.0, 1.0])
+
+    def test_waiting_is_taken_from_the_run_s_patience(self):
+        """A run's patience shrinks while a process waits, and by what is measured again, once."""
+        pace = Pace(patience_s=100.0)
+        with pace.waiting():
+            with pace.waiting():
+                sum(range(10000))
+            inner = 100.0 - pace.patience_s
+        outer = 100.0 - pace.patience_s
+
+        assert 0 < inner <= outer < 2 * inner + 0.01
 
 
 def test_a_slowdown_while_the_machine_was_slow_is_unclear(tmp_path):

@@ -1,6 +1,7 @@
 """Pairs of fresh processes, and their anchors."""
 
 import ast
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,18 @@ import pytest
 
 from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
 from crnn.formats.counts import Counts
-from crnn.measure import meters
+from crnn.measure import meters, process_pairs
 from crnn.measure.accuracy import check_log_probs
-from crnn.measure.latency import Side
+from crnn.measure.latency import Plan, Side
 from crnn.measure.meters import DeploymentMeter, RelativeMeter
 from crnn.measure.pace import Pace
-from crnn.measure.process_pairs import ONE_THREAD, Pair, called_as, can_pin, deployment, gate_core, measure
+from crnn.measure.process_pairs import ONE_THREAD, Pair, anchor_of, called_as, can_pin, deployment, gate_core, measure
 from crnn.measure.replicate import Phases
 from crnn.measure.row import Runner
 from crnn.measure.scope import Scope
 from crnn.measure.session import Session
 from crnn.measure.workload import Reading, Workload, evaluated
+from crnn.registry import get
 from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes import anchors
 from crnn.runtimes.anchors import Anchor
@@ -70,8 +72,22 @@ class TestAnchors:
 
     @pytest.mark.parametrize("name", ANCHORS)
     def test_each_is_some_engine_s(self, name):
-        """Every anchor is used by an engine."""
-        assert f"crnn.runtimes.anchors.{name}" in {runtime_class(engine).anchor for engine in engine_names()}
+        """Every anchor is used by an engine, or by small models."""
+        used = {runtime_class(engine).anchor for engine in engine_names()} | {anchors.SMALL}
+
+        assert f"crnn.runtimes.anchors.{name}" in used
+
+    @pytest.mark.parametrize(
+        ("small", "setting", "module"),
+        [
+            (True, ONE_THREAD, anchors.SMALL),
+            (True, deployment(128), "crnn.runtimes.anchors.onnx_anchor"),
+            (False, ONE_THREAD, "crnn.runtimes.anchors.onnx_anchor"),
+        ],
+    )
+    def test_a_small_model_has_a_small_one(self, small, setting, module):
+        """At one thread, where a core's caches decide, a model that fits in them is paired with another that does."""
+        assert anchor_of(replace(get("ort-torch2onnx"), small=small), setting) == module
 
 
 class TestMeasure:
@@ -109,6 +125,17 @@ class TestMeasure:
 
             assert len(threads) > 1
             assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {frozenset({gate_core()})}
+
+    @pytest.mark.parametrize(("seconds", "processes"), [(100.0, 6), (0.0, 2)])
+    def test_what_loads_fast_is_started_several_times(self, lines, monkeypatch, seconds, processes):
+        """Fresh pairs are started for their loading alone, unless loading takes long."""
+        started, process = [], Workload.process
+        monkeypatch.setattr(process_pairs, "_STARTS_S", seconds)
+        monkeypatch.setattr(Workload, "process", lambda *given: started.append(given[0].name) or process(*given))
+        setting = replace(ONE_THREAD, plan=Plan(warmup_s=0.01, pairs=1, block_s=0.01), starts=3)
+        pair = measure((Workload("steady", STEADY), Workload("anchor", STEADY)), lines, setting)
+
+        assert (len(started), pair.load > 0, pair.start > 0) == (processes, True, True)
 
 
 class TestMeter:

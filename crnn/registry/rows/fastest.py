@@ -9,6 +9,7 @@ TORCH = originals.TORCH.derive(
     "convolutional, fresh lines",
     f"{RECIPES}.fastest:train",
     trained=True,
+    small=True,
     parameters=273_354,
     macs=16_683_000,
     max_bytes=1_150_000,

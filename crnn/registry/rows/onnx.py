@@ -31,7 +31,8 @@ _CALIBRATED = ("onnxoptimizer", "onnxsim", "torch", "onnxscript", "faker", "tqdm
 # Scales of the LSTMs are taken from each batch, so the output for a line depends a little on its neighbours.
 # Memory: their kernels for AMX take a fifth more, 342 MB instead of 284 MB for ort-pruned-int8.
 _DEPENDS: dict[str, Any] = {"max_timed_difference": 4.2, "max_lines_read_differently": 20}
-QUANTIZED: dict[str, Any] = {"runtime": "onnx", "suffix": ".onnx", "requires": _CALIBRATED, "precision": "int8"}
+_STATIC: dict[str, Any] = {"requires": _CALIBRATED, "precision": "int8", "small": True}
+QUANTIZED = _STATIC | {"runtime": "onnx", "suffix": ".onnx"}
 _INT8 = QUANTIZED | _DEPENDS
 REWRITTEN = TORCH2ONNX_OPTIMIZED.derive(
     "ort-rewritten",
@@ -73,8 +74,7 @@ TF_INT8 = TF2ONNX_OPTIMIZED.derive(
     "ort-tf-int8",
     "rewritten, then int8",
     QUANTIZE,
-    requires=_CALIBRATED,
-    precision="int8",
+    **_STATIC,
     **_DEPENDS,
     recipe_options={"rewritten": True},
     parameters=1_493_134,

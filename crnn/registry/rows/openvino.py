@@ -8,7 +8,8 @@ from crnn.registry.rows.originals import RECIPES
 _CONVERT, QUANTIZE = f"{RECIPES}.openvino_convert:convert", f"{RECIPES}.openvino_convert:quantize"
 _OPENVINO: dict[str, Any] = {"runtime": "openvino", "suffix": ".openvino", "requires": ("torch", "onnx", "onnxscript")}
 # Calibration draws the validation split.
-QUANTIZED = _OPENVINO | {"requires": (*_OPENVINO["requires"], "nncf", "faker", "tqdm"), "precision": "int8"}
+_INT8 = _OPENVINO | {"requires": (*_OPENVINO["requires"], "nncf", "faker", "tqdm"), "precision": "int8"}
+QUANTIZED = _INT8 | {"small": True}
 FP32 = originals.TORCH.derive(
     "ov-fp32",
     "OpenVINO fp32",
@@ -35,7 +36,7 @@ INT8 = originals.TORCH.derive(
     "ov-int8",
     "OpenVINO int8 (NNCF), LSTMs compute in float",
     QUANTIZE,
-    **QUANTIZED,
+    **_INT8,
     parameters=1_496_124,
     max_bytes=1_600_000,
     max_peak_memory_bytes=360_000_000,

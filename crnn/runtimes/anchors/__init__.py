@@ -1,4 +1,4 @@
-"""Anchors: one fixed workload per engine, which is timed together with the variants.
+"""Anchors: one fixed workload per engine, and one for small models, which are timed together with the variants.
 
 Drift of the machine affects both, so the ratio of variant to anchor is what compares: between runs
 in the gate, where each engine has its own anchor, and between rows, which all share one. An anchor
@@ -17,6 +17,9 @@ class Anchor(base.Runtime):
     distributions = ()
     anchor = __name__
 
+
+SMALL = f"{__name__}.small_anchor"
+"""Module of the anchor of small models: other work on the machine slows it down as little as it does them."""
 
 # Fastest first: calls of the anchor take part of each row's time.
 _SHARED = ("onnx", "litert", "tensorflow", "torch")

@@ -16,7 +16,6 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -26,7 +25,7 @@ from crnn.corpus.lines import Lines
 from crnn.gate.measures import measure
 from crnn.measure import process_pairs
 from crnn.measure.conversions import ready
-from crnn.measure.latency import Side, block_ratios, run_pairs, warm_up
+from crnn.measure.latency import Side, run_pairs, undisturbed_ratio, warm_up
 from crnn.measure.pace import Pace, Probe
 from crnn.measure.process_pairs import ONE_THREAD, Setting, anchor_of, called_as, deployment
 from crnn.measure.workload import Workload
@@ -73,8 +72,8 @@ def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: in
                 share[()] = plant[name]
                 for side in sides:
                     side.blocks.clear()
-                run_pairs(ordered, setting.plan, probe)
-                found[name].append(median(block_ratios(*sides)))
+                ratio, _ = undisturbed_ratio(sides[0], sides[1], run_pairs(ordered, setting.plan, probe))
+                found[name].append(ratio)
     return found
 
 

@@ -153,11 +153,11 @@ class Disturbed:
 
     Attributes:
         remeasured: number of pairs that were discarded and measured again.
-        kept: of each kept pair that was disturbed, what disturbed it.
+        kept: what disturbed pairs that were kept, by their position among all.
     """
 
     remeasured: int = 0
-    kept: list[Sequence[str]] = field(default_factory=list)
+    kept: dict[int, Sequence[str]] = field(default_factory=dict)
 
 
 def run_pairs(sides: Sequence[Side], plan: Plan, watch: Watcher = unwatched) -> Disturbed:
@@ -173,7 +173,7 @@ def run_pairs(sides: Sequence[Side], plan: Plan, watch: Watcher = unwatched) -> 
                 side.blocks.pop()
             continue
         if kinds:
-            found.kept.append(kinds)
+            found.kept[pair] = kinds
         pair += 1
     return found
 
@@ -208,6 +208,13 @@ def supported_percentiles(samples: Sequence[float]) -> dict[int, float]:
 def block_ratios(side: Side, other: Side) -> list[float]:
     """Seconds of one side / seconds of the other, one per pair of blocks; a block counts as its median call."""
     return [float(np.median(ours) / np.median(theirs)) for ours, theirs in zip(side.blocks, other.blocks, strict=True)]
+
+
+def undisturbed_ratio(side: Side, other: Side, disturbed: Disturbed) -> tuple[float, bool]:
+    """Median ratio of the pairs of blocks that nothing disturbed, or of all; and whether there are undisturbed ones."""
+    ratios = block_ratios(side, other)
+    kept = [ratio for position, ratio in enumerate(ratios) if position not in disturbed.kept]
+    return float(np.median(kept or ratios)), bool(kept)
 
 
 @dataclass(frozen=True)

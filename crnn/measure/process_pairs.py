@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, NamedTuple, Self
 
 from crnn.corpus.lines import Lines
-from crnn.measure.latency import Plan, Side, block_ratios, run_pairs, warm_up
+from crnn.measure.latency import Plan, Side, run_pairs, undisturbed_ratio, warm_up
 from crnn.measure.pace import Pace, Probe
 from crnn.measure.workload import LIMIT_S, Workload
 from crnn.registry.variant import Variant
@@ -81,7 +81,7 @@ class Pair:
         start: of loading and the first call together, likewise: by itself a first call of milliseconds varies many
             times over.
         sides: the first worker at each batch size, with the outputs of its timed calls.
-        disturbed: whether a pair of blocks was measured at a slow pace, see ``pace``.
+        disturbed: whether at one of the batch sizes all pairs of blocks were measured at a slow pace, see ``pace``.
     """
 
     calls: dict[int, float]
@@ -239,8 +239,8 @@ def measure(
             warm_up(ordered, setting.plan)
             probe = probe or Probe(sides[1], pace, called, setting.plan.settles)
             probe.slow = None  # warming up took a while
-            disturbed |= bool(run_pairs(ordered, setting.plan, probe).kept)
-            calls[size] = median(block_ratios(*sides))
+            calls[size], undisturbed = undisturbed_ratio(sides[0], sides[1], run_pairs(ordered, setting.plan, probe))
+            disturbed |= not undisturbed
             first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]
             measured.append(sides[0])
             starts = starts or [_Start.of(loads, sides)]

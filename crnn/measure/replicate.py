@@ -266,7 +266,7 @@ def latency(replicates: Sequence[Replicate], size: int, anchor: Anchor) -> tuple
     middle = over_processes(medians)
     low, high = middle.interval or (None, None)
     difference = reduce(or_, (at.difference for at in found))
-    kept = [kinds for at in found for kinds in at.disturbed.kept]
+    kept = [kinds for at in found for kinds in at.disturbed.kept.values()]
     record = Latency(
         batch_size_lines=size,
         latency_median_s=middle.value,

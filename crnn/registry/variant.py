@@ -109,8 +109,8 @@ class Variant:
         precision: of most of its MACs, ``fp32``, ``fp16``, ``bf16`` or ``int8``.
         watched: False if a watched row has the same graph, the row is illustrative, or it was never
             run: then the gate measures no process pairs of it.
-        small: whether its weights and activations fit in the caches of one core: then other work on the machine slows
-            it down less than a large model, so it has another anchor at one thread.
+        small: whether its weights and activations fit in the caches of one core: then its time drifts less with the
+            machine than that of a large model, and at one thread its anchor is a small one.
         compiled: whether its recipe compiles C++ to machine code: making the artifact takes a compiler,
             and each kind of processor has its own.
         counted_by: module that counts the artifact's parameters and MACs; None for the module of

@@ -15,7 +15,7 @@ from statistics import stdev
 import numpy as np
 import pytest
 
-from benchmarks.evidence import paces
+from benchmarks.evidence import anchors, paces
 from crnn.gate.comparisons import LINES_TAIL
 from crnn.gate.intervals import ratio_interval
 from crnn.gate.measures import measure as declared
@@ -132,6 +132,17 @@ class TestLatency:
 
         # The figures in benchmarks/README.md: all blocks, and fast ones.
         assert found == {"ort-pruned-int8": [(47, 13.2), (41, 5.6)], "ov-distilled-int8": [(47, 9.8), (41, 4.7)]}
+
+    def test_small_models_agree_better_with_the_small_anchor(self):
+        """No small model's ratios to the small anchor spread more than those to ONNX Runtime's anchor."""
+        measured = json.loads(anchors.KEPT.read_text())
+        found = [anchors.deviations(ratios) for ratios in measured.values()]
+        large, small = (sorted(round(100 * row[f"{name}_anchor"], 1) for row in found) for name in ("onnx", "small"))
+
+        assert [row for row in found if row["small_anchor"] > row["onnx_anchor"]] == []
+        # The figures in benchmarks/README.md.
+        assert {len(pairs) for ratios in measured.values() for pairs in ratios.values()} == {18}
+        assert (large[0], large[-1], small[0], small[-1]) == (0.6, 1.9, 0.3, 1.0)
 
     def test_the_gate_takes_at_most_25_seconds_a_variant(self):
         """On unchanged code the gate takes at most 25 s per variant on average, process starts included."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from crnn.measure.accuracy import evaluate
 from crnn.measure.latency import (
     MOST_REPEATS,
+    Disturbed,
     Plan,
     Side,
     TimedDifference,
@@ -20,6 +21,7 @@ from crnn.measure.latency import (
     run_pairs,
     supported_percentiles,
     timed_difference,
+    undisturbed_ratio,
     warm_up,
 )
 from crnn.tests.test_evaluate import lines_of
@@ -149,13 +151,27 @@ class TestDisturbances:
         """A pair that something disturbed is discarded; the measurement still has all its pairs."""
         found, blocks = self.disturbed([(), ("load",)])
 
-        assert (found.remeasured, found.kept, blocks) == (1, [], [6, 6])
+        assert (found.remeasured, found.kept, blocks) == (1, {}, [6, 6])
 
     def test_repeats_are_limited(self):
         """On a machine that is busy all the time, pairs are kept after some repeats, and marked."""
         found, blocks = self.disturbed([("load", "steal")] * 100)
 
-        assert (found.remeasured, found.kept, blocks) == (MOST_REPEATS, [("load", "steal")] * 6, [6, 6])
+        assert (found.remeasured, found.kept, blocks) == (
+            MOST_REPEATS,
+            dict.fromkeys(range(6), ("load", "steal")),
+            [6, 6],
+        )
+
+    @pytest.mark.parametrize(
+        ("disturbed", "found"),
+        [({}, (2.0, True)), ({2: ("pace",)}, (1.5, True)), ({0: (), 1: (), 2: ()}, (2.0, False))],
+    )
+    def test_undisturbed_pairs_give_the_ratio(self, disturbed, found):
+        """Disturbed pairs count only where there are no others."""
+        side, anchor = Side(None, 1, blocks=[[1.0], [2.0], [9.0]]), Side(None, 1, blocks=[[1.0]] * 3)
+
+        assert undisturbed_ratio(side, anchor, Disturbed(0, disturbed)) == found
 
 
 class TestIntervals:

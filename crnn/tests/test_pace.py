@@ -63,14 +63,14 @@ class TestProbe:
         """Where the anchor's calls take as long as before, each pair is measured once."""
         found, anchors = timed([])
 
-        assert (found.remeasured, found.kept, anchors) == (0, [], [1.0] * 4)
+        assert (found.remeasured, found.kept, anchors) == (0, {}, [1.0] * 4)
 
     def test_a_pair_before_a_slow_call_is_measured_again(self):
         """A pair is discarded if the anchor's call after it is slow; the next one waits until it is fast."""
         fast_probe, pair, slow_probe = 1.0, 1.0, 2.0
         found, anchors = timed([fast_probe, pair, slow_probe, 2.0, 2.0, 1.0, 1.0])
 
-        assert (found.remeasured, found.kept, anchors) == (1, [], [1.0] * 4)
+        assert (found.remeasured, found.kept, anchors) == (1, {}, [1.0] * 4)
 
     def test_a_slow_start_is_waited_for(self):
         """If an earlier run's anchor was faster, nothing is timed until this one is fast too."""
@@ -78,7 +78,7 @@ class TestProbe:
         pace.expect("anchor", 1.0)
         found, anchors = timed([1.5] * 10, pace=pace)
 
-        assert (found.remeasured, found.kept, anchors) == (0, [], [1.0] * 4)
+        assert (found.remeasured, found.kept, anchors) == (0, {}, [1.0] * 4)
 
     def test_a_machine_that_stays_slow_is_measured_and_marked(self):
         """Where waiting does not help, pairs are kept, and marked as disturbed."""
@@ -86,7 +86,7 @@ class TestProbe:
         pace.expect("anchor", 0.5)
         found, anchors = timed([], pace=pace, patience_s=0.01)
 
-        assert (found.remeasured, found.kept, anchors) == (PLAN.repeats, [(KIND,)] * 4, [1.0] * 4)
+        assert (found.remeasured, found.kept, anchors) == (PLAN.repeats, dict.fromkeys(range(4), (KIND,)), [1.0] * 4)
 
     def test_waiting_ends_for_the_whole_run(self):
         """Once the run's patience is spent, no process waits: the first slow call is followed by a pair."""
@@ -94,7 +94,7 @@ class TestProbe:
         pace.expect("anchor", 1.0)
         found, anchors = timed([1.5] * 3, PLAN_WITHOUT_REPEATS, pace)
 
-        assert (found.remeasured, found.kept, anchors) == (0, [(KIND,)] * 2, [1.5, 1.0, 1.0, 1.0])
+        assert (found.remeasured, found.kept, anchors) == (0, {0: (KIND,), 1: (KIND,)}, [1.5, 1.0, 1.0, 1.0])
 
     def test_waiting_is_taken_from_the_run_s_patience(self):
         """A run's patience shrinks while a process waits, and by what is measured again, once."""

@@ -19,7 +19,7 @@ class Anchor(base.Runtime):
 
 
 SMALL = f"{__name__}.small_anchor"
-"""Module of the anchor of small models: other work on the machine slows it down as little as it does them."""
+"""Module of the anchor of small models, whose time drifts as little as theirs."""
 
 # Fastest first: calls of the anchor take part of each row's time.
 _SHARED = ("onnx", "litert", "tensorflow", "torch")

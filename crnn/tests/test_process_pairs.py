@@ -126,16 +126,18 @@ class TestMeasure:
             assert len(threads) > 1
             assert {frozenset(os.sched_getaffinity(thread)) for thread in threads} == {frozenset({gate_core()})}
 
-    @pytest.mark.parametrize(("seconds", "processes"), [(100.0, 6), (0.0, 2)])
-    def test_what_loads_fast_is_started_several_times(self, lines, monkeypatch, seconds, processes):
-        """Fresh pairs are started for their loading alone, unless loading takes long."""
+    @pytest.mark.parametrize(("seconds", "processes", "load", "start"), [(100.0, 6, 3.0, 4.0), (0.0, 2, 9.0, 8.0)])
+    def test_what_loads_fast_is_started_several_times(self, lines, monkeypatch, seconds, processes, load, start):
+        """Fresh pairs are started for their loading alone, unless loading takes long; their median counts."""
         started, process = [], Workload.process
         monkeypatch.setattr(process_pairs, "_STARTS_S", seconds)
         monkeypatch.setattr(Workload, "process", lambda *given: started.append(given[0].name) or process(*given))
         setting = replace(ONE_THREAD, plan=Plan(warmup_s=0.01, pairs=1, block_s=0.01), starts=3)
+        ratios = iter([(9.0, 8.0), (1.0, 2.0), (3.0, 4.0)])
+        monkeypatch.setattr(process_pairs._Start, "of", lambda *_: process_pairs._Start(*next(ratios), 0.0))
         pair = measure((Workload("steady", STEADY), Workload("anchor", STEADY)), lines, setting)
 
-        assert (len(started), pair.load > 0, pair.start > 0) == (processes, True, True)
+        assert (len(started), pair.load, pair.start) == (processes, load, start)
 
 
 class TestMeter:
@@ -199,8 +201,10 @@ class TestMeter:
 
         assert [measure(workloads, lines, pace=known).disturbed for known in (pace, None)] == [True, False]
 
-    @pytest.mark.parametrize(("patience_s", "calls", "disturbed"), [(60, 2, 0), (0, 1, 1)])
-    def test_a_disturbed_pair_is_measured_again(self, measured, monkeypatch, patience_s, calls, disturbed):
+    @pytest.mark.parametrize(
+        ("patience_s", "of_run_s", "calls", "disturbed"), [(60, 60, 2, 0), (0, 60, 1, 1), (60, 0, 1, 1)]
+    )
+    def test_a_disturbed_pair_is_measured_again(self, measured, monkeypatch, patience_s, of_run_s, calls, disturbed):
         """A disturbed pair is discarded, and counted where there is no time left to measure it again."""
         meter, order = RelativeMeter(*measured), []
 
@@ -210,9 +214,12 @@ class TestMeter:
 
         monkeypatch.setattr(meters, "measure", pretended)
         monkeypatch.setattr(meter, "_patience_s", patience_s)
+        pace = measured[0].pace
+        pace.patience_s = of_run_s
         meter.next_ratios()
 
         assert (order, meter.disturbed) == ([0] * calls, disturbed)
+        assert (pace.patience_s < of_run_s) == (calls > 1)
 
     def test_settings_tell_anchors_apart(self, measured):
         """Different anchors have different hashes, so that their ratios are not compared."""

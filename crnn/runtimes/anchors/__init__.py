@@ -5,7 +5,7 @@ in the gate, where each engine has its own anchor, and between rows, which all s
 has the shape of the CRNN, because only then does it drift alike. It shares no code with the
 variants, so a change that slows them down does not slow the anchor down. Its weights are random.
 The SHA-256 of an anchor's file is saved with the ratios: changing the file makes saved ratios
-incomparable.
+incomparable. So anchors share no code with each other either: no hash would show its changes.
 """
 
 from crnn.runtimes import base

@@ -1,23 +1,25 @@
 """How often the gate is red, inconclusive or green, by the true change: its operating characteristic, per engine.
 
-    python -m benchmarks.evidence.characteristic benchmarks/evidence/pairs.csv
+    python -m benchmarks.evidence.characteristic benchmarks/evidence/planted.csv
 
-Each comparison draws a baseline from the earlier half of a row's unchanged pairs and a run from the later half, and
-judges them by the gate's own plan. A change is applied to the run's ratios, or was really measured: a busy wait, or
-an engine without some of its kernels. Writes ``characteristic.json`` and draws ``characteristic.svg``.
+Of each row, runs are drawn as ``whole_runs.py`` draws them, with a change of all calls, and compared with the
+committed pairs of the baseline. Slowdowns that were really measured, a busy wait or an engine without some of its
+kernels, are in the file of ``collect.py``: a baseline is drawn from its unchanged pairs. Writes
+``characteristic.json``: the first letters of all verdicts; draws ``characteristic.svg``.
 """
 
 import csv
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.evidence.whole_runs import KEPT, Compared
+from crnn import registry
 from crnn.gate.comparisons import UnresolvedError, reference
 from crnn.gate.measures import measure as declared
 from crnn.gate.sequential import UNCLEAR, measure, of
@@ -26,25 +28,49 @@ HERE = Path(__file__).parent
 OUT = HERE / "characteristic.json"
 _FIGURE = HERE / "characteristic.svg"
 ENGINES = {
-    "torch-original": "PyTorch eager",
-    "torch-compiled": "PyTorch inductor",
-    "tf-original": "TensorFlow",
-    "litert-fp32": "LiteRT",
-    "ort-torch2onnx-optimized": "ONNX Runtime",
-    "ov-int8": "OpenVINO",
+    "torch": "PyTorch eager",
+    "torch_compiled": "PyTorch inductor",
+    "aoti": "PyTorch AOTI",
+    "executorch": "ExecuTorch",
+    "tensorflow": "TensorFlow",
+    "litert": "LiteRT",
+    "onnx": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "ncnn": "ncnn",
 }
-"""The measured row of each engine."""
-QUANTITIES = {
-    "relative_latency": ("one-thread", "latency", "batch 1, one thread"),
-    "deployed": ("deployment", "latency", "batch 1, deployment"),
-    "deployed_largest": ("deployment", "largest", "batch 128, deployment"),
+"""What a figure calls the engines of the registry."""
+CALLS = {
+    "relative_latency": "batch 1, one thread",
+    "deployed": "batch 1, deployment",
+    "deployed_largest": "batch 128, deployment",
 }
-"""Measurements of the gate: setting and column of the file, and what a figure calls it."""
+"""The measurements of calls, and what a figure calls them."""
 CHANGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """True changes, in limits."""
-COMPARISONS = 200
+COMPARISONS, PLANTED = 200, 60
+_COLUMNS = {
+    "relative_latency": ("one-thread", "latency"),
+    "deployed": ("deployment", "latency"),
+    "deployed_largest": ("deployment", "largest"),
+}
+Letters = dict[str, str]
+
+
+def drawn_letters(compared: Compared, change: float, count: int) -> Letters:
+    """The first letters of the verdicts on drawn runs, by measurement of calls.
+
+    Args:
+        compared: the test.
+        change: of all calls, in limits.
+        count: of runs.
+    """
+    changes = dict.fromkeys(CALLS, change)
+    words = [compared.words(np.random.default_rng([2026, round(100 * change), run]), changes) for run in range(count)]
+    return {name: "".join(of_run[name][0] for of_run in words) for name in CALLS if name in words[0]}
+
+
 Pools = dict[tuple[str, str, str], list[float]]
-"""Ratios in chronological order, by variant, measurement and what was planted."""
+"""Ratios by variant, measurement and what was planted, in the order of measuring."""
 
 
 def pools(path: Path) -> Pools:
@@ -52,72 +78,47 @@ def pools(path: Path) -> Pools:
     found = defaultdict(list)
     with path.open(encoding="ascii", newline="") as file:
         for row in csv.DictReader(file):
-            for quantity, (setting, column, _) in QUANTITIES.items():
+            for name, (setting, column) in _COLUMNS.items():
                 if row["setting"] == setting:
-                    found[row["variant"], quantity, row["planted"]].append(float(row[column]))
+                    found[row["variant"], name, row["planted"]].append(float(row[column]))
     return dict(found)
 
 
-def halves(ratios: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """The earlier and the later half."""
-    middle = len(ratios) // 2
-    return np.asarray(ratios[:middle]), np.asarray(ratios[middle:])
-
-
-def letter(quantity: str, before: np.ndarray, after: np.ndarray, change: float, number: int) -> str:
-    """One comparison: the first letter of its word.
-
-    Args:
-        quantity: the measurement, which has the limit.
-        before: pairs that the baseline is drawn from.
-        after: pairs that the run is drawn from.
-        change: applied to the run, as a fraction.
-        number: of the comparison; it seeds the draws.
-    """
-    draws, measurement = np.random.default_rng([2026, number]), declared(quantity)
-    key, limit = measurement.key, measurement.limit
-    saved = measure(lambda: {key: float(draws.choice(before))}, (), {key: limit.allowed(1)})
-    try:
-        compared = reference(measurement, of(saved.screen, key), limit)
-    except UnresolvedError:
-        return UNCLEAR[0]
-    pairs = measure(lambda: {key: float(draws.choice(after)) * (1 + change)}, [compared])
-    return compared.verdict(of(pairs.screen, key), of(pairs.confirmation, key))[0]
-
-
-def distances(path: Path) -> dict[tuple[str, str], timedelta]:
-    """Time between the middles of the two halves of a row's pairs, by variant and setting."""
-    found = defaultdict(list)
-    with path.open(encoding="ascii", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["planted"] == "0":
-                found[row["variant"], row["setting"]].append(float(row["unix_s"]))
-    middles = {key: [float(half.mean()) for half in halves(moments)] for key, moments in found.items()}
-    return {key: timedelta(seconds=later - earlier) for key, (earlier, later) in middles.items()}
-
-
-def _judge(case: tuple[str, np.ndarray, np.ndarray, float]) -> str:
-    quantity, before, after, change = case
-    return "".join(letter(quantity, before, after, change, number) for number in range(COMPARISONS))
-
-
-def cases(found: Pools) -> dict[str, tuple[str, np.ndarray, np.ndarray, float]]:
-    """What is compared, by ``variant|quantity|change``, and ``variant|quantity|planted NAME`` for real slowdowns."""
-    wanted = {}
-    for (variant, quantity, planted), ratios in found.items():
-        before, after = halves(found[variant, quantity, "0"])
-        if planted != "0":
-            # A pair of the earlier half gave a ratio of the baseline too.
-            later = halves(ratios)[1] if planted.replace(".", "").isdigit() else np.asarray(ratios)
-            wanted[f"{variant}|{quantity}|planted {planted}"] = quantity, before, later, 0.0
+def planted(found: Pools) -> Iterator[tuple[str, str, Sequence[float], Sequence[float]]]:
+    """Case, measurement, pairs of unchanged code and pairs of code that was slowed down."""
+    for (variant, name, what), ratios in found.items():
+        if what == "0":
             continue
-        for change in CHANGES:
-            true = change * declared(quantity).limit.allowed(1)
-            wanted[f"{variant}|{quantity}|{change:g}"] = quantity, before, after, true
-    return wanted
+        unchanged, middle = found[variant, name, "0"], len(ratios) // 2
+        # A busy wait was planted in the processes of unchanged pairs: baselines come from other ones than runs.
+        busy_wait = what.replace(".", "").isdigit()
+        before, after = (unchanged[:middle], ratios[middle:]) if busy_wait else (unchanged, ratios)
+        yield f"{variant} {name} {what}", name, before, after
 
 
-def draw(judged: dict[str, str]) -> None:
+def planted_letters(name: str, before: Sequence[float], after: Sequence[float], count: int) -> str:
+    """The first letters of the verdicts on runs drawn from ``after``, against baselines drawn from ``before``."""
+    declaration, letters = declared(name), []
+    key, limit = declaration.key, declaration.limit
+    for number in range(count):
+        draws = np.random.default_rng([2026, number])
+        saved = measure(lambda: {key: float(draws.choice(before))}, (), {key: limit.allowed(1)})  # noqa: B023 called now
+        try:
+            compared = reference(declaration, of(saved.screen, key), limit)
+        except UnresolvedError:
+            letters.append(UNCLEAR[0])
+            continue
+        run = measure(lambda: {key: float(draws.choice(after))}, [compared])  # noqa: B023 called now
+        letters.append(compared.verdict(of(run.screen, key), of(run.confirmation, key))[0])
+    return "".join(letters)
+
+
+def engine(test: str) -> str:
+    """What a figure calls the engine of a benchmark's row."""
+    return ENGINES[registry.get(test.partition("[")[2].rstrip("]")).runtime]
+
+
+def draw(characteristic: Mapping[str, Mapping[str, Letters]]) -> None:
     """Draw the probabilities against the true change, a row per measurement and a column per engine."""
     import matplotlib as mpl
 
@@ -125,37 +126,44 @@ def draw(judged: dict[str, str]) -> None:
     mpl.rcParams.update({"svg.hashsalt": "characteristic", "font.size": 8})
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(len(QUANTITIES), len(ENGINES), figsize=(12, 5.4), sharex=True, sharey=True)
-    for quantity, row in zip(QUANTITIES, axes, strict=True):
-        limit = declared(quantity).limit
-        for (variant, engine), axis in zip(ENGINES.items(), row, strict=True):
-            words = [judged[f"{variant}|{quantity}|{change:g}"] for change in CHANGES]
-            for name, sign, colour in (
-                ("red", "w", "#c0392b"),
-                ("inconclusive", "u", "#e0a800"),
-                ("green", "sb", "#1e8449"),
-            ):
-                shares = [sum(map(word.count, sign)) / len(word) for word in words]
-                axis.plot(CHANGES, shares, marker="o", markersize=2.5, color=colour, label=name)
+    figure, axes = plt.subplots(len(CALLS), len(ENGINES), figsize=(15, 5.4), sharex=True, sharey=True)
+    signs = (("red", "w", "#c0392b"), ("inconclusive", "u", "#e0a800"), ("green", "sb", "#1e8449"))
+    for name, row in zip(CALLS, axes, strict=True):
+        for title, axis in zip(ENGINES.values(), row, strict=True):
+            rows = [found[name] for test, found in characteristic.items() if name in found and engine(test) == title]
+            for label, sign, colour in signs:
+                shares = [np.mean([one in sign for of_row in rows for one in of_row[f"{at:g}"]]) for at in CHANGES]
+                axis.plot(CHANGES, shares, marker="o", markersize=2.5, color=colour, label=label)
             axis.axvline(1, color="0.6", linewidth=0.8, linestyle=":")
             axis.grid(alpha=0.2)
             if row is axes[0]:
-                axis.set_title(engine)
+                axis.set_title(f"{title}, {len(rows)} row{'s' * (len(rows) > 1)}")
             if row is axes[-1]:
                 axis.set_xlabel("true change, in limits")
-        row[0].set_ylabel(f"{QUANTITIES[quantity][2]}\nlimit {limit}\nshare of comparisons")
+        row[0].set_ylabel(f"{CALLS[name]}\nlimit {declared(name).limit}\nshare of comparisons")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncols=3, frameon=False)
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.savefig(_FIGURE, metadata={"Date": None})
 
 
 def main() -> None:
-    """Judge, write and draw."""
-    wanted = cases(pools(Path(sys.argv[1])))
+    """Compare, write and draw."""
+    kept = json.loads(KEPT.read_text("utf-8"))
+    tests = {test: Compared.of(kept, test) for test in kept["baseline"]["pairs"]}
+    characteristic: dict[str, dict[str, Letters]] = {test: defaultdict(dict) for test in tests}
+    cases = [(test, change) for test in tests for change in CHANGES]
+    plants = list(planted(pools(Path(sys.argv[1]))))
     with ProcessPoolExecutor() as workers:
-        judged = dict(zip(wanted, workers.map(_judge, wanted.values()), strict=True))
-    OUT.write_text(json.dumps(judged, indent=0) + "\n", "utf-8")
-    draw(judged)
+        found = workers.map(
+            drawn_letters, *zip(*((tests[test], change, COMPARISONS) for test, change in cases), strict=True)
+        )
+        of_plants = workers.map(planted_letters, *zip(*((*case[1:], PLANTED) for case in plants), strict=True))
+        for (test, change), letters in zip(cases, found, strict=True):
+            for name, words in letters.items():
+                characteristic[test][name][f"{change:g}"] = words
+        slowed = {case[0]: letters for case, letters in zip(plants, of_plants, strict=True)}
+    OUT.write_text(json.dumps({"drawn": characteristic, "planted": slowed}, indent=0) + "\n", "utf-8")
+    draw(characteristic)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from math import sqrt
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -107,52 +108,80 @@ class Drawn:
         return cls(centre, between, residuals * sqrt(total / (total - len(runs))))
 
 
-def drawn(kept: Mapping[str, Any], test: str, keys: Sequence[str]) -> Drawn:
-    """What the pairs of the baseline and of all runs show of a test."""
-    found = [run["pairs"][test] for run in (kept["baseline"], *kept["runs"]) if test in run["pairs"]]
-    both = [[of_run[key][0] + of_run[key][1] for key in keys] for of_run in found]
-    return Drawn.of([np.log(np.array(run)).T for run in both])
+@dataclass(frozen=True)
+class Compared:
+    """A test of the gate, whose runs can be drawn.
 
-
-def simulate(kept: Mapping[str, Any], number: int) -> dict[str, str]:
-    """The words of a simulated whole run that are not ``same``, by test and measurement.
-
-    Args:
-        kept: the content of ``whole_runs.json``.
-        number: of the run; it seeds the draws.
+    Attributes:
+        references: what a run is compared with, by measurement.
+        unresolved: measurements whose limit the baseline does not resolve.
+        source: of the pairs, in the order of the references.
     """
-    draws, found = np.random.default_rng([2026, number]), {}
-    for test, saved in kept["baseline"]["pairs"].items():
+
+    references: dict[str, Reference]
+    unresolved: list[str]
+    source: Drawn
+
+    @classmethod
+    def of(cls, kept: Mapping[str, Any], test: str) -> "Compared":
+        """From the content of ``whole_runs.json``: all runs that have the test tell how its pairs spread."""
+        runs = [run["pairs"][test] for run in (kept["baseline"], *kept["runs"]) if test in run["pairs"]]
         limits = limits_for({"variant": test.partition("[")[2].rstrip("]")}, {})
         references: dict[str, Reference] = {}
-        for declared in (declared for declared in MEASURES if declared.key in saved):
+        unresolved = []
+        for declared in (declared for declared in MEASURES if declared.key in runs[0]):
             if limits[declared.name].number is None:
                 continue
             try:
-                references[declared.name] = reference(declared, saved[declared.key][0], limits[declared.name])
+                references[declared.name] = reference(declared, runs[0][declared.key][0], limits[declared.name])
             except UnresolvedError:
-                found[f"{test} {declared.name}"] = UNCLEAR
-        keys = [compared.quantity for compared in references.values()]
-        source = drawn(kept, test, keys)
-        shift = source.centre + draws.normal(0, source.between)
+                unresolved.append(declared.name)
+        logs = [
+            np.log([[*run[one.quantity][0], *run[one.quantity][1]] for one in references.values()]).T for run in runs
+        ]
+        return cls(references, unresolved, Drawn.of(logs))
 
-        def pair(source: Drawn = source, shift: np.ndarray = shift, keys: Sequence[str] = keys) -> dict[str, float]:
-            return dict(zip(keys, np.exp(shift + draws.choice(source.residuals)).tolist(), strict=True))
+    def words(self, draws: np.random.Generator, changes: Mapping[str, float] = MappingProxyType({})) -> dict[str, str]:
+        """The verdicts on a run that is drawn, by measurement.
 
-        measured_pairs = measure(pair, list(references.values()))
-        for name, compared in references.items():
-            key = compared.quantity
-            word = compared.verdict(of(measured_pairs.screen, key), of(measured_pairs.confirmation, key))
-            if word not in (SAME, BETTER):
-                found[f"{test} {name}"] = word
+        Args:
+            draws: source of chance.
+            changes: true changes in limits, by measurement; the others are unchanged.
+        """
+        true = [changes.get(name, 0.0) * one.allowed for name, one in self.references.items()]
+        shift = self.source.centre + draws.normal(0, self.source.between) + np.log1p(true)
+        keys = [one.quantity for one in self.references.values()]
+
+        def pair() -> dict[str, float]:
+            return dict(zip(keys, np.exp(shift + draws.choice(self.source.residuals)).tolist(), strict=True))
+
+        found = measure(pair, list(self.references.values()))
+        return dict.fromkeys(self.unresolved, UNCLEAR) | {
+            name: one.verdict(of(found.screen, one.quantity), of(found.confirmation, one.quantity))
+            for name, one in self.references.items()
+        }
+
+
+def simulate(tests: Mapping[str, Compared], number: int) -> dict[str, str]:
+    """The words of a simulated whole run that are not green, by test and measurement.
+
+    Args:
+        tests: all tests of the gate.
+        number: of the run; it seeds the draws.
+    """
+    draws, found = np.random.default_rng([2026, number]), {}
+    for test, compared in tests.items():
+        words = compared.words(draws)
+        found.update({f"{test} {name}": word for name, word in words.items() if word not in (SAME, BETTER)})
     return found
 
 
 def simulate_all(count: int) -> None:
     """Add simulated runs to ``whole_runs.json``, and print how many are not green."""
     kept = json.loads(KEPT.read_text("utf-8"))
+    tests = {test: Compared.of(kept, test) for test in kept["baseline"]["pairs"]}
     with ProcessPoolExecutor() as workers:
-        found = list(workers.map(simulate, repeat(kept, count), range(count), chunksize=10))
+        found = list(workers.map(simulate, repeat(tests), range(count), chunksize=10))
     kept["simulated"] = {"count": count, "not green": {number: words for number, words in enumerate(found) if words}}
     KEPT.write_text(json.dumps(kept) + "\n", "utf-8")
     tally = Counter(word for words in found for word in words.values())

@@ -27,7 +27,7 @@ from crnn.measure import process_pairs
 from crnn.measure.conversions import ready
 from crnn.measure.latency import Side, run_pairs, undisturbed_ratio, warm_up
 from crnn.measure.pace import Pace, Probe
-from crnn.measure.process_pairs import ONE_THREAD, Setting, anchor_of, called_as, deployment
+from crnn.measure.process_pairs import ONE_THREAD, Setting, anchor_of, called_as, deployment, slowed_alike
 from crnn.measure.workload import Workload
 
 SETTINGS = {"one-thread": (ONE_THREAD, "relative_latency"), "deployment": (deployment(128), "deployed")}
@@ -47,7 +47,7 @@ def _workloads(variant: registry.Variant, setting: Setting, planted: str, share:
 
 
 def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: int, plant: dict[str, float],
-            share: np.memmap, pace: Pace) -> dict[str, list[float]]:  # fmt: skip
+            share: np.memmap, pace: Pace, *, alike: bool) -> dict[str, list[float]]:  # fmt: skip
     """Ratios at the smallest and the largest batch size, by what is planted.
 
     Args:
@@ -58,6 +58,7 @@ def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: in
         plant: fractions of the busy wait, by name.
         share: what the variant's worker reads them from.
         pace: of all pairs so far.
+        alike: see ``Probe``.
     """
     found: dict[str, list[float]] = {name: [] for name in plant}
     probe, called = None, called_as(workloads[1], setting)
@@ -67,7 +68,7 @@ def _ratios(workloads: list[Workload], lines: Lines, setting: Setting, order: in
             ordered = sides if order % 2 == 0 else sides[::-1]
             share[()] = 0.0
             warm_up(ordered, setting.plan)
-            probe = probe or Probe(sides[1], pace, called, setting.plan.settles)
+            probe = probe or Probe(sides[1], pace, called, setting.plan.settles, alike)
             for name in random.sample(list(plant), len(plant)):
                 share[()] = plant[name]
                 for side in sides:
@@ -111,7 +112,8 @@ def main() -> None:
                 shares = [part * measure(limited).limit.allowed(1) for part in (0, 1, 2)]
                 plant = {f"{part:g}": part for part in shares} if planted == BUSY_WAIT else {planted: 0.0}
                 start, moment = time.monotonic(), int(time.time())
-                found = _ratios(workloads, lines, how, order, plant, share, pace)
+                alike = slowed_alike(registry.get(name))
+                found = _ratios(workloads, lines, how, order, plant, share, pace, alike=alike)
                 spent = f"{time.monotonic() - start:.2f}"
                 for what, ratios in found.items():
                     calls = (f"{ratios[0]:.5f}", f"{ratios[-1]:.5f}")

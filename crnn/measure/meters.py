@@ -10,7 +10,17 @@ import numpy as np
 from crnn.artifacts import sha256_of
 from crnn.measure.latency import TimedDifference, timed_difference
 from crnn.measure.pair_records import Deployment, RelativeLatency
-from crnn.measure.process_pairs import ONE_THREAD, Pair, Setting, anchor_of, called_as, can_pin, deployment, measure
+from crnn.measure.process_pairs import (
+    ONE_THREAD,
+    Pair,
+    Setting,
+    anchor_of,
+    called_as,
+    can_pin,
+    deployment,
+    measure,
+    slowed_alike,
+)
 from crnn.measure.row import Runner
 from crnn.measure.session import Session
 from crnn.measure.workload import Workload
@@ -40,6 +50,7 @@ class Meter:
         self._session, self._runner = session, runner
         self._own = Workload.of(runner.variant, runner.artifact)
         self._reference = reference or Workload("anchor", anchor_of(runner.variant, setting))
+        self._alike = reference is not None or slowed_alike(runner.variant)
         self._rows = np.arange(_LINES) % len(session.lines)
         self._lines = session.lines.take(self._rows)
         self._difference: TimedDifference | None = None
@@ -76,6 +87,7 @@ class Meter:
             # Checking once is enough: it takes longer than the timed calls.
             counts_threads=not self._count,
             pace=self._session.pace,
+            alike=self._alike,
         )
 
     def expect(self, anchor_s: float) -> None:

@@ -1,7 +1,8 @@
 """Whether the machine computes as fast as it can.
 
 A virtual machine may be slower for seconds or minutes, without load, steal time or a lower frequency. An int8 model is
-slowed down more than a float32 one, so their ratio changes too. ``benchmarks/README.md`` has the figures.
+slowed down more than a float32 one, so their ratio changes too. Two models of one kind are slowed down alike: their
+ratio only changes where the pace does while they take turns. ``benchmarks/README.md`` has the figures.
 """
 
 import time
@@ -62,6 +63,7 @@ class Probe:
         pace: of the session.
         called: names what the worker calls, and how.
         settles: see ``latency.Plan``.
+        alike: whether the two models are slowed down alike: then blocks count at any pace that lasts.
         slow: whether the latest call was slow; None if something else was called since.
         patience_s: so long this process waits for fast calls.
     """
@@ -70,6 +72,7 @@ class Probe:
     pace: Pace
     called: str
     settles: bool
+    alike: bool = False
     slow: bool | None = field(default=None, init=False)
     patience_s: float = field(default=_PROCESS_PATIENCE_S)
 
@@ -79,16 +82,25 @@ class Probe:
         return self.pace.is_slow(self.called, seconds)
 
     def __call__(self) -> Callable[[], Sequence[str]]:
-        """Wait for a fast call; the function that it returns makes another one and says whether both were fast."""
+        """Wait for a fast call, unless any pace will do; the function that it returns makes another call after a pair.
+
+        It says whether the pair was disturbed.
+        """
         self.slow = self._is_slow() if self.slow is None else self.slow
+        if self.alike:
+            return self._changed
         start = time.monotonic()
         with self.pace.waiting():
             while self.slow and time.monotonic() - start < min(self.patience_s, self.pace.patience_s):
                 self.slow = self._is_slow()
         self.patience_s -= time.monotonic() - start
 
-        def ended() -> Sequence[str]:
-            before, self.slow = self.slow, self._is_slow()
-            return (KIND,) if before or self.slow else ()
+        return self._slow_before_or_after
 
-        return ended
+    def _slow_before_or_after(self) -> Sequence[str]:
+        before, self.slow = self.slow, self._is_slow()
+        return (KIND,) if before or self.slow else ()
+
+    def _changed(self) -> Sequence[str]:
+        before, self.slow = self.slow, self._is_slow()
+        return (KIND,) if before != self.slow else ()

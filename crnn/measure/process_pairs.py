@@ -144,6 +144,11 @@ def anchor_of(variant: Variant, setting: Setting) -> str:
     return runtime_class(variant.runtime).anchor
 
 
+def slowed_alike(variant: Variant) -> bool:
+    """Whether a slow pace of the machine slows a variant down as much as its anchor, a float32 model."""
+    return variant.precision == "fp32" and not variant.small
+
+
 def called_as(workload: Workload, setting: Setting) -> str:
     """Names a worker's calls, and how they are made, for ``Pace``."""
     return f"{workload.name} {workload.runtime} {setting.threads}"
@@ -209,10 +214,11 @@ def measure(
     limit_s: float = LIMIT_S,
     counts_threads: bool = True,
     pace: Pace | None = None,
+    alike: bool = False,
 ) -> Pair:
     """Start both workers, time them in alternation and stop them.
 
-    Pairs of blocks are timed while the second worker's call of the smallest batch is fast.
+    Pairs of blocks are timed while the second worker's call of the smallest batch is fast, or its pace lasts.
 
     Args:
         workloads: the measured one, then the one that it is compared with.
@@ -223,6 +229,7 @@ def measure(
         limit_s: see ``WorkerProcess``.
         counts_threads: whether to check the number of threads, if the setting has one.
         pace: of the session; None: only this pair tells what is fast.
+        alike: see ``Probe``.
 
     Raises:
         WorkerError: a worker failed, or computes with another number of threads.
@@ -237,7 +244,7 @@ def measure(
             sides = [Side(worker, size) for worker in workers]
             ordered = sides if order % 2 == 0 else sides[::-1]
             warm_up(ordered, setting.plan)
-            probe = probe or Probe(sides[1], pace, called, setting.plan.settles)
+            probe = probe or Probe(sides[1], pace, called, setting.plan.settles, alike)
             probe.slow = None  # warming up took a while
             calls[size], undisturbed = undisturbed_ratio(sides[0], sides[1], run_pairs(ordered, setting.plan, probe))
             disturbed |= not undisturbed

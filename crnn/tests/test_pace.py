@@ -20,7 +20,7 @@ PLAN = Plan(warmup_s=0.001, pairs=4, block_s=0.001, repeats=4)
 PLAN_WITHOUT_REPEATS = replace(PLAN, repeats=0)
 
 
-def timed(anchor, plan=PLAN, pace=None, patience_s=5.0):
+def timed(anchor, plan=PLAN, pace=None, patience_s=5.0, *, alike=False):
     """Time a variant beside an anchor whose calls take these seconds, then one second each.
 
     Returns:
@@ -29,7 +29,7 @@ def timed(anchor, plan=PLAN, pace=None, patience_s=5.0):
     sides = [Side(PretendedWorker("variant", itertools.repeat(1.0), []), 1)]
     sides.append(Side(PretendedWorker("anchor", itertools.chain([1.0] * 2, anchor, itertools.repeat(1.0)), []), 1))
     warm_up(sides, plan)
-    found = run_pairs(sides, plan, Probe(sides[1], pace or Pace(), "anchor", True, patience_s))
+    found = run_pairs(sides, plan, Probe(sides[1], pace or Pace(), "anchor", True, alike, patience_s))
     return found, [block[0] for block in sides[1].blocks]
 
 
@@ -87,6 +87,21 @@ class TestProbe:
         found, anchors = timed([], pace=pace, patience_s=0.01)
 
         assert (found.remeasured, found.kept, anchors) == (PLAN.repeats, dict.fromkeys(range(4), (KIND,)), [1.0] * 4)
+
+    def test_models_of_one_kind_are_measured_at_a_slow_pace_that_lasts(self):
+        """Where both are slowed down alike, nothing is waited for, and no pair is discarded."""
+        pace = Pace()
+        pace.expect("anchor", 1.0)
+        found, anchors = timed([1.5] * 9, pace=pace, alike=True)
+
+        assert (found.remeasured, found.kept, anchors) == (0, {}, [1.5] * 4)
+
+    def test_a_change_of_pace_disturbs_models_of_one_kind(self):
+        """A pair of blocks in which the pace changes is measured again: one model had more of it than the other."""
+        fast_probe, pair, slow_probe = 1.0, 2.0, 2.0
+        found, anchors = timed([fast_probe, pair, slow_probe, *[2.0] * 8], alike=True)
+
+        assert (found.remeasured, found.kept, anchors) == (1, {}, [2.0] * 4)
 
     def test_waiting_ends_for_the_whole_run(self):
         """Once the run's patience is spent, no process waits: the first slow call is followed by a pair."""

@@ -200,6 +200,28 @@ class TestMeter:
         pace.expect(called_as(workloads[1], ONE_THREAD), 1e-5)
 
         assert [measure(workloads, lines, pace=known).disturbed for known in (pace, None)] == [True, False]
+        assert measure(workloads, lines, pace=pace, alike=True).disturbed is False
+
+    @pytest.mark.parametrize(
+        ("precision", "small", "reference", "alike"),
+        [("fp32", False, False, True), ("int8", False, False, False), ("fp32", True, False, False),
+         ("int8", True, True, True)],
+    )  # fmt: skip
+    def test_slow_phases_disturb_what_they_slow_down_more(
+        self, measured, monkeypatch, precision, small, reference, alike
+    ):
+        """An int8 or a small model waits for a fast pace, if it is not paired with the same one of a base."""
+        session, runner = measured
+        changed = replace(runner, variant=replace(runner.variant, precision=precision, small=small))
+        told = []
+        monkeypatch.setattr(
+            meters,
+            "measure",
+            lambda *_, **how: told.append(how["alike"]) or Pair({1: 1.0}, {1: 1.0}, 1.0, 1.0, [Side(None, 1)]),
+        )
+        RelativeMeter(session, changed, Workload("base", STEADY) if reference else None).next_ratios()
+
+        assert told == [alike]
 
     @pytest.mark.parametrize(
         ("patience_s", "of_run_s", "calls", "disturbed"), [(60, 60, 2, 0), (0, 60, 1, 1), (60, 0, 1, 1)]

@@ -18,7 +18,7 @@ CONFIRM_LOOKS = (3, 4, 5, 6, 8, 10, 12, 16, 20)
 QUICK_LOOKS = (1,)
 BASELINE_LOOKS = (6, 9, 12)
 # Probability outside of the interval at each end, and the part of the limit that a slowdown has to exceed.
-EARLY_TAIL, LAST_TAIL = 0.001, 0.01
+EARLY_TAIL, LAST_TAIL = 0.003, 0.01
 EARLY_SHOWN, LAST_SHOWN = 0.5, 0.25
 # A baseline resolves a limit that is so many standard errors of the last look: 2.3 for its tail, and 3.7 that
 # unchanged code exceeds less than once in a thousand comparisons.

@@ -13,7 +13,7 @@ def test_process_pairs(benchmark, gate, session, runner, request):
     """On one thread and one core; as many pairs as the verdict needs; their calls return the evaluated outputs."""
     from crnn.measure.meters import RelativeMeter
 
-    meter = keep_pairs(benchmark, gate, session, runner, RelativeMeter, request.node.nodeid)
+    meter = keep_pairs(benchmark, gate, session, runner, RelativeMeter, request.node)
 
     limits = runner.variant.thresholds
     assert meter.log_prob_difference <= limits.max_timed_difference, "timed outputs differ"
@@ -28,7 +28,7 @@ def test_deployment(benchmark, gate, session, runner, request):
     """On all cores, with one line and the largest batch; outputs are the evaluated ones."""
     from crnn.measure.meters import DeploymentMeter
 
-    meter = keep_pairs(benchmark, gate, session, runner, DeploymentMeter, request.node.nodeid)
+    meter = keep_pairs(benchmark, gate, session, runner, DeploymentMeter, request.node)
 
     limits = runner.variant.thresholds
     assert meter.log_prob_difference <= limits.max_timed_difference, "timed outputs differ"

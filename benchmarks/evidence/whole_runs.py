@@ -12,7 +12,7 @@ adds how the gate would judge runs that are drawn from these pairs.
 import argparse
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -26,7 +26,7 @@ import numpy as np
 from crnn.gate.comparisons import UnresolvedError, reference
 from crnn.gate.measures import MEASURES, PAIRED
 from crnn.gate.runs import Run, limits_for, read
-from crnn.gate.sequential import BETTER, SAME, UNCLEAR, Reference, measure, of
+from crnn.gate.sequential import BETTER, SAME, UNCLEAR, Reference, confirm, needs_second_sitting, of, screen
 from crnn.measure.records import measured
 
 KEPT = Path(__file__).with_name("whole_runs.json")
@@ -148,14 +148,22 @@ class Compared:
             draws: source of chance.
             changes: true changes in limits, by measurement; the others are unchanged.
         """
-        true = [changes.get(name, 0.0) * one.allowed for name, one in self.references.items()]
-        shift = self.source.centre + draws.normal(0, self.source.between) + np.log1p(true)
-        keys = [one.quantity for one in self.references.values()]
+        compared = list(self.references.values())
+        keys = [one.quantity for one in compared]
+        changed = np.log1p([changes.get(name, 0.0) * one.allowed for name, one in self.references.items()])
 
-        def pair() -> dict[str, float]:
-            return dict(zip(keys, np.exp(shift + draws.choice(self.source.residuals)).tolist(), strict=True))
+        def sitting() -> Callable[[], dict[str, float]]:
+            """Pairs of some minutes, which share the drift of the machine."""
+            shift = self.source.centre + draws.normal(0, self.source.between) + changed
 
-        found = measure(pair, list(self.references.values()))
+            def pair() -> dict[str, float]:
+                return dict(zip(keys, np.exp(shift + draws.choice(self.source.residuals)).tolist(), strict=True))
+
+            return pair
+
+        found = screen(sitting(), compared)
+        if needs_second_sitting(compared, found):
+            confirm(sitting(), compared, found)
         return dict.fromkeys(self.unresolved, UNCLEAR) | {
             name: one.verdict(of(found.screen, one.quantity), of(found.confirmation, one.quantity))
             for name, one in self.references.items()

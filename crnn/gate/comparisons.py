@@ -197,16 +197,18 @@ def process_pairs(pair: Pair) -> Verdict:
     old, new, confirmation = pair.measure.value(pair.before), pair.measure.value(pair.after), record.confirmation(key)
     try:
         compared = reference(pair.measure, old, pair.limit)
-        found = compared.verdict(new, confirmation)
-        ratio, low, high = ratio_interval(confirmation or new, old, LAST_TAIL)
+        found, shown = compared.verdict(new, confirmation), compared.decisive(new, confirmation)
+        ratio, low, high = ratio_interval(shown, old, LAST_TAIL)
     except UnresolvedError as error:
         # Compared with itself it is the same all the same.
         word = SAME if old and old == new else UNCLEAR
         return pair.verdict(word, typical(old), typical(new), reason=str(error))
     except (ValueError, TypeError) as error:
         raise IncomparableError(str(error)) from None
-    before, after = (typical(side) if side else None for side in (old, confirmation or new))
-    count = f"{len(new)} process pairs" + (f", confirmed by {len(confirmation)} fresh ones" if confirmation else "")
+    before, after = (typical(side) if side else None for side in (old, shown))
+    count = f"{len(new)} process pairs"
+    if shown is not new:
+        count += f" and {len(confirmation)} later ones"
     if found == WORSE and 2 * record.disturbed > len(new) + len(confirmation):
         found = UNCLEAR
         count += f", {record.disturbed} of them while the machine was slower than it can be: measure again"

@@ -3,8 +3,8 @@
 A look ends the measurement if the interval excludes the limit (``same``), or lies above half of
 the limit (suspected). Early looks use a narrow tail, because there are several of them. The last
 one uses a wider tail and a quarter of the limit, so that hardly anything stays unclear. A suspected
-slowdown only counts if fresh processes show it too, by the same rule. ``benchmarks/README.md`` says
-how often it is wrong.
+slowdown, and what stayed unclear, is decided by a second sitting at another time: by the pairs of both,
+because a machine drifts. ``benchmarks/README.md`` says how often it is wrong.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -86,17 +86,21 @@ class Reference:
         return decide(ratio - 1, low - 1, high - 1, self.allowed, LAST_SHOWN if last else EARLY_SHOWN)
 
     def verdict(self, ratios: Sequence[float], confirmation: Sequence[float]) -> str:
-        """The verdict for screen and confirmation together, when nothing more is measured.
+        """The verdict when nothing more is measured.
 
         Args:
-            ratios: of the screen.
-            confirmation: of the second, independent set; empty if there is none.
+            ratios: of the first sitting.
+            confirmation: of the second one; empty if there is none.
         """
-        first = self.word(ratios)
-        if first != WORSE or not confirmation:
-            return first
-        second = self.word(confirmation)
-        return SAME if second == BETTER else second
+        deciding = self.decisive(ratios, confirmation)
+        word = self.word(deciding)
+        return SAME if word == BETTER and deciding is not ratios else word
+
+    def decisive(self, ratios: Sequence[float], confirmation: Sequence[float]) -> Sequence[float]:
+        """The ratios that decide: of the first sitting if it is green, else of both."""
+        if not confirmation or self.word(ratios) not in (WORSE, UNCLEAR):
+            return ratios
+        return [*ratios, *confirmation]
 
 
 Ratios = Mapping[str, float]
@@ -119,7 +123,7 @@ def of(pairs: Iterable[Ratios], quantity: str) -> list[float]:
     return [pair[quantity] for pair in pairs]
 
 
-def measure(
+def screen(
     next_pair: Callable[[], Ratios],
     references: Sequence[Reference],
     allowed: Mapping[str, float] | None = None,
@@ -135,28 +139,61 @@ def measure(
         looks: numbers of pairs after which the run is compared.
     """
     pairs = Pairs()
-
-    def look(found: list[Ratios], count: int) -> None:
-        found += [next_pair() for _ in range(count - len(found))]
-
     if not references:
         for count in BASELINE_LOOKS:
-            look(pairs.screen, count)
+            _add(pairs.screen, next_pair, count)
             if all(resolved(of(pairs.screen, name)) <= limit for name, limit in (allowed or {}).items()):
                 break
         return pairs
     for count in looks:
-        look(pairs.screen, count)
-        words = _words(references, pairs.screen, looks)
+        _add(pairs.screen, next_pair, count)
         # All of them: a slowdown against one baseline must not leave the other one without a verdict.
-        if UNCLEAR not in words:
-            break
-    suspected = [reference for reference, word in zip(references, words, strict=True) if word == WORSE]
-    for count in CONFIRM_LOOKS if suspected and len(looks) > 1 else ():
-        look(pairs.confirmation, count)
-        if UNCLEAR not in _words(suspected, pairs.confirmation, CONFIRM_LOOKS):
+        if UNCLEAR not in _words(references, pairs.screen, looks):
             break
     return pairs
+
+
+def needs_second_sitting(references: Sequence[Reference], pairs: Pairs, looks: Sequence[int] = SCREEN_LOOKS) -> bool:
+    """Whether the screen shows a slowdown, or left something unclear; never if the plan has one look."""
+    return len(looks) > 1 and not {WORSE, UNCLEAR}.isdisjoint(_words(references, pairs.screen, looks))
+
+
+def confirm(next_pair: Callable[[], Ratios], references: Sequence[Reference], pairs: Pairs) -> None:
+    """The second sitting: add pairs until it is clear whether a suspected slowdown is there, and what was unclear.
+
+    Arguments: see ``screen``; the pairs are those that it returned.
+    """
+    words = zip(references, _words(references, pairs.screen, SCREEN_LOOKS), strict=True)
+    open_ones = [reference for reference, word in words if word in (WORSE, UNCLEAR)]
+    for count in CONFIRM_LOOKS:
+        _add(pairs.confirmation, next_pair, count)
+        last = count >= CONFIRM_LOOKS[-1]
+        if UNCLEAR not in [_second_word(reference, pairs, last=last) for reference in open_ones]:
+            break
+
+
+def measure(
+    next_pair: Callable[[], Ratios],
+    references: Sequence[Reference],
+    allowed: Mapping[str, float] | None = None,
+    looks: Sequence[int] = SCREEN_LOOKS,
+) -> Pairs:
+    """Both sittings, the second one at once. Arguments: see ``screen``."""
+    pairs = screen(next_pair, references, allowed, looks)
+    if needs_second_sitting(references, pairs, looks):
+        confirm(next_pair, references, pairs)
+    return pairs
+
+
+def _add(found: list[Ratios], next_pair: Callable[[], Ratios], count: int) -> None:
+    """Measure pairs until there are so many."""
+    found += [next_pair() for _ in range(count - len(found))]
+
+
+def _second_word(reference: Reference, pairs: Pairs, *, last: bool) -> str:
+    """The verdict of a suspected or unclear quantity, during the second sitting."""
+    first, second = (of(side, reference.quantity) for side in (pairs.screen, pairs.confirmation))
+    return reference.word(reference.decisive(first, second), last=last)
 
 
 def _words(references: Sequence[Reference], pairs: Sequence[Ratios], looks: Sequence[int]) -> list[str]:

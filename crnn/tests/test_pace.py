@@ -15,6 +15,7 @@ from crnn.measure.records import measured
 from crnn.tests.saved_runs import GATE, GATE_INFO, run, write
 from crnn.tests.test_latency import PretendedWorker
 from fixtures.measurements import keep_pairs
+from fixtures.sittings import FIRST
 
 PLAN = Plan(warmup_s=0.001, pairs=4, block_s=0.001, repeats=4)
 PLAN_WITHOUT_REPEATS = replace(PLAN, repeats=0)
@@ -159,6 +160,7 @@ def test_a_compared_run_expects_its_baseline_s_pace(tmp_path):
     benchmark = SimpleNamespace(pedantic=lambda *_, **__: None, extra_info={})
     session = SimpleNamespace(identity=lambda _: measured(GATE_INFO).identity)
     runner = SimpleNamespace(variant=SimpleNamespace(name="torch-original"))
-    keep_pairs(benchmark, Gate({}, baseline), session, runner, PretendedMeter, GATE)
+    item = SimpleNamespace(nodeid=GATE, config=SimpleNamespace(stash={FIRST: {}}))
+    keep_pairs(benchmark, Gate({}, baseline), session, runner, PretendedMeter, item)
 
     assert (PretendedMeter.expected, benchmark.extra_info["gate_ratios"]) == (0.0015, [1.0, 1.0])

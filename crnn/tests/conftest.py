@@ -78,11 +78,12 @@ def run_pytest(repository, tmp_path_factory):
     """Run pytest in the repository; return its output and exit status."""
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(*arguments, slowed="nobody"):
+    def run(*arguments, slowed="nobody", slow_loads=""):
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--benchmark-quiet", *arguments],
             cwd=repository,
-            env=own_machine(cache) | {"CRNN_SLOWED": slowed, "PYTHONPATH": str(repository)},
+            env=own_machine(cache)
+            | {"CRNN_SLOWED": slowed, "CRNN_SLOW_LOADS": slow_loads, "PYTHONPATH": str(repository)},
             capture_output=True,
             text=True,
             check=False,

@@ -176,6 +176,21 @@ class TestSequential:
         """A slowdown that fresh processes do not confirm is dropped."""
         assert self.run([1.1, 1.101, *[1.0] * 20])[2] == SAME
 
+    def test_what_stayed_unclear_is_decided_by_both_sittings(self):
+        """If the first sitting ends without a verdict, the pairs of a second one are added to its pairs."""
+        first = [0.8, 1.2] * 10
+        screen, confirmation, word = self.run([*first, *[1.0] * 20])
+
+        assert (len(screen), len(confirmation), word) == (20, 20, SAME)
+
+    def test_one_look_has_no_second_sitting(self):
+        """A quick run compares one pair, and leaves it at that."""
+        reference = Reference(self.BASELINE, 0.05)
+        pairs = sequential.screen(taking([1.3]), [reference], looks=sequential.QUICK_LOOKS)
+
+        assert reference.word(of(pairs.screen, "")) == WORSE
+        assert not sequential.needs_second_sitting([reference], pairs, sequential.QUICK_LOOKS)
+
     def test_noise_is_never_a_pass(self):
         """If the spread is as large as the limit, all allowed pairs are measured and the verdict is unclear."""
         screen, _, word = self.run([0.8, 1.2] * 20)

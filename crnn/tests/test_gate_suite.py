@@ -44,6 +44,24 @@ class TestCompare:
         for part in ("relative_latency regressed, ", " -> ", "limit 5 %", "later ones", "against baseline"):
             assert part in failed["test_process_pairs[slowed]"]
 
+    def test_a_slowdown_is_measured_again_at_the_end(self, slower):
+        """Both tests of the slower variant run twice, the second time behind all others."""
+        assert "2 failed, " in slower[0]
+        assert ", 2 postponed" in slower[0]
+
+    def test_a_slowdown_that_ends_is_none(self, run_pytest, baseline, tmp_path):
+        """What the first pairs show and those at the end of the run do not is not red."""
+        output, status = run_pytest(
+            "benchmarks/test_gate.py",
+            f"--benchmark-compare={baseline.stem}",
+            slowed="slowed",
+            # To evaluate it, and for two pairs of each test.
+            slow_loads=f"{tmp_path / 'loads'}:5",
+        )
+
+        assert status == 0, output
+        assert "2 postponed" in output
+
     def test_the_report_is_written(self, slower):
         """The Markdown report contains the failed verdict."""
         assert "| slower | relative_latency | test_process_pairs[slowed] |" in (slower[2] / "report.md").read_text()

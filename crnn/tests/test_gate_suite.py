@@ -46,8 +46,12 @@ class TestCompare:
 
     def test_a_slowdown_is_measured_again_at_the_end(self, slower):
         """Both tests of the slower variant run twice, the second time behind all others."""
-        assert "2 failed, " in slower[0]
+        again = "was not green at first: measured again at the end"
+
         assert ", 2 postponed" in slower[0]
+        assert [f"{test}[slowed] {again}" in slower[0] for test in ("test_process_pairs", "test_deployment")] == [
+            True
+        ] * 2
 
     def test_a_slowdown_that_ends_is_none(self, run_pytest, baseline, tmp_path):
         """What the first pairs show and those at the end of the run do not is not red."""

@@ -92,9 +92,7 @@ class Reference:
             ratios: of the first sitting.
             confirmation: of the second one; empty if there is none.
         """
-        deciding = self.decisive(ratios, confirmation)
-        word = self.word(deciding)
-        return SAME if word == BETTER and deciding is not ratios else word
+        return self.word(self.decisive(ratios, confirmation))
 
     def decisive(self, ratios: Sequence[float], confirmation: Sequence[float]) -> Sequence[float]:
         """The ratios that decide: of the first sitting if it is green, else of both."""

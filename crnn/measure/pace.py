@@ -88,19 +88,16 @@ class Probe:
         """
         self.slow = self._is_slow() if self.slow is None else self.slow
         if self.alike:
-            return self._changed
+            return self._ended
         start = time.monotonic()
         with self.pace.waiting():
             while self.slow and time.monotonic() - start < min(self.patience_s, self.pace.patience_s):
                 self.slow = self._is_slow()
         self.patience_s -= time.monotonic() - start
 
-        return self._slow_before_or_after
+        return self._ended
 
-    def _slow_before_or_after(self) -> Sequence[str]:
+    def _ended(self) -> Sequence[str]:
         before, self.slow = self.slow, self._is_slow()
-        return (KIND,) if before or self.slow else ()
-
-    def _changed(self) -> Sequence[str]:
-        before, self.slow = self.slow, self._is_slow()
-        return (KIND,) if before != self.slow else ()
+        disturbed = before != self.slow if self.alike else before or self.slow
+        return (KIND,) if disturbed else ()

@@ -125,7 +125,7 @@ class TestLatency:
         assert round(max(map(abs, changes.values())), 3) == 0.008
 
     def test_slow_phases_are_waited_for_where_it_helps(self):
-        """Without blocks beside a slow anchor int8 models agree twice as well; float32 ones agree with them."""
+        """Without blocks beside a slow anchor int8 models agree twice as well; float32 ones agree with them too."""
         measured = json.loads(paces.KEPT.read_text())
         found = {
             name: [(count, round(100 * deviation, 1)) for count, _, deviation in paces.summary(processes).values()]

@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from fixtures.sittings import FIRST, LAST, POSTPONED, First, Postponed, first_of, is_postponed, postpone, put_off
+from fixtures.sittings import FIRST, POSTPONED, SEARCH, First, Postponed, first_of, is_postponed, postpone, put_off
 
 
 @pytest.fixture
 def items():
     """The tests of a session, as far as sittings see them; the last one searches for what is missing."""
     session, config = SimpleNamespace(items=[]), SimpleNamespace(stash={FIRST: {}})
-    for name in ("one", "other", LAST):
+    for name in ("one", "other", SEARCH):
         marker = {name: True}.get
         session.items.append(SimpleNamespace(nodeid=name, session=session, config=config, get_closest_marker=marker))
     return session.items
@@ -38,7 +38,7 @@ def test_it_runs_again_before_the_search_for_what_is_missing(items):
     report = SimpleNamespace(outcome="skipped", longrepr=("", 1, "Skipped"))
     put_off(items[0], report)
 
-    assert [item.nodeid for item in items] == ["one", "other", "one", LAST]
+    assert [item.nodeid for item in items] == ["one", "other", "one", SEARCH]
     assert (report.outcome, report.longrepr) == (POSTPONED, None)
 
 

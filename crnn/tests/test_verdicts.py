@@ -149,6 +149,16 @@ class TestUnclear:
 
         assert compare(run(gate=GATE_INFO | again)) == ({}, 0)
 
+    def test_the_pairs_of_both_sittings_decide(self, compare):
+        """A few later pairs do not outweigh a slowdown that as many earlier ones showed."""
+        again = {"gate_ratios": [1.1, 1.11], "gate_confirmation_ratios": [1.0, 1.001, 0.999]}
+        verdicts, _ = compare(run(gate=GATE_INFO | again))
+
+        assert (verdicts["relative_latency"].word, verdicts["relative_latency"].reason) == (
+            "inconclusive",
+            "2 process pairs and 3 later ones",
+        )
+
 
 class TestNoFalseGreen:
     """Runs that could pass by mistake; each ends red with its own message."""

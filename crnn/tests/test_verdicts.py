@@ -16,7 +16,6 @@ from crnn.gate.runs import RunError, compare_runs, read
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, INCONCLUSIVE_STATUS, REGRESSED_STATUS, status
 from crnn.measure.fingerprint import differing, fingerprint
 from crnn.measure.packing import pack
-from crnn.tests import saved_runs
 from crnn.tests.saved_runs import ACCURACY, EDITS, FOOTPRINT_INFO, GATE_INFO, LATENCY_INFO, LINES, accuracy, run, write
 
 ROOT = Path(__file__).parents[2]
@@ -40,16 +39,6 @@ def on(machine):
     content = run()
     content["machine_info"]["fingerprint"] |= machine
     return content
-
-
-def planted(points, seed):
-    """Edits of a model whose CER is this many points higher: some lines are better, more are worse."""
-    random = np.random.default_rng(seed)
-    edits, more = EDITS.astype(int), round(points / 100 * saved_runs.CHARACTERS * LINES)
-    better = random.choice(np.flatnonzero(edits), 3, replace=False)
-    edits[better] -= 1
-    edits[random.choice(LINES, more + 3, replace=False)] += 1
-    return edits.astype(np.uint16)
 
 
 SLOW = LATENCY_INFO | {"latency_median_s": 0.025, "anchor_ratios": [5.0, 5.25, 4.75], "process_medians_s": [0.025] * 3}

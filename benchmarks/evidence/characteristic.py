@@ -4,7 +4,7 @@
 
 Of each row, runs are drawn as ``whole_runs.py`` draws them, with a change of all calls, and compared with the
 committed pairs of the baseline. Slowdowns that were really measured, a busy wait or an engine without some of its
-kernels, are in the file of ``collect.py``: a baseline is drawn from its unchanged pairs. Writes
+kernels, are in the file of ``collect.py``, as pairs with the unchanged model. Writes
 ``characteristic.json``: the first letters of all verdicts; draws ``characteristic.svg``.
 """
 
@@ -12,17 +12,17 @@ import csv
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.evidence.whole_runs import KEPT, Compared
 from crnn import registry
-from crnn.gate.comparisons import UnresolvedError, reference
 from crnn.gate.measures import measure as declared
-from crnn.gate.sequential import UNCLEAR, measure, of
+from crnn.gate.sequential import Reference, of, screen_directly
 
 HERE = Path(__file__).parent
 OUT = HERE / "characteristic.json"
@@ -47,7 +47,7 @@ CALLS = {
 """The measurements of calls, and what a figure calls them."""
 CHANGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0)
 """True changes, in limits."""
-COMPARISONS, PLANTED = 200, 60
+COMPARISONS, PLANTED = 200, 100
 _COLUMNS = {
     "relative_latency": ("one-thread", "latency"),
     "deployed": ("deployment", "latency"),
@@ -84,32 +84,14 @@ def pools(path: Path) -> Pools:
     return dict(found)
 
 
-def planted(found: Pools) -> Iterator[tuple[str, str, Sequence[float], Sequence[float]]]:
-    """Case, measurement, pairs of unchanged code and pairs of code that was slowed down."""
-    for (variant, name, what), ratios in found.items():
-        if what == "0":
-            continue
-        unchanged, middle = found[variant, name, "0"], len(ratios) // 2
-        # A busy wait was planted in the processes of unchanged pairs: baselines come from other ones than runs.
-        busy_wait = what.replace(".", "").isdigit()
-        before, after = (unchanged[:middle], ratios[middle:]) if busy_wait else (unchanged, ratios)
-        yield f"{variant} {name} {what}", name, before, after
-
-
-def planted_letters(name: str, before: Sequence[float], after: Sequence[float], count: int) -> str:
-    """The first letters of the verdicts on runs drawn from ``after``, against baselines drawn from ``before``."""
-    declaration, letters = declared(name), []
-    key, limit = declaration.key, declaration.limit
+def planted_letters(name: str, ratios: Sequence[float], count: int) -> str:
+    """The first letters of the verdicts on runs whose pairs with the unchanged model are drawn from these."""
+    unchanged = Reference((), declared(name).limit.allowed(1), "ratio")
+    letters = []
     for number in range(count):
         draws = np.random.default_rng([2026, number])
-        saved = measure(lambda: {key: float(draws.choice(before))}, (), {key: limit.allowed(1)})  # noqa: B023 called now
-        try:
-            compared = reference(declaration, of(saved.screen, key), limit)
-        except UnresolvedError:
-            letters.append(UNCLEAR[0])
-            continue
-        run = measure(lambda: {key: float(draws.choice(after))}, [compared])  # noqa: B023 called now
-        letters.append(compared.verdict(of(run.screen, key), of(run.confirmation, key))[0])
+        found = screen_directly(lambda: {"ratio": float(draws.choice(ratios))}, [unchanged]).screen  # noqa: B023 called now
+        letters.append(unchanged.verdict(of(found, "ratio"), ())[0])
     return "".join(letters)
 
 
@@ -152,16 +134,17 @@ def main() -> None:
     tests = {test: Compared.of(kept, test) for test in kept["baseline"]["pairs"]}
     characteristic: dict[str, dict[str, Letters]] = {test: defaultdict(dict) for test in tests}
     cases = [(test, change) for test in tests for change in CHANGES]
-    plants = list(planted(pools(Path(sys.argv[1]))))
+    plants = pools(Path(sys.argv[1]))
     with ProcessPoolExecutor() as workers:
         found = workers.map(
             drawn_letters, *zip(*((tests[test], change, COMPARISONS) for test, change in cases), strict=True)
         )
-        of_plants = workers.map(planted_letters, *zip(*((*case[1:], PLANTED) for case in plants), strict=True))
+        names, measured = [name for _, name, _ in plants], list(plants.values())
+        of_plants = workers.map(planted_letters, names, measured, repeat(PLANTED))
         for (test, change), letters in zip(cases, found, strict=True):
             for name, words in letters.items():
                 characteristic[test][name][f"{change:g}"] = words
-        slowed = {case[0]: letters for case, letters in zip(plants, of_plants, strict=True)}
+        slowed = {" ".join(case): letters for case, letters in zip(plants, of_plants, strict=True)}
     OUT.write_text(json.dumps({"drawn": characteristic, "planted": slowed}, indent=0) + "\n", "utf-8")
     draw(characteristic)
 

@@ -23,26 +23,37 @@ from typing import Any
 
 import numpy as np
 
-from crnn.gate.comparisons import UnresolvedError, reference
+from crnn.gate.comparisons import reference
 from crnn.gate.measures import MEASURES, PAIRED
 from crnn.gate.runs import Run, limits_for, read
-from crnn.gate.sequential import BETTER, SAME, UNCLEAR, Reference, confirm, needs_second_sitting, of, screen
+from crnn.gate.sequential import (
+    BETTER,
+    SAME,
+    SUSPECTING_LOOKS,
+    Pairs,
+    Reference,
+    not_green,
+    of,
+    screen,
+    screen_directly,
+)
 from crnn.measure.records import measured
 
 KEPT = Path(__file__).with_name("whole_runs.json")
-Pairs = dict[str, dict[str, list[list[float]]]]
-"""Ratios of the screen and of the confirmation, by test and field of the record."""
+KeptPairs = dict[str, dict[str, list[list[float]]]]
+"""Ratios to the anchor, and to the baseline's commit, by test and field of the record."""
 
 
-def pairs(run: Run) -> Pairs:
-    """The process pairs of a saved run."""
-    found: Pairs = {}
+def pairs(run: Run, commit: str) -> KeptPairs:
+    """The process pairs of a saved run; the commit is that of the baseline."""
+    found: KeptPairs = {}
     for test, info in run.benchmarks.items():
         entry = measured(info)
         if entry is None or type(entry.record) not in PAIRED:
             continue
         for declared in (declared for declared in MEASURES if declared.record is type(entry.record)):
-            both = declared.value(entry), entry.record.confirmation(declared.key)
+            direct = entry.record.direct(commit) or {}
+            both = declared.value(entry), direct.get(declared.key, [])
             found.setdefault(test, {})[declared.key] = [[round(ratio, 5) for ratio in side] for side in both]
     return found
 
@@ -62,7 +73,7 @@ def _seconds(run: Run, key: str) -> float:
     return sum(info.get(key) or 0 for info in run.benchmarks.values())
 
 
-def _kept(run: Run) -> dict[str, Any]:
+def _kept(run: Run, commit: str) -> dict[str, Any]:
     part = run.session["parts"][0]
     return {
         "started": part["started"],
@@ -70,14 +81,14 @@ def _kept(run: Run) -> dict[str, Any]:
         "pairs_s": round(_seconds(run, "gate_pairs_s") + _seconds(run, "deployed_pairs_s"), 1),
         "verdicts": words(run),
         "failed": run.session["failed"],
-        "pairs": pairs(run),
+        "pairs": pairs(run, commit),
     }
 
 
 def keep(base: Path, later: Sequence[Path]) -> None:
     """Write what of each run is evidence."""
     runs = [read(path) for path in (base, *later)]
-    content = {"baseline": _kept(runs[0]), "runs": [_kept(run) for run in runs[1:]]}
+    content = {"baseline": _kept(runs[0], ""), "runs": [_kept(run, runs[0].commit) for run in runs[1:]]}
     KEPT.write_text(json.dumps(content) + "\n", "utf-8")
 
 
@@ -114,12 +125,10 @@ class Compared:
 
     Attributes:
         references: what a run is compared with, by measurement.
-        unresolved: measurements whose limit the baseline does not resolve.
         source: of the pairs, in the order of the references.
     """
 
     references: dict[str, Reference]
-    unresolved: list[str]
     source: Drawn
 
     @classmethod
@@ -127,22 +136,18 @@ class Compared:
         """From the content of ``whole_runs.json``: all runs that have the test tell how its pairs spread."""
         runs = [run["pairs"][test] for run in (kept["baseline"], *kept["runs"]) if test in run["pairs"]]
         limits = limits_for({"variant": test.partition("[")[2].rstrip("]")}, {})
-        references: dict[str, Reference] = {}
-        unresolved = []
-        for declared in (declared for declared in MEASURES if declared.key in runs[0]):
-            if limits[declared.name].number is None:
-                continue
-            try:
-                references[declared.name] = reference(declared, runs[0][declared.key][0], limits[declared.name])
-            except UnresolvedError:
-                unresolved.append(declared.name)
-        logs = [
-            np.log([[*run[one.quantity][0], *run[one.quantity][1]] for one in references.values()]).T for run in runs
-        ]
-        return cls(references, unresolved, Drawn.of(logs))
+        references = {
+            declared.name: reference(declared, runs[0][declared.key][0], limits[declared.name], "baseline")
+            for declared in MEASURES
+            if declared.key in runs[0] and limits[declared.name].number is not None
+        }
+        logs = [np.log([run[one.quantity][0] for one in references.values()]).T for run in runs]
+        return cls(references, Drawn.of(logs))
 
     def words(self, draws: np.random.Generator, changes: Mapping[str, float] = MappingProxyType({})) -> dict[str, str]:
         """The verdicts on a run that is drawn, by measurement.
+
+        Pairs with the baseline's commit spread as those with the anchor do, but do not drift.
 
         Args:
             draws: source of chance.
@@ -152,20 +157,17 @@ class Compared:
         keys = [one.quantity for one in compared]
         changed = np.log1p([changes.get(name, 0.0) * one.allowed for name, one in self.references.items()])
 
-        def sitting() -> Callable[[], dict[str, float]]:
-            """Pairs of some minutes, which share the drift of the machine."""
-            shift = self.source.centre + draws.normal(0, self.source.between) + changed
+        def pairs(shift: np.ndarray) -> Callable[[], dict[str, float]]:
+            return lambda: dict(zip(keys, np.exp(shift + draws.choice(self.source.residuals)).tolist(), strict=True))
 
-            def pair() -> dict[str, float]:
-                return dict(zip(keys, np.exp(shift + draws.choice(self.source.residuals)).tolist(), strict=True))
-
-            return pair
-
-        found = screen(sitting(), compared)
-        if needs_second_sitting(compared, found):
-            confirm(sitting(), compared, found)
-        return dict.fromkeys(self.unresolved, UNCLEAR) | {
-            name: one.verdict(of(found.screen, one.quantity), of(found.confirmation, one.quantity))
+        drift = draws.normal(0, self.source.between)
+        found = screen(pairs(self.source.centre + drift + changed), compared, looks=SUSPECTING_LOOKS).screen
+        suspected = not_green(compared, Pairs(found), SUSPECTING_LOOKS)
+        direct = screen_directly(pairs(changed), suspected).screen if suspected else []
+        return {
+            name: one.direct.verdict(of(direct, one.quantity), ())
+            if one in suspected
+            else one.word(of(found, one.quantity))
             for name, one in self.references.items()
         }
 

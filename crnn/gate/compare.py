@@ -49,12 +49,12 @@ def comparable(measure: Measure, before: Measured, after: Measured, machines: Ma
     return f"differs in {', '.join(fields)}" if fields else ""
 
 
-def _compared(measure: Measure, before: Info, after: Info, limit: Limit, machines: Machines) -> Verdict:
+def _compared(measure: Measure, before: Info, after: Info, limit: Limit, machines: Machines, commit: str) -> Verdict:
     try:
         sides = _read(before, "baseline"), _read(after, "run")
         if reason := comparable(measure, *sides, machines):
             raise IncomparableError(reason)
-        return measure.compare(Pair(measure, *sides, limit))
+        return measure.compare(Pair(measure, *sides, limit, commit))
     except IncomparableError as error:
         return Verdict("", measure.name, NOT_COMPARABLE, reason=str(error))
 
@@ -67,6 +67,7 @@ def compare(
     *,
     machines: Machines = SAME_MACHINE,
     baseline: str = "baseline",
+    commit: str = "",
 ) -> list[Verdict]:
     """The verdicts on one benchmark.
 
@@ -79,6 +80,7 @@ def compare(
         limits: of its variant, see ``limits_of``.
         machines: how the machines differ.
         baseline: the baseline's name in the verdicts.
+        commit: what it was measured at.
     """
     verdicts = []
     for measure in MEASURES:
@@ -86,7 +88,7 @@ def compare(
         if limit.number is None or (measure.same_machine and machines.unlike):
             continue
         if measure.measured_in(before):
-            verdict = _compared(measure, before, after, limit, machines)
+            verdict = _compared(measure, before, after, limit, machines, commit)
         elif measure.measured_in(after):
             verdict = Verdict("", measure.name, NEW)
         else:

@@ -33,12 +33,21 @@ class IncomparableError(Exception):
 
 @dataclass(frozen=True)
 class Pair:
-    """The input of a comparison: a measurement in the baseline and in the run."""
+    """The input of a comparison: a measurement in the baseline and in the run.
+
+    Attributes:
+        measure: its declaration.
+        before: the baseline's side.
+        after: the run's.
+        limit: the allowed change.
+        commit: what the baseline was measured at.
+    """
 
     measure: Measure
     before: Measured
     after: Measured
     limit: Limit
+    commit: str = ""
 
     def verdict(self, word: str, before: Any, after: Any, change: str = "", reason: str = "") -> Verdict:
         """The verdict; worse, better and unclear are replaced by the measurement's own words."""
@@ -173,20 +182,39 @@ def losses(pair: Pair) -> Verdict:
     return _paired(pair, np.ones(count), pair.measure.unit)
 
 
-def reference(measure: Measure, ratios: Sequence[float], limit: Limit) -> Reference:
+def reference(measure: Measure, ratios: Sequence[float], limit: Limit, commit: str = "") -> Reference:
     """A baseline's process pairs, as the sequential plan takes them.
 
     Where they spread so widely that they do not resolve the limit, the least increase that they do resolve takes
-    its place.
+    its place, unless pairs with the baseline's commit can decide.
+
+    Args:
+        measure: the measurement's declaration.
+        ratios: of the pairs.
+        limit: the allowed change.
+        commit: what they were measured at, if it is at hand.
 
     Raises:
         UnresolvedError: that is more than the measurement allows.
     """
+    if commit:
+        return Reference(tuple(ratios), limit.allowed(1), measure.key, commit)
     least, allowed = resolved(ratios), limit.allowed(1)
     if least > max(measure.widest, allowed):
         spread = f"{100 * Typical.of(ratios).spread:.1f} %"
         raise UnresolvedError(f"the baseline's {len(ratios)} pairs spread by {spread}: too widely for {limit}")
     return Reference(tuple(ratios), max(allowed, least), measure.key)
+
+
+def _direct_pairs(pair: Pair, compared: Reference, ratios: Sequence[float]) -> Verdict:
+    """Compare with the baseline's commit itself, which was measured because pairs with the anchor were not green."""
+    try:
+        found, (ratio, low, high) = compared.direct.verdict(ratios, ()), ratio_interval(ratios, (), LAST_TAIL)
+        before, after = (typical(pair.measure.value(side)) for side in (pair.before, pair.after))
+    except (ValueError, TypeError) as error:
+        raise IncomparableError(str(error)) from None
+    reason = f"{len(ratios)} process pairs with commit {pair.commit[:10]}"
+    return pair.verdict(found, before, after, percent(ratio - 1, low - 1, high - 1), reason)
 
 
 def process_pairs(pair: Pair) -> Verdict:
@@ -195,8 +223,11 @@ def process_pairs(pair: Pair) -> Verdict:
     if not isinstance(record, RelativeLatency | Deployment):
         raise IncomparableError("no process pairs")
     old, new, confirmation = pair.measure.value(pair.before), pair.measure.value(pair.after), record.confirmation(key)
+    direct = record.direct(pair.commit)
     try:
-        compared = reference(pair.measure, old, pair.limit)
+        compared = reference(pair.measure, old, pair.limit, pair.commit if direct is not None else "")
+        if direct and key in direct:
+            return _direct_pairs(pair, compared, direct[key])
         found, shown = compared.verdict(new, confirmation), compared.decisive(new, confirmation)
         ratio, low, high = ratio_interval(shown, old, LAST_TAIL)
     except UnresolvedError as error:

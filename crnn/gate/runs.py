@@ -47,6 +47,16 @@ class Run:
         return self.content.get("crnn", {})
 
     @property
+    def commit(self) -> str:
+        """What it was measured at; empty if the tree had changes that were not committed, or nobody knows."""
+        info = self.content.get("commit_info", {})
+        return "" if info.get("dirty", True) else info.get("id", "")
+
+    def artifacts(self, variant: str) -> set[str]:
+        """The checksums of a variant's artifact: one, or none if it has no result."""
+        return {info["artifact_sha256"] for info in self.benchmarks.values() if info.get("variant") == variant}
+
+    @property
     def faults(self) -> list[str]:
         """Why it cannot be compared at all: it failed, was interrupted, or holds values that are no numbers."""
         if not self.session:
@@ -137,7 +147,7 @@ def compare_runs(
             verdicts.append(Verdict(test, "all", MISSING, reason="the run has no such benchmark", baseline=baseline))
         else:
             limits = limits_for(old, asked, quick=bool(after.session.get("quick")))
-            verdicts += compare(test, old, new, limits, machines=machines, baseline=baseline)
+            verdicts += compare(test, old, new, limits, machines=machines, baseline=baseline, commit=before.commit)
     for test, info in after.benchmarks.items():
         if test not in before.benchmarks:
             verdicts.append(new_verdict(test, info, before, baseline))

@@ -2,13 +2,16 @@
 
 A look ends the measurement if the interval excludes the limit (``same``), or lies above half of
 the limit (suspected). Early looks use a narrow tail, because there are several of them. The last
-one uses a wider tail and a quarter of the limit, so that hardly anything stays unclear. A suspected
-slowdown, and what stayed unclear, is decided by a second sitting at another time: by the pairs of both,
-because a machine drifts. ``benchmarks/README.md`` says how often it is wrong.
+one uses a wider tail and a quarter of the limit, so that hardly anything stays unclear.
+
+A machine drifts between hours, and a saved baseline is of another hour. So a suspected slowdown, and what
+stayed unclear, is measured again: in pairs with the commit that the baseline was measured at, which alone
+decide. Where that commit is not at hand, in a second sitting at another time, and the pairs of both decide.
+``benchmarks/README.md`` says how often it is wrong.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import expm1, sqrt
 
 from crnn.gate.intervals import Typical, kept, ratio_interval
@@ -16,10 +19,18 @@ from crnn.gate.intervals import Typical, kept, ratio_interval
 SCREEN_LOOKS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20)
 CONFIRM_LOOKS = (3, 4, 5, 6, 8, 10, 12, 16, 20)
 QUICK_LOOKS = (1,)
+# With the baseline's commit at hand, what is not clear soon is cleared up by pairs with it.
+SUSPECTING_LOOKS = (2, 3, 4)
+DIRECT_LOOKS = (*SCREEN_LOOKS, 28, 40)
+# Nothing confirms what direct pairs show, so a slowdown needs more of them than two that are off by chance.
+DIRECT_SLOWDOWN_PAIRS = 8
 BASELINE_LOOKS = (6, 9, 12)
 # Probability outside of the interval at each end, and the part of the limit that a slowdown has to exceed.
 EARLY_TAIL, LAST_TAIL = 0.003, 0.01
 EARLY_SHOWN, LAST_SHOWN = 0.5, 0.25
+# The part of the limit that is excluded to be green. Where direct pairs can decide: drift hides the rest of a
+# slowdown. By direct pairs before the last look: at one of many looks the whole limit is excluded too often.
+SUSPECTED, DIRECTLY = 0.7, 0.8
 # A baseline resolves a limit that is so many standard errors of the last look: 2.3 for its tail, and 3.7 that
 # unchanged code exceeds less than once in a thousand comparisons.
 _RESOLVING_ERRORS = 6.0
@@ -27,7 +38,9 @@ _RESOLVING_ERRORS = 6.0
 SAME, WORSE, BETTER, UNCLEAR = "same", "worse", "better", "unclear"
 
 
-def decide(change: float, low: float, high: float, allowed: float, shown: float = EARLY_SHOWN) -> str:
+def decide(
+    change: float, low: float, high: float, allowed: float, shown: float = EARLY_SHOWN, excluded: float = 1.0
+) -> str:
     """The verdict for the interval of a change; positive is worse, zero is no change.
 
     Exactly one applies. The interval excludes a change larger than allowed: ``same``, or
@@ -40,8 +53,9 @@ def decide(change: float, low: float, high: float, allowed: float, shown: float 
         high: upper end.
         allowed: the limit.
         shown: the part of the limit that a change has to exceed to be worse.
+        excluded: the part of it that the interval has to exclude to be green.
     """
-    if high <= allowed:
+    if high <= excluded * allowed:
         return BETTER if high < 0 and change < -allowed / (1 + allowed) else SAME
     return WORSE if low > shown * allowed else UNCLEAR
 
@@ -67,11 +81,18 @@ class Reference:
         ratios: of the baseline's process pairs; empty if the run's ratios are direct ratios to the base.
         allowed: the allowed increase, as a fraction.
         quantity: key of the ratio in each pair.
+        commit: what the baseline was measured at, if it can be paired with this one; else empty.
     """
 
     ratios: tuple[float, ...]
     allowed: float
     quantity: str = ""
+    commit: str = ""
+
+    @property
+    def direct(self) -> "Reference":
+        """For pairs with that commit itself: their ratios are the changes."""
+        return replace(self, ratios=(), commit="")
 
     def word(self, ratios: Sequence[float], *, last: bool = True) -> str:
         """The verdict for the run's pairs against this baseline.
@@ -83,7 +104,9 @@ class Reference:
         if tuple(ratios) == self.ratios:
             return SAME  # a run compared with itself, however widely it spreads
         ratio, low, high = ratio_interval(ratios, self.ratios, LAST_TAIL if last else EARLY_TAIL)
-        return decide(ratio - 1, low - 1, high - 1, self.allowed, LAST_SHOWN if last else EARLY_SHOWN)
+        shown = LAST_SHOWN if last else EARLY_SHOWN
+        excluded = SUSPECTED if self.commit else 1.0 if self.ratios or last else DIRECTLY
+        return decide(ratio - 1, low - 1, high - 1, self.allowed, shown, excluded)
 
     def verdict(self, ratios: Sequence[float], confirmation: Sequence[float]) -> str:
         """The verdict when nothing more is measured.
@@ -92,7 +115,9 @@ class Reference:
             ratios: of the first sitting.
             confirmation: of the second one; empty if there is none.
         """
-        return self.word(self.decisive(ratios, confirmation))
+        decisive = self.decisive(ratios, confirmation)
+        # Direct pairs ended as soon as they were clear, or at the last look.
+        return self.word(decisive, last=bool(self.ratios) or len(decisive) >= DIRECT_LOOKS[-1])
 
     def decisive(self, ratios: Sequence[float], confirmation: Sequence[float]) -> Sequence[float]:
         """The ratios that decide: of the first sitting if it is green, else of both."""
@@ -126,6 +151,7 @@ def screen(
     references: Sequence[Reference],
     allowed: Mapping[str, float] | None = None,
     looks: Sequence[int] = SCREEN_LOOKS,
+    slowdown_pairs: int = 0,
 ) -> Pairs:
     """Measure pairs until every verdict is clear or the plan ends.
 
@@ -135,6 +161,7 @@ def screen(
             as many pairs are measured as a baseline needs.
         allowed: the allowed increase of each quantity that a baseline has to resolve.
         looks: numbers of pairs after which the run is compared.
+        slowdown_pairs: number of pairs before which a slowdown is not clear.
     """
     pairs = Pairs()
     if not references:
@@ -146,23 +173,37 @@ def screen(
     for count in looks:
         _add(pairs.screen, next_pair, count)
         # All of them: a slowdown against one baseline must not leave the other one without a verdict.
-        if UNCLEAR not in _words(references, pairs.screen, looks):
+        words = _words(references, pairs.screen, looks)
+        if UNCLEAR not in words and (WORSE not in words or count >= slowdown_pairs):
             break
     return pairs
 
 
-def needs_second_sitting(references: Sequence[Reference], pairs: Pairs, looks: Sequence[int] = SCREEN_LOOKS) -> bool:
-    """Whether the screen shows a slowdown, or left something unclear; never if the plan has one look."""
-    return len(looks) > 1 and not {WORSE, UNCLEAR}.isdisjoint(_words(references, pairs.screen, looks))
+def screen_directly(next_pair: Callable[[], Ratios], references: Sequence[Reference]) -> Pairs:
+    """Measure pairs with another commit until every verdict is clear; they alone decide.
+
+    Args:
+        next_pair: see ``screen``.
+        references: all of one commit.
+    """
+    direct = [reference.direct for reference in references]
+    return screen(next_pair, direct, looks=DIRECT_LOOKS, slowdown_pairs=DIRECT_SLOWDOWN_PAIRS)
 
 
-def confirm(next_pair: Callable[[], Ratios], references: Sequence[Reference], pairs: Pairs) -> None:
+def not_green(references: Sequence[Reference], pairs: Pairs, looks: Sequence[int] = SCREEN_LOOKS) -> list[Reference]:
+    """Those to which the screen shows a slowdown, or left it unclear; none if the plan has one look."""
+    words = zip(references, _words(references, pairs.screen, looks), strict=True)
+    return [reference for reference, word in words if word in (WORSE, UNCLEAR) and len(looks) > 1]
+
+
+def confirm(next_pair: Callable[[], Ratios], open_ones: Sequence[Reference], pairs: Pairs) -> None:
     """The second sitting: add pairs until it is clear whether a suspected slowdown is there, and what was unclear.
 
-    Arguments: see ``screen``; the pairs are those that it returned.
+    Args:
+        next_pair: see ``screen``.
+        open_ones: those that ``not_green`` returned.
+        pairs: those that ``screen`` returned.
     """
-    words = zip(references, _words(references, pairs.screen, SCREEN_LOOKS), strict=True)
-    open_ones = [reference for reference, word in words if word in (WORSE, UNCLEAR)]
     for count in CONFIRM_LOOKS:
         _add(pairs.confirmation, next_pair, count)
         last = count >= CONFIRM_LOOKS[-1]
@@ -178,8 +219,8 @@ def measure(
 ) -> Pairs:
     """Both sittings, the second one at once. Arguments: see ``screen``."""
     pairs = screen(next_pair, references, allowed, looks)
-    if needs_second_sitting(references, pairs, looks):
-        confirm(next_pair, references, pairs)
+    if open_ones := not_green(references, pairs, looks):
+        confirm(next_pair, open_ones, pairs)
     return pairs
 
 

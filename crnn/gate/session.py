@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from crnn.gate.against import Base
+from crnn.gate.commits import Checkout, Commits
 from crnn.gate.compare import comparable, compare
 from crnn.gate.comparisons import UnresolvedError, reference
 from crnn.gate.limits import Limit
@@ -20,6 +21,7 @@ from crnn.measure.fingerprint import fingerprint
 from crnn.measure.pair_records import Deployment, RelativeLatency
 from crnn.measure.record import Record, RecordError
 from crnn.measure.records import Identity, Measured, kind_of, measured
+from crnn.measure.workload import Workload
 
 
 def _direct(info: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -37,6 +39,7 @@ class Gate:
         pinned: Run | None = None,
         base: Base | None = None,
         *,
+        checkout: Checkout | None = None,
         strict: Mapping[str, Any] | None = None,
         accept_versions: bool = False,
         any_machine: bool = False,
@@ -49,6 +52,7 @@ class Gate:
             baseline: the rolling baseline.
             pinned: the pinned baseline, which shows creep.
             base: a commit to measure in this session instead.
+            checkout: checks the commit of a saved baseline out; None: slowdowns are confirmed without it.
             strict: how strict this run is, see ``strictness``.
             accept_versions: whether times are compared although versions of libraries differ.
             any_machine: whether it is no fault that times of unlike machines are not compared.
@@ -58,6 +62,7 @@ class Gate:
         self._limits = {"artifact": Limit(None), **limits} if base else dict(limits)
         self._baseline, self._pinned, self.base, self._strict = baseline, pinned, base, strict
         self._accept_versions, self._any_machine, self._quick = accept_versions, any_machine, quick
+        self._commits = Commits(checkout)
         self.verdicts: list[Verdict] = []
         self.failed: set[str] = set()
         self.notes: list[str] = []
@@ -97,6 +102,31 @@ class Gate:
 
     def _limits_for(self, info: Mapping[str, Any]) -> dict[str, Limit]:
         return limits_for(info, self._limits, quick=self._quick)
+
+    def _at_hand(self, run: Run) -> str:
+        """The commit that a saved baseline was measured at; empty if it cannot be paired with this one."""
+        # Other versions are a part of what is compared, see --accept-versions.
+        own_packages = bool(self._machines(run).versions)
+        paired = not (self.base or self._quick) and self._commits.has(run.commit, own_packages=own_packages)
+        return run.commit if paired else ""
+
+    def committed(self, reference: Reference, identity: Identity, artifact: str) -> Workload:
+        """The variant at the commit that a reference names.
+
+        Args:
+            reference: one that ``references`` returned.
+            identity: of the variant.
+            artifact: its file, which serves if that of the commit was the same.
+        """
+        runs = [run for _, run in self._runs() if run.commit == reference.commit]
+        same = all(run.artifacts(identity.variant) == {identity.artifact_sha256} for run in runs)
+        return self._commits.workload(reference.commit, identity.variant, artifact if same else None)
+
+    def close(self) -> None:
+        """Remove the worktrees."""
+        self._commits.close()
+        if self.base:
+            self.base.close()
 
     @property
     def compares_pairs(self) -> bool:
@@ -140,7 +170,7 @@ class Gate:
                 if limit.number is None or machines.unlike or comparable(measure, before, after, machines):
                     continue
                 with suppress(UnresolvedError):  # the verdict will say so
-                    found.append(reference(measure, measure.value(before), limit))
+                    found.append(reference(measure, measure.value(before), limit, self._at_hand(run)))
         return found
 
     def anchor_s(self, test: str) -> float | None:
@@ -171,7 +201,9 @@ class Gate:
                 verdicts = [new_verdict(test, info, run, name)]
             else:
                 limits = self._limits_for(info)
-                verdicts = compare(test, before, info, limits, machines=self._machines(run), baseline=name)
+                verdicts = compare(
+                    test, before, info, limits, machines=self._machines(run), baseline=name, commit=run.commit
+                )
             if run is self._pinned:
                 # The rolling baseline already reports these.
                 verdicts = [verdict for verdict in verdicts if verdict.word not in (NEW, NOT_COMPARABLE)]
@@ -182,8 +214,7 @@ class Gate:
 
     def changed(self, variant: str, artifact_sha256: str) -> bool:
         """Whether a row's artifact differs from the baseline's; True if nothing is known of that."""
-        infos = self._baseline.benchmarks.values() if self._baseline else ()
-        return {info.get("artifact_sha256") for info in infos if info.get("variant") == variant} != {artifact_sha256}
+        return not self._baseline or self._baseline.artifacts(variant) != {artifact_sha256}
 
     def missing(self, outcomes: Outcomes) -> list[Verdict]:
         """What the whole run lacks: results that the baseline has, strictness, a machine like the baseline's.
@@ -211,6 +242,7 @@ class Gate:
         if base := self.base:
             gone = Verdict("", "all", MISSING, reason="no longer in the registry", baseline=base.name)
             found += [replace(gone, test=f"variant {name}") for name in base.removed()]
+        self.notes += self._commits.notes
         self.notes += [f"not run here: {name}: {reason}" for name, reason in outcomes.unsupported.items()]
         if left_out:
             self.notes.append(f"{left_out} benchmarks of the baseline were not selected")

@@ -33,7 +33,12 @@ _PATIENCE_S = 60.0
 
 
 class Meter:
-    """Measures pair after pair of one variant."""
+    """Measures pair after pair of one variant.
+
+    Attributes:
+        alike: whether pairs with the anchor are measured at any pace that lasts, see ``pace.Probe``.
+        counts_threads: whether the first pair counts the threads that compute.
+    """
 
     def __init__(
         self, session: Session, runner: Runner, setting: Setting = ONE_THREAD, reference: Workload | None = None
@@ -50,7 +55,9 @@ class Meter:
         self._session, self._runner = session, runner
         self._own = Workload.of(runner.variant, runner.artifact)
         self._reference = reference or Workload("anchor", anchor_of(runner.variant, setting))
-        self._alike = reference is not None or slowed_alike(runner.variant)
+        self.alike, self.counts_threads = slowed_alike(runner.variant), True
+        # A commit of the same model is slowed down as this one is.
+        self._pace = None if reference else session.pace
         self._rows = np.arange(_LINES) % len(session.lines)
         self._lines = session.lines.take(self._rows)
         self._difference: TimedDifference | None = None
@@ -85,9 +92,9 @@ class Meter:
             order=self._count,
             limit_s=self._session.limit_s,
             # Checking once is enough: it takes longer than the timed calls.
-            counts_threads=not self._count,
-            pace=self._session.pace,
-            alike=self._alike,
+            counts_threads=self.counts_threads and not self._count,
+            pace=self._pace,
+            alike=self.alike,
         )
 
     def expect(self, anchor_s: float) -> None:
@@ -122,6 +129,8 @@ class Meter:
 
 Ratios = Mapping[str, float]
 """What a pair gave, by field of the record."""
+Direct = dict[str, dict[str, list[float]]]
+"""Ratios of pairs with commits, by commit and field of the record."""
 _DEPLOYED: Mapping[str, Callable[[Pair], float]] = {
     "deployed_ratios": lambda pair: pair.calls[min(pair.calls)],
     "deployed_largest_ratios": lambda pair: pair.calls[max(pair.calls)],
@@ -142,12 +151,15 @@ class RelativeMeter(Meter):
         """The ratios of a fresh pair of processes."""
         return {"gate_ratios": self.next_pair().ratio}
 
-    def record(self, screen: Sequence[Ratios] = (), confirmation: Sequence[Ratios] = ()) -> RelativeLatency:
+    def record(
+        self, screen: Sequence[Ratios] = (), confirmation: Sequence[Ratios] = (), direct: Direct | None = None
+    ) -> RelativeLatency:
         """The record of the pairs measured so far, with the settings under which they compare.
 
         Args:
             screen: in the order in which they were measured.
             confirmation: a second, independent set.
+            direct: ratios of pairs with commits of baselines, by commit and field.
         """
         return RelativeLatency(
             anchor=self.anchor,
@@ -158,6 +170,7 @@ class RelativeMeter(Meter):
             gate_plan=str(self.setting.plan),
             gate_ratios=[pair["gate_ratios"] for pair in screen],
             gate_confirmation_ratios=[pair["gate_ratios"] for pair in confirmation],
+            gate_direct_ratios=direct or {},
             gate_anchor_s=self.anchor_s,
             gate_disturbed_pairs_count=self.disturbed,
             gate_pairs_s=self.spent_s,
@@ -178,16 +191,20 @@ class DeploymentMeter(Meter):
         pair = self.next_pair()
         return {name: ratio(pair) for name, ratio in _DEPLOYED.items()}
 
-    def record(self, screen: Sequence[Ratios] = (), confirmation: Sequence[Ratios] = ()) -> Deployment:
+    def record(
+        self, screen: Sequence[Ratios] = (), confirmation: Sequence[Ratios] = (), direct: Direct | None = None
+    ) -> Deployment:
         """The record of the pairs measured so far, with the settings under which they compare.
 
         Args:
             screen: in the order in which they were measured.
             confirmation: a second, independent set.
+            direct: ratios of pairs with commits of baselines, by commit and field.
         """
         return Deployment(
             **{name: [pair[name] for pair in screen] for name in _DEPLOYED},
             deployed_confirmation_ratios={name: [pair[name] for pair in confirmation] for name in _DEPLOYED},
+            deployed_direct_ratios=direct or {},
             deployed_largest_batch_size_lines=self.setting.batch_sizes[-1],
             deployed_anchor=self.anchor,
             deployed_anchor_sha256=self.anchor_sha256,

@@ -23,6 +23,10 @@ class _OfPairs:
         """Seconds of the anchor's fastest call."""
         return getattr(self, f"{self._PREFIX}_anchor_s")
 
+    def direct(self, commit: str) -> dict[str, list[float]] | None:
+        """The ratios of pairs with a commit, by field, as far as they were needed; None if it was not at hand."""
+        return getattr(self, f"{self._PREFIX}_direct_ratios").get(commit)
+
     @property
     def disturbed(self) -> int:
         """Number of pairs at a slow pace."""
@@ -34,6 +38,8 @@ class RelativeLatency(_OfPairs, Record):
     """Latency ratios to an anchor, one per pair of fresh processes, and the settings under which they compare.
 
     Attributes:
+        gate_confirmation_ratios: of a second set of pairs.
+        gate_direct_ratios: of pairs with commits of baselines, by commit and field; see ``direct``.
         gate_anchor_s: seconds of the anchor's fastest call in this run, see ``pace``.
         gate_disturbed_pairs_count: pairs that were measured at a slow pace.
         gate_pairs_s: seconds that all pairs took.
@@ -49,6 +55,7 @@ class RelativeLatency(_OfPairs, Record):
     gate_plan: str
     gate_ratios: list[float]
     gate_confirmation_ratios: list[float] = field(default_factory=list)
+    gate_direct_ratios: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     gate_anchor_s: float | None = None
     gate_disturbed_pairs_count: int = 0
     gate_pairs_s: float | None = None
@@ -73,6 +80,7 @@ class Deployment(_OfPairs, Record):
         deployed_largest_batch_size_lines: the largest batch size.
         deployed_anchor: the anchor's engine, or that of the base.
         deployed_confirmation_ratios: of a second, independent set of pairs, by the name of the field.
+        deployed_direct_ratios: of pairs with commits of baselines, by commit and field; see ``direct``.
         deployed_anchor_s: seconds of the anchor's fastest call with one line in this run, see ``pace``.
         deployed_disturbed_pairs_count: pairs that were measured at a slow pace.
         deployed_pairs_s: seconds that all pairs took.
@@ -90,6 +98,7 @@ class Deployment(_OfPairs, Record):
     deployed_anchor_sha256: str
     deployed_plan: str
     deployed_confirmation_ratios: dict[str, list[float]] = field(default_factory=dict)
+    deployed_direct_ratios: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     deployed_anchor_s: float | None = None
     deployed_disturbed_pairs_count: int = 0
     deployed_pairs_s: float | None = None
@@ -113,8 +122,8 @@ def pooled(records: Sequence[Pairs]) -> Pairs:
     values: dict[str, Any] = {}
     for item in fields(records[0]):
         found = [getattr(record, item.name) for record in records]
-        if "confirmation" in item.name:
-            continue  # a second set confirms a slowdown: only runs that are compared have it
+        if "confirmation" in item.name or "direct" in item.name:
+            continue  # they confirm a slowdown: only runs that are compared have them
         if item.name.endswith("_ratios"):
             values[item.name] = [ratio for run in found for ratio in run]
         elif item.name.endswith(("pairs_count", "pairs_s")):

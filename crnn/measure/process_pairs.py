@@ -16,7 +16,7 @@ from statistics import median
 from typing import Any, NamedTuple, Self
 
 from crnn.corpus.lines import Lines
-from crnn.measure.latency import Plan, Side, run_pairs, undisturbed_ratio, warm_up
+from crnn.measure.latency import Plan, Side, run_pairs, undisturbed_ratio, unwatched, warm_up
 from crnn.measure.pace import Pace, Probe
 from crnn.measure.workload import LIMIT_S, Workload
 from crnn.registry.variant import Variant
@@ -228,13 +228,13 @@ def measure(
         order: even: the first workload goes first; odd: the second.
         limit_s: see ``WorkerProcess``.
         counts_threads: whether to check the number of threads, if the setting has one.
-        pace: of the session; None: only this pair tells what is fast.
+        pace: of the session; None: none of its changes is looked for. Looking calls the second worker more often:
+            the first one then finds its data in the caches less often.
         alike: see ``Probe``.
 
     Raises:
         WorkerError: a worker failed, or computes with another number of threads.
     """
-    pace, called = pace or Pace(), called_as(workloads[1], setting)
     fresh = partial(loaded, workloads, lines, setting, device=device, limit_s=limit_s)
     calls, first_calls, measured = {}, {}, []
     starts: list[_Start] = []
@@ -244,9 +244,12 @@ def measure(
             sides = [Side(worker, size) for worker in workers]
             ordered = sides if order % 2 == 0 else sides[::-1]
             warm_up(ordered, setting.plan)
-            probe = probe or Probe(sides[1], pace, called, setting.plan.settles, alike)
-            probe.slow = None  # warming up took a while
-            calls[size], undisturbed = undisturbed_ratio(sides[0], sides[1], run_pairs(ordered, setting.plan, probe))
+            if pace:
+                called = called_as(workloads[1], setting)
+                probe = probe or Probe(sides[1], pace, called, setting.plan.settles, alike)
+                probe.slow = None  # warming up took a while
+            found = run_pairs(ordered, setting.plan, probe or unwatched)
+            calls[size], undisturbed = undisturbed_ratio(sides[0], sides[1], found)
             disturbed |= not undisturbed
             first_calls[size] = sides[0].untimed[0] / sides[1].untimed[0]
             measured.append(sides[0])

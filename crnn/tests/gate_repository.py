@@ -23,6 +23,7 @@ VARIANTS = tuple(
     for name in ("steady", "slowed")
 )
 """
+UNKNOWN = "0" * 40
 RUNTIME, REGISTRY = "crnn/tests/steady_runtime.py", "crnn/registry/__init__.py"
 GATE, DEPLOYED = "benchmarks/test_gate.py::test_process_pairs", "benchmarks/test_gate.py::test_deployment"
 

@@ -5,7 +5,10 @@ import json
 
 import numpy as np
 
+from crnn.gate.measures import parse
+from crnn.gate.runs import compare_runs, read
 from crnn.gate.strictness import strictness
+from crnn.gate.verdicts import status
 from crnn.measure.fingerprint import fingerprint
 from crnn.measure.pair_records import Deployment, RelativeLatency
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
@@ -92,6 +95,7 @@ LATENCY_INFO = (
         timed_answers_log_prob_difference_nats=0.0,
     ).to_json()
 )
+COMMIT = "c0" * 20
 _STEADY = [1.01, 1.0, 0.99, 1.0, 1.005, 0.995, 1.0, 1.0]
 GATE_INFO = (
     IDENTITY
@@ -139,7 +143,7 @@ def run(**changed):
     return copy.deepcopy(
         {
             "machine_info": {"fingerprint": fingerprint()},
-            "commit_info": {"id": "0" * 40},
+            "commit_info": {"id": COMMIT, "dirty": False},
             "crnn": {
                 "quick": False,
                 "failed": [],
@@ -161,3 +165,30 @@ def write(path, content):
     """Write the run to a file; return its path."""
     path.write_text(json.dumps(content), "utf-8")
     return path
+
+
+def on(machine):
+    """A run on a machine whose fingerprint has these fields."""
+    content = run()
+    content["machine_info"]["fingerprint"] |= machine
+    return content
+
+
+def compared(folder, after, limits="", before=None):
+    """Compare a run with another one, by default the unmodified one.
+
+    Args:
+        folder: for the files.
+        after: the JSON of the run.
+        limits: as in ``--gate``.
+        before: the JSON of the baseline.
+
+    Returns:
+        The verdicts that are not ``same`` by measurement, by test if they are of all; and the exit status.
+    """
+    old, new = (
+        read(write(folder / f"{name}.json", content)) for name, content in (("old", before or run()), ("new", after))
+    )
+    verdicts = compare_runs(old, new, parse(limits))
+    changed = [verdict for verdict in verdicts if verdict.word != "same"]
+    return {v.test if v.measure == "all" else v.measure: v for v in changed}, status(verdicts)

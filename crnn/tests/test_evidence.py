@@ -15,7 +15,7 @@ from statistics import stdev
 import numpy as np
 import pytest
 
-from benchmarks.evidence import anchors, paces
+from benchmarks.evidence import anchors, paces, probes
 from crnn import registry
 from crnn.gate.comparisons import LINES_TAIL
 from crnn.gate.intervals import ratio_interval
@@ -152,6 +152,20 @@ class TestLatency:
             farthest = np.argmax(np.abs(logs - np.median(logs)))
             without_one.append(round(100 * stdev(np.delete(logs, farthest)), 1))
         assert without_one == [1.7, 2.3]
+
+    def test_looking_for_slow_phases_makes_a_pair_unequal(self):
+        """The worker that is not probed is slower than the same model that is; without probes neither is."""
+        measured = json.loads(probes.KEPT.read_text())
+        found = {
+            which: sorted(round(100 * probes.summary(ratios[which])[0], 1) for ratios in measured.values())
+            for which in ("probed", "not probed")
+        }
+        errors = [probes.summary(ratios)[1] for row in measured.values() for ratios in row.values()]
+
+        # The figures in benchmarks/README.md.
+        assert {len(ratios) for row in measured.values() for ratios in row.values()} == {10}
+        assert found == {"probed": [0.3, 0.4, 0.6, 0.8], "not probed": [-0.8, -0.4, 0.3, 0.4]}
+        assert (round(100 * min(errors), 1), round(100 * max(errors), 1)) == (0.2, 0.7)
 
     def test_small_models_agree_better_with_the_small_anchor(self):
         """No small model's ratios to the small anchor spread more than those to ONNX Runtime's anchor."""

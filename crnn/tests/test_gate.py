@@ -190,7 +190,30 @@ class TestSequential:
         pairs = sequential.screen(taking([1.3]), [reference], looks=sequential.QUICK_LOOKS)
 
         assert reference.word(of(pairs.screen, "")) == WORSE
-        assert not sequential.needs_second_sitting([reference], pairs, sequential.QUICK_LOOKS)
+        assert sequential.not_green([reference], pairs, sequential.QUICK_LOOKS) == []
+
+    def test_what_drift_may_hide_is_not_green_where_a_commit_can_decide(self):
+        """If pairs with the baseline's commit can decide, a part of the limit has to be excluded."""
+        pairs = sequential.Pairs([{"": ratio} for ratio in (1.035, 1.036, 1.034, 1.035)])
+        references = [Reference(self.BASELINE, 0.05, commit=commit) for commit in ("", "c0")]
+
+        assert sequential.not_green(references, pairs) == references[1:]
+
+    def test_two_pairs_with_a_commit_that_are_off_are_no_slowdown(self):
+        """Direct pairs end early if they are green; a slowdown has to show in eight of them."""
+        compared = [Reference(self.BASELINE, 0.05, commit="c0")]
+        runs = [[1.1, 1.101, *[1.0, 1.001] * 20], [1.0, 1.001] * 20, [1.1, 1.101] * 20]
+        found = [of(sequential.screen_directly(taking(run), compared).screen, "") for run in runs]
+
+        assert [compared[0].direct.verdict(ratios, ()) for ratios in found] == [SAME, SAME, WORSE]
+        assert [len(ratios) for ratios in found[1:]] == [3, 8]
+
+    def test_pairs_with_a_commit_are_the_changes(self):
+        """Pairs with the baseline's commit have nothing to be divided by, and the whole limit counts."""
+        direct = Reference(self.BASELINE, 0.05, commit="c0").direct
+
+        assert direct == Reference((), 0.05)
+        assert [direct.word([ratio, ratio * 1.001] * 2) for ratio in (1.035, 1.06)] == [SAME, WORSE]
 
     def test_noise_is_never_a_pass(self):
         """If the spread is as large as the limit, all allowed pairs are measured and the verdict is unclear."""

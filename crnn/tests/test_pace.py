@@ -150,7 +150,7 @@ class PretendedMeter:
     def next_ratios(self):
         return {"gate_ratios": 1.0}
 
-    def record(self, screen=(), confirmation=()):
+    def record(self, screen=(), confirmation=(), direct=None):
         return replace(measured(GATE_INFO).record, gate_ratios=[pair["gate_ratios"] for pair in screen])
 
 

@@ -2,43 +2,23 @@
 
 import functools
 import json
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from crnn.gate import summary
-from crnn.gate.measures import parse
-from crnn.gate.runs import RunError, compare_runs, read
-from crnn.gate.verdicts import INCOMPARABLE_STATUS, INCONCLUSIVE_STATUS, REGRESSED_STATUS, status
-from crnn.measure.fingerprint import differing, fingerprint
+from crnn.gate.runs import RunError, read
+from crnn.gate.verdicts import INCOMPARABLE_STATUS, INCONCLUSIVE_STATUS, REGRESSED_STATUS
 from crnn.measure.packing import pack
-from crnn.tests.saved_runs import ACCURACY, EDITS, FOOTPRINT_INFO, GATE_INFO, LATENCY_INFO, LINES, accuracy, run, write
-
-ROOT = Path(__file__).parents[2]
+from crnn.tests import saved_runs
+from crnn.tests.saved_runs import ACCURACY, EDITS, FOOTPRINT_INFO, GATE_INFO, LATENCY_INFO, LINES, accuracy, on, run
 
 
 @pytest.fixture
 def compare(tmp_path):
     """Compare a modified run with the unmodified one; return the verdicts by measurement, and the exit status."""
-
-    def compare(after, limits="", before=None):
-        old = read(write(tmp_path / "old.json", before or run()))
-        verdicts = compare_runs(old, read(write(tmp_path / "new.json", after)), parse(limits))
-        changed = [verdict for verdict in verdicts if verdict.word != "same"]
-        return {v.test if v.measure == "all" else v.measure: v for v in changed}, status(verdicts)
-
-    return compare
-
-
-def on(machine):
-    """A run on a machine whose fingerprint has these fields."""
-    content = run()
-    content["machine_info"]["fingerprint"] |= machine
-    return content
+    return functools.partial(saved_runs.compared, tmp_path)
 
 
 SLOW = LATENCY_INFO | {"latency_median_s": 0.025, "anchor_ratios": [5.0, 5.25, 4.75], "process_medians_s": [0.025] * 3}
@@ -137,6 +117,16 @@ class TestUnclear:
         again = {"gate_ratios": [1.1, 1.11], "gate_confirmation_ratios": [1.0, 1.001, 0.999] * 5}
 
         assert compare(run(gate=GATE_INFO | again)) == ({}, 0)
+
+    @pytest.mark.parametrize(("ratios", "word"), [([1.0, 1.01, 0.99] * 3, "same"), ([1.08, 1.081] * 4, "slower")])
+    def test_pairs_with_the_baseline_s_commit_decide(self, compare, ratios, word):
+        """Where they were measured, they alone decide, in saved files too."""
+        again = {"gate_ratios": [1.1, 1.11], "gate_direct_ratios": {saved_runs.COMMIT: {"gate_ratios": ratios}}}
+        verdicts, _ = compare(run(gate=GATE_INFO | again))
+
+        assert {name: verdict.word for name, verdict in verdicts.items()} == (
+            {} if word == "same" else {"relative_latency": word}
+        )
 
     def test_the_pairs_of_both_sittings_decide(self, compare):
         """A few later pairs do not outweigh a slowdown that as many earlier ones showed."""
@@ -247,42 +237,6 @@ class TestNoFalseGreen:
 
         with pytest.raises(RunError, match=message):
             read(path)
-
-
-class TestMachines:
-    def test_exact_and_accuracy_compare_on_any_machine(self, compare):
-        """On another machine, all but times, memory and operators is compared, and one verdict says so."""
-        verdicts, _ = compare(on({"cpu": "another"}))
-
-        assert set(verdicts) == {"times, memory and operators"}
-        assert ["--against REF" in hint for hint in summary.hints(list(verdicts.values()))] == [True]
-
-    UNLIKE = (
-        *({name: "another"} for name in ("cpu", "architecture", "system", "governor", "accelerator", "python")),
-        *({"cores": count} for count in (1, 64)),
-        *({"suite": version} for version in ("0.0.1", "9.0")),
-        *({"versions": {name: "9.9"}} for name in ("torch", "tensorflow", "ai-edge-litert", "torchao", "numpy")),
-        *({"settings": {name: "3"}} for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "GLIBC_TUNABLES")),
-        {"versions": {}},
-        {"accelerator": "Model: Tesla T4; driver 1"},
-    )
-
-    def test_twenty_unlike_machines_are_refused(self, compare):
-        """Each difference between machines is named, and latency is not compared."""
-        named = [compare(on(machine))[0]["times, memory and operators"].reason for machine in self.UNLIKE]
-
-        assert len(named) == 20
-        assert [next(iter(machine)) in reason for machine, reason in zip(self.UNLIKE, named, strict=True)] == [
-            True
-        ] * 20
-
-    def test_twenty_reruns_on_one_machine_are_accepted(self):
-        """Twenty fresh processes on one machine have the same fingerprint."""
-        code = "import json; from crnn.measure.fingerprint import fingerprint; print(json.dumps(fingerprint()))"
-        rerun = functools.partial(subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True)
-        reruns = [rerun(cwd=ROOT) for _ in range(20)]
-
-        assert [differing(fingerprint(), json.loads(rerun.stdout)) for rerun in reruns] == [[]] * 20
 
 
 class TestSummary:

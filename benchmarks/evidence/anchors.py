@@ -6,18 +6,15 @@ Adds each pair of fresh processes, one thread on one core, to ``anchors.json``: 
 to the anchor's. Prints the standard deviation of the logarithms of each row's ratios, by anchor.
 """
 
-import argparse
-import json
-import time
 from pathlib import Path
 from statistics import stdev
 
 import numpy as np
 
-from crnn import registry
-from crnn.corpus import open_corpus
-from crnn.measure.conversions import ready
-from crnn.measure.process_pairs import ONE_THREAD, measure
+from benchmarks.evidence.rounds import add_rounds
+from crnn.corpus.lines import Lines
+from crnn.measure.pace import Pace
+from crnn.measure.process_pairs import measure
 from crnn.measure.workload import Workload
 from crnn.runtimes.anchors import SMALL
 from crnn.runtimes.base import runtime_class
@@ -31,27 +28,19 @@ def deviations(ratios: dict[str, list[float]]) -> dict[str, float]:
     return {anchor: stdev(np.log(found).tolist()) for anchor, found in ratios.items()}
 
 
+def _ratios(own: Workload, lines: Lines, order: int) -> dict[str, float]:
+    """By anchor."""
+    return {
+        module.rpartition(".")[2]: measure(
+            (own, Workload("anchor", module)), lines, order=order, counts_threads=False, pace=Pace()
+        ).ratio
+        for module in _ANCHORS
+    }
+
+
 def main() -> None:
     """Measure, keep and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("rows", help="comma-separated names")
-    parser.add_argument("--minutes", type=float, required=True)
-    given = parser.parse_args()
-    corpus = open_corpus(None)
-    lines = corpus.test.take(range(256))
-    kept: dict[str, dict[str, list[float]]] = json.loads(KEPT.read_text("utf-8")) if KEPT.exists() else {}
-    until, order = time.monotonic() + 60 * given.minutes, 0
-    while time.monotonic() < until:
-        for name in given.rows.split(","):
-            variant = registry.get(name)
-            own = Workload.of(variant, ready(variant, corpus))
-            for module in _ANCHORS:
-                anchor = module.rpartition(".")[2]
-                pair = measure((own, Workload("anchor", module)), lines, ONE_THREAD, order=order, counts_threads=False)
-                kept.setdefault(name, {}).setdefault(anchor, []).append(round(pair.ratio, 6))
-        KEPT.write_text(json.dumps(kept) + "\n", "utf-8")
-        order += 1
-    for name, ratios in kept.items():
+    for name, ratios in add_rounds(KEPT, __doc__.splitlines()[0], _ratios).items():
         for anchor, deviation in deviations(ratios).items():
             print(f"{name}, {anchor}: {len(ratios[anchor])} pairs, {deviation:.1%}")  # noqa: T201 a command
 

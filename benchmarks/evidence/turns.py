@@ -13,6 +13,7 @@ from crnn import registry
 from crnn.corpus import open_corpus
 from crnn.measure.conversions import ready
 from crnn.measure.latency import Plan
+from crnn.measure.pace import Pace
 from crnn.measure.process_pairs import ONE_THREAD, measure
 from crnn.measure.workload import Workload
 from crnn.runtimes.base import runtime_class
@@ -39,7 +40,7 @@ def main() -> None:
         for order in range(_PAIRS):
             for plan in random.sample(list(PLANS), len(PLANS)):
                 setting = replace(ONE_THREAD, plan=PLANS[plan])
-                pair = measure(workloads, lines, setting, order=order, counts_threads=False)
+                pair = measure(workloads, lines, setting, order=order, counts_threads=False, pace=Pace())
                 measured[name][plan].append(round(pair.ratio, 5))
     Path(sys.argv[1]).write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
 

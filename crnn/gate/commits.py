@@ -26,18 +26,19 @@ class Commits:
             commit: its id; empty if nobody knows it.
             own_packages: whether it needs other packages than this environment's.
         """
-        if not commit:
-            return False
         if commit not in self._bases:
             self._bases[commit] = self._runnable(commit, own_packages=own_packages)
         return self._bases[commit] is not None
 
     def _runnable(self, commit: str, *, own_packages: bool) -> Base | None:
+        if self._checkout is None:
+            return None
         base = None
         try:
-            base = None if self._checkout is None else self._checkout(commit, own_packages)
-            if base:
-                base.list_variants()
+            if not commit:
+                raise RunError("it was measured with changes that were not committed, or outside of a repository")
+            base = self._checkout(commit, own_packages)
+            base.list_variants()
         except RunError as error:
             self.notes.append(f"slowdowns are not confirmed by pairs with the baseline's commit: {error}")
             if base:

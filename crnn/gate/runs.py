@@ -52,9 +52,9 @@ class Run:
         info = self.content.get("commit_info", {})
         return "" if info.get("dirty", True) else info.get("id", "")
 
-    def artifacts(self, variant: str) -> set[str]:
+    def artifacts(self, variant: str) -> set[str | None]:
         """The checksums of a variant's artifact: one, or none if it has no result."""
-        return {info["artifact_sha256"] for info in self.benchmarks.values() if info.get("variant") == variant}
+        return {info.get("artifact_sha256") for info in self.benchmarks.values() if info.get("variant") == variant}
 
     @property
     def faults(self) -> list[str]:

@@ -215,6 +215,12 @@ class TestSequential:
         assert direct == Reference((), 0.05)
         assert [direct.word([ratio, ratio * 1.001] * 2) for ratio in (1.035, 1.06)] == [SAME, WORSE]
 
+    def test_before_the_last_look_direct_pairs_exclude_a_part_of_the_limit(self):
+        """A slowdown of nearly the limit does not end direct pairs as green."""
+        direct, ratios = Reference((), 0.05), [1.043, 1.044] * 4
+
+        assert [direct.word(ratios, last=last) for last in (False, True)] == [WORSE, SAME]
+
     def test_noise_is_never_a_pass(self):
         """If the spread is as large as the limit, all allowed pairs are measured and the verdict is unclear."""
         screen, _, word = self.run([0.8, 1.2] * 20)

@@ -25,6 +25,7 @@ from crnn.tests.saved_runs import (
 
 ALL = {ACCURACY, FOOTPRINT, LATENCY, GATE, DEPLOYMENT}
 NOT_CONFIRMED = "slowdowns are not confirmed by pairs with the baseline's commit"
+UNCOMMITTED = "it was measured with changes that were not committed, or outside of a repository"
 REASON = "no kernels for this processor"
 
 
@@ -75,6 +76,14 @@ def test_a_baseline_measures_longer_for_calls_only():
         "deployed_ratios": 0.15,
         "deployed_largest_ratios": 0.15,
     }
+
+
+def test_the_anchor_s_pace_is_the_baseline_s(tmp_path):
+    """A run waits for calls as fast as those of its baseline; a benchmark that the baseline lacks has no pace."""
+    content = run(deployment=DEPLOYMENT_INFO | {"deployed_anchor_s": 0.0015})
+    gate = Gate({}, read(write(tmp_path / "baseline.json", content)))
+
+    assert [gate.anchor_s(test) for test in (DEPLOYMENT, GATE, "other")] == [0.0015, None, None]
 
 
 class Checkouts(list):
@@ -148,7 +157,7 @@ class TestCommits:
         ("commit_info", "quick", "notes"),
         [
             ({"id": "gone"}, False, [f"{NOT_CONFIRMED}: no commit 'gone'"]),
-            ({"dirty": True}, False, []),
+            ({"dirty": True}, False, [f"{NOT_CONFIRMED}: {UNCOMMITTED}"]),
             ({}, True, []),
         ],
         ids=["gone", "uncommitted changes", "quick"],

@@ -20,7 +20,7 @@ from crnn.measure.workload import Workload, evaluated
 from crnn.optimize.clustering import cluster
 from crnn.optimize.recipe import Build
 
-_PARENT, _CLUSTERS, _SEEDS = SHIPPED / "torch-original.pt", 64, range(11, 19)
+_PARENT, _CLUSTERS, _SEEDS = SHIPPED / "torch-original.pt", 64, range(11, 16)
 
 
 def main() -> None:

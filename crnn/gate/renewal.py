@@ -26,7 +26,8 @@ def renewed(baseline: Run, runs: Sequence[Run]) -> Run:
         runs: at least one, of ``benchmarks/test_gate.py``; rows that none of them has keep their pairs.
 
     Returns:
-        What can be promoted if it has no fault, see ``baselines.faults``.
+        What can be promoted if it has no fault, see ``baselines.faults``. It is of the runs' commit if all its
+        pairs are, else of the baseline's.
 
     Raises:
         RunError: a run cannot serve; the message says why.
@@ -37,14 +38,19 @@ def renewed(baseline: Run, runs: Sequence[Run]) -> Run:
         if run.fingerprint != baseline.fingerprint:
             raise RunError(f"{run.path} is of another machine, or of other versions of libraries, than the baseline")
     content = copy.deepcopy(baseline.content)
+    paired = [entry for entry in content["benchmarks"] if kind_of(entry["extra_info"]) in PAIRED]
     count = 0
-    for entry in content["benchmarks"]:
-        having = [run for run in runs if entry["fullname"] in run.benchmarks]
-        if kind_of(entry["extra_info"]) in PAIRED and having:
+    for entry in paired:
+        if having := [run for run in runs if entry["fullname"] in run.benchmarks]:
             entry["extra_info"], count = _pooled(entry["fullname"], entry["extra_info"], having), count + 1
     if not count:
         raise RunError(f"{runs[0].path} has no process pairs: run pytest benchmarks/test_gate.py --benchmark-json=FILE")
-    renewals = [*baseline.session.get("renewed", []), *(run.content["datetime"] for run in runs)]
+    renewals, whole = [run.content["datetime"] for run in runs], count == len(paired)
+    if whole and len({run.commit for run in runs}) == 1:
+        # Pairs with this commit confirm slowdowns, so all ratios have to be of it.
+        content["commit_info"] = runs[-1].content["commit_info"]
+    if not whole:
+        renewals = [*baseline.session.get("renewed", []), *renewals]
     content["crnn"] |= {KEY: runs[-1].session[KEY], "renewed": renewals}
     return Run(baseline.path, content, {entry["fullname"]: entry["extra_info"] for entry in content["benchmarks"]})
 

@@ -8,15 +8,16 @@ from crnn.__main__ import main
 from crnn.gate.baselines import ROLLING, faults, promote
 from crnn.gate.renewal import renewed
 from crnn.gate.runs import RunError, read
-from crnn.tests.saved_runs import ACCURACY, DEPLOYMENT_INFO, GATE, GATE_INFO, run, write
+from crnn.tests.saved_runs import ACCURACY, COMMIT, DEPLOYMENT_INFO, GATE, GATE_INFO, run, write
 
 FIRST, SECOND = [1.01, 1.02, 1.0, 0.99, 1.0, 1.01], [1.0, 0.98, 1.01, 1.0, 1.02, 1.0]
+AT_LATER = {"datetime": "2026-11-27T08:00:00+00:00", "commit_info": {"id": "1a" * 20, "dirty": False}}
 
 
 def of_pairs(ratios=FIRST, **changed):
     """A run of process pairs alone."""
     content = run(accuracy=None, footprint=None, latency=None, gate=GATE_INFO | {"gate_ratios": ratios} | changed)
-    return content | {"datetime": "2026-11-27T08:00:00+00:00"}
+    return content | {"datetime": AT_LATER["datetime"]}
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ class TestRenewed:
         found = renewed(base, [later])
 
         assert found.benchmarks[ACCURACY] == base.benchmarks[ACCURACY]
-        assert found.session["renewed"] == ["2026-11-27T08:00:00+00:00"]
+        assert found.session["renewed"] == [AT_LATER["datetime"]]
         assert faults(found) == []
 
     @pytest.mark.parametrize(
@@ -81,6 +82,21 @@ class TestRenewed:
         info = renewed(base, [first, second]).benchmarks[GATE]
 
         assert info["gate_ratios"] == FIRST
+
+    @pytest.mark.parametrize(
+        ("runs", "commit"),
+        [
+            ([of_pairs() | AT_LATER], AT_LATER["commit_info"]["id"]),
+            ([of_pairs() | AT_LATER, of_pairs()], COMMIT),
+            ([run(deployment=None) | AT_LATER], COMMIT),
+        ],
+        ids=["all pairs", "of two commits", "not all rows"],
+    )
+    def test_the_commit_is_that_of_all_pairs(self, saved, runs, commit):
+        """Slowdowns are confirmed by pairs with one commit: the later runs' if all ratios are of it."""
+        base, *later = saved(run(), *runs)
+
+        assert renewed(base, later).commit == commit
 
     def test_pairs_that_spread_stay_unfit(self, saved):
         """What a promotion refuses in a run, it refuses in renewed pairs."""

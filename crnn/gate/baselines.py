@@ -42,8 +42,11 @@ def is_autosaved(path: Path) -> bool:
     return _AUTOSAVED.fullmatch(path.name) is not None
 
 
-def _pair_faults(test: str, info: Mapping[str, Any]) -> Iterator[str]:
-    """Why process pairs are no baseline: too few, or they spread too widely for the limit."""
+def _pair_faults(test: str, info: Mapping[str, Any], commit: str) -> Iterator[str]:
+    """Why process pairs are no baseline: too few, or they spread too widely for the limit.
+
+    What spreads is decided by pairs with the baseline's commit, if that is known.
+    """
     limits = limits_for(info, {})
     for measure in MEASURES:
         limit = limits[measure.name]
@@ -52,7 +55,7 @@ def _pair_faults(test: str, info: Mapping[str, Any]) -> Iterator[str]:
         count = len(ratios := info[measure.key])
         if count < BASELINE_LOOKS[0]:
             yield f"{test}: {count} process pairs of {BASELINE_LOOKS[0]}: a compared run stops early"
-        elif resolved(ratios) > max(measure.widest, limit.allowed(1)):
+        elif not commit and resolved(ratios) > max(measure.widest, limit.allowed(1)):
             spreads = f"{100 * Typical.of(ratios).spread:.1f} %"
             yield f"{test}: {measure.name} spreads by {spreads}: {count} pairs do not resolve {limit}"
 
@@ -89,7 +92,7 @@ def faults(run: Run) -> list[str]:
     found += [f"{count} of the suite's benchmarks left out"] if (count := session["left_out"]) else []
     found += [f"{name} was not run, or not all of it" for name in session.get("files_left_out", [])]
     found += [*busy(run), *_slow_paces(run)]
-    return found + [fault for test, info in run.benchmarks.items() for fault in _pair_faults(test, info)]
+    return found + [fault for test, info in run.benchmarks.items() for fault in _pair_faults(test, info, run.commit)]
 
 
 def promote(run: Run, folder: Path, pinned_because: str | None = None) -> list[Path]:

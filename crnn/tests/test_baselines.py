@@ -95,13 +95,13 @@ class TestPromote:
         assert ": 2 process pairs of 6" in faults(read(write(tmp_path / "run.json", content)))[0]
 
     def test_pairs_that_spread_too_widely_are_unfit(self, tmp_path):
-        """Pairs whose spread cannot resolve the limit are no baseline: unchanged runs would be inconclusive."""
+        """Pairs whose spread cannot resolve the limit are no baseline if no commit is known that could be paired."""
         content = run(gate=GATE_INFO | {"gate_ratios": [0.95, 1.05] * 4})
+        unknown = content | {"commit_info": content["commit_info"] | {"dirty": True}}
+        [fault] = faults(read(write(tmp_path / "run.json", unknown)))
 
-        assert (
-            "relative_latency spreads by 6.3 %: 8 pairs do not resolve 5 %"
-            in faults(read(write(tmp_path / "run.json", content)))[0]
-        )
+        assert "relative_latency spreads by 6.3 %: 8 pairs do not resolve 5 %" in fault
+        assert faults(read(write(tmp_path / "run.json", content))) == []
 
     def test_a_row_at_a_slow_pace_is_unfit(self, tmp_path):
         """A row whose anchor was a third slower all the time than beside another row has ratios of another machine."""

@@ -2,7 +2,8 @@
 
 import inspect
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -131,12 +132,14 @@ Ratios = Mapping[str, float]
 """What a pair gave, by field of the record."""
 Direct = dict[str, dict[str, list[float]]]
 """Ratios of pairs with commits, by commit and field of the record."""
+_SMALLEST, _LARGEST, _START = "deployed_ratios", "deployed_largest_ratios", "deployed_start_ratios"
+_LARGEST_FIRST, _LOAD = "deployed_largest_first_call_ratios", "deployed_load_ratios"
 _DEPLOYED: Mapping[str, Callable[[Pair], float]] = {
-    "deployed_ratios": lambda pair: pair.calls[min(pair.calls)],
-    "deployed_largest_ratios": lambda pair: pair.calls[max(pair.calls)],
-    "deployed_start_ratios": lambda pair: pair.start,
-    "deployed_largest_first_call_ratios": lambda pair: pair.first_calls[max(pair.calls)],
-    "deployed_load_ratios": lambda pair: pair.load,
+    _SMALLEST: lambda pair: pair.calls[min(pair.calls)],
+    _LARGEST: lambda pair: pair.calls[max(pair.calls)],
+    _START: lambda pair: pair.start,
+    _LARGEST_FIRST: lambda pair: pair.first_calls[max(pair.calls)],
+    _LOAD: lambda pair: pair.load,
 }
 
 
@@ -146,6 +149,9 @@ class RelativeMeter(Meter):
     def __init__(self, session: Session, runner: Runner, reference: Workload | None = None) -> None:
         """Pair the variant with its engine's anchor, or with another workload; see ``Meter``."""
         super().__init__(session, runner, ONE_THREAD, reference)
+
+    def only(self, fields: Collection[str]) -> None:
+        """There is one field: all of it is needed."""
 
     def next_ratios(self) -> Ratios:
         """The ratios of a fresh pair of processes."""
@@ -185,6 +191,16 @@ class DeploymentMeter(Meter):
     def __init__(self, session: Session, runner: Runner, reference: Workload | None = None) -> None:
         """Pair the variant with its engine's anchor, or with another workload; see ``Meter``."""
         super().__init__(session, runner, deployment(max(session.scope.batch_sizes)), reference)
+
+    def only(self, fields: Collection[str]) -> None:
+        """From now on measure only what these fields of the record need: the other ratios mean nothing then."""
+        smallest, largest = self.setting.batch_sizes[0], self.setting.batch_sizes[-1]
+        sizes = {largest} if {_LARGEST, _LARGEST_FIRST} & set(fields) else set()
+        if {_SMALLEST, _START} & set(fields) or not sizes:
+            sizes.add(smallest)
+        self.setting = replace(self.setting, batch_sizes=tuple(sorted(sizes)))
+        if not {_START, _LOAD} & set(fields):
+            self.setting = replace(self.setting, starts=1, loads_apart=False)
 
     def next_ratios(self) -> Ratios:
         """The ratios of a fresh pair of processes."""

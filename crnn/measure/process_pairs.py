@@ -9,7 +9,7 @@ with one thread on the same core, which halves the spread again, see ``benchmark
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -43,12 +43,15 @@ class Setting:
         plan: of the timed calls.
         threads: number of threads of each worker, which share a core then; None: the engine's default, on all cores.
         starts: number of pairs of processes whose loading and first call count, at most; the first is timed further.
+        loads_apart: whether one loads after the other, so that loading can be compared. It has no part in the text,
+            which says under which settings calls compare.
     """
 
     batch_sizes: tuple[int, ...]
     plan: Plan
     threads: int | None = None
     starts: int = 1
+    loads_apart: bool = field(default=False, repr=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,7 +70,7 @@ ONE_THREAD = Setting((1,), Plan(warmup_s=0.1, pairs=12, block_s=0.03, settles=Fa
 def deployment(largest: int) -> Setting:
     """All cores and default thread pools, with one line per call and at the largest batch size."""
     plan = Plan(warmup_s=0.1, pairs=2, block_s=0.03, most_pairs=6, budget_s=0.5, repeats=10)
-    return Setting(tuple(sorted({1, largest})), plan, starts=4)
+    return Setting(tuple(sorted({1, largest})), plan, starts=4, loads_apart=True)
 
 
 @dataclass(frozen=True)
@@ -124,11 +127,11 @@ def _load(
     workers: Sequence[WorkerProcess], requests: Sequence[tuple[Any, ...]], setting: Setting, order: int
 ) -> list[float]:
     """Load both; returns the seconds of each, imports included."""
-    if setting.threads:
+    if not setting.loads_apart:
         for worker, request in zip(workers, requests, strict=True):
             worker.begin("load", *request)
         return [worker.finish()["load_s"] for worker in workers]
-    # Here loading is compared: at the same time, the two disturb each other now more and now less.
+    # At the same time, the two disturb each other now more and now less.
     for worker in workers:
         worker.ask("memory")  # it has started
     found = [0.0, 0.0]

@@ -177,6 +177,27 @@ class TestMeter:
         assert (record.deployed_load_ratios, record.confirmation("deployed_load_ratios")) == (loads, loads)
         assert record.deployed_lines_read_differently_count == 0
 
+    @pytest.mark.parametrize(
+        ("fields", "sizes", "starts", "apart"),
+        [
+            (["deployed_ratios"], (1,), 1, False),
+            (["deployed_largest_ratios"], (4,), 1, False),
+            (["deployed_ratios", "deployed_largest_first_call_ratios"], (1, 4), 1, False),
+            (["deployed_load_ratios"], (1,), 4, True),
+            (["deployed_largest_ratios", "deployed_start_ratios"], (1, 4), 4, True),
+        ],
+    )
+    def test_pairs_for_some_fields_leave_the_rest_out(self, measured, fields, sizes, starts, apart):
+        """Sizes and repeated starts that no field needs are not measured; both load at once unless that counts."""
+        meter = DeploymentMeter(*measured)
+        plan = str(meter.setting.plan)
+        meter.only(fields)
+        setting = meter.setting
+
+        assert (setting.batch_sizes, setting.starts, setting.loads_apart) == (sizes, starts, apart)
+        assert str(setting) == f"Setting(batch_sizes={sizes}, plan={plan}, threads=None, starts={starts})"
+        assert meter.next_ratios().keys() >= set(fields)
+
     def test_only_larger_batches_are_slower(self, lines, monkeypatch):
         """A slowdown of large batches shows in their ratio alone."""
         monkeypatch.setenv("CRNN_SLOWED", "slow")

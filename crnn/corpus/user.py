@@ -1,10 +1,18 @@
-"""Read a user's own corpus: a folder in one of three forms.
+"""Read a user's own corpus: a folder in one of these forms.
 
 (a) ``labels.tsv``: ``file <TAB> text`` per row, UTF-8; a third column may name the
     line's kind (``digits`` or ``letters``).
 (b) ICDAR style ``gt.txt``: ``file, "text"`` per row, UTF-8.
 (c) ``common_fields_images.h5`` (``images`` uint8 (N, 32, 400), ``additional_bit``
     (N,), 1 for letters) with ``common_fields_labels.txt`` (cp1251, one label per row).
+(d) A Hugging Face image folder: ``metadata.csv`` or ``metadata.jsonl``, with ``file_name`` and ``text``.
+(e) docTR's ``labels.json``: texts by file name, the images in ``images/``.
+(f) LMDB as PaddleOCR reads it: ``data.mdb``.
+(g) ``*.gt.txt`` beside each image (kraken, Calamari, OCRopus).
+(h) PAGE XML or ALTO beside images of pages, whose transcribed lines are cut out.
+
+Forms (a) to (f) may lie in the folder itself, or in folders ``train``, ``validation`` (``valid``, ``val``) and ``test``
+within it: then these are the splits. Otherwise the hash of its pixels decides in which split a line is.
 
 All files must be regular files inside the folder. Every fault is found before
 anything is used, and one error names them all.
@@ -12,177 +20,79 @@ anything is used, and one error names them all.
 
 import functools
 import hashlib
-import os
-import re
-import stat
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from crnn.corpus.lines import HEIGHT, KINDS, WIDTH, Corpus, CorpusError, Lines, content_hash, kind_of, label_faults
+from crnn.corpus import listings
+from crnn.corpus.images import regular_file
+from crnn.corpus.lines import Corpus, CorpusError, Lines, content_hash, kind_of, label_faults
+from crnn.corpus.listings import SPLITS, Entries, Entry, Faults
+from crnn.corpus.pages import pages
 from crnn.corpus.synthetic import NAME as FIELD
 
-if TYPE_CHECKING:
-    import h5py
-
-MAX_PIXELS = 64_000_000
-"""Most pixels of one image: a scanned page has fewer, and decoding more takes gigabytes."""
-
-_ICDAR_ROW = re.compile(r'(?P<file>[^,]+),\s*"(?P<text>.*)"')
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One line as listed.
-
-    Attributes:
-        place: listing, row and file, for messages.
-        label: its text.
-        kind: its kind, if the corpus gives it.
-        pixels: reads the image, uint8 (32, 400).
-    """
-
-    place: str
-    label: str
-    kind: int | None
-    pixels: Callable[[], np.ndarray]
+_LISTED: dict[str, Callable[[Path, Faults], Entries]] = {
+    "labels.tsv": listings.tab_separated,
+    "gt.txt": listings.icdar,
+    "common_fields_labels.txt": listings.hdf5,
+    "metadata.csv": listings.hugging_face,
+    "metadata.jsonl": listings.hugging_face,
+    "labels.json": listings.docTR,
+    "data.mdb": listings.lmdb,
+}
+"""Forms that have one listing, by its name."""
+_SCATTERED: dict[str, Callable[[Path, Faults], Entries]] = {
+    "*.gt.txt": listings.beside_images,
+    "*.xml": pages,
+}
+"""Forms with a file per line or page, by their pattern."""
 
 
-def fit(image: Image.Image) -> np.ndarray:
-    """Scale an image of any size and mode to uint8 (32, 400), keeping its aspect ratio.
-
-    Transparent pixels become white. The image is placed at the left, centred vertically,
-    and padded with the median of its own border, so that padding adds no edge.
-    """
-    if "A" in image.getbands() or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    if image.mode.startswith(("I", "F")):
-        # 16-bit and float scans: Pillow's conversion to 8 bits would clip them.
-        levels = np.asarray(image, np.float64)
-        span = max(np.ptp(levels), 1e-9) if levels.max() > 255 else 255
-        low = levels.min() if levels.max() > 255 else 0
-        image = Image.fromarray(((levels - low) / span * 255).astype(np.uint8))
-    grey = image.convert("L")
-    scale = min(HEIGHT / grey.height, WIDTH / grey.width)
-    size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
-    scaled = np.asarray(grey.resize(size, Image.Resampling.LANCZOS))
-    border = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
-    fitted = np.full((HEIGHT, WIDTH), np.uint8(np.median(border)))
-    top = (HEIGHT - size[1]) // 2
-    fitted[top : top + size[1], : size[0]] = scaled
-    return fitted
+def _listing(folder: Path) -> str | None:
+    return next((name for name in _LISTED if (folder / name).exists()), None)
 
 
-def _regular_file(folder: Path, name: str) -> Path:
-    """Return the path of a file of the corpus, symbolic links resolved; opens nothing.
+def _entries(folder: Path, faults: Faults) -> list[Entry]:
+    """The lines of a folder, in the first form that it has.
 
     Args:
-        folder: the corpus, resolved.
-        name: path relative to the folder.
+        folder: resolved.
+        faults: of single lines; more are added.
 
     Raises:
-        OSError: there is no such file.
-        ValueError: it lies outside the folder, or is not a regular file (a FIFO would block).
+        CorpusError: it has no form, or its listing cannot be read.
     """
-    path = Path(os.path.realpath(folder / name))
-    if not path.is_relative_to(folder):
-        raise ValueError(f"{path} is outside the corpus folder; copy the file into the folder")
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("not a regular file; replace it with one")
-    return path
+    if form := _listing(folder):
+
+        def listed() -> Entries:
+            regular_file(folder, form)
+            return _LISTED[form](folder / form, faults)
+
+        return _read(form, folder, listed)
+    parts = {name: folder / name for name in SPLITS if (folder / name).is_dir() and _listing(folder / name)}
+    if parts:
+        return [
+            replace(entry, place=f"{name}/{entry.place}", split=SPLITS[name])
+            for name, part in parts.items()
+            for entry in _entries(part, faults)
+        ]
+    for pattern, read in _SCATTERED.items():
+        if next(folder.rglob(pattern), None):
+            return _read(pattern, folder, functools.partial(read, folder, faults))
+    forms = ", ".join((*_LISTED, *_SCATTERED))
+    raise CorpusError(f"corpus {folder}: holds none of {forms}; add one of them")
 
 
-def _file_pixels(folder: Path, name: str) -> np.ndarray:
-    path = _regular_file(folder, name)
-    with warnings.catch_warnings():
-        # Pillow warns of bad metadata, which does not change the pixels, and of sizes from 89 megapixels on.
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise Image.DecompressionBombError
-                return fit(image)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise ValueError(f"more than {MAX_PIXELS / 1e6:.0f} megapixels; crop or scale the image") from None
-
-
-def _tsv_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
-    for number, row in enumerate(listing.read_text("utf-8-sig").splitlines(), 1):
-        if not row.strip():
-            continue
-        place = f"{listing.name}:{number}"
-        name, *rest = row.split("\t")
-        if not rest or len(rest) > 2 or (len(rest) == 2 and rest[1] not in KINDS):
-            faults.append(f"{place}: expected file<TAB>text[<TAB>digits|letters], found {row!r}")
-            continue
-        kind = KINDS.index(rest[1]) if len(rest) == 2 else None
-        yield _Entry(f"{place} ({name})", rest[0], kind, functools.partial(_file_pixels, listing.parent, name))
-
-
-def _icdar_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
-    for number, row in enumerate(listing.read_text("utf-8-sig").splitlines(), 1):
-        if not row.strip():
-            continue
-        place = f"{listing.name}:{number}"
-        if not (match := _ICDAR_ROW.fullmatch(row.strip())):
-            faults.append(f'{place}: expected file, "text", found {row!r}')
-            continue
-        name, label = match["file"].strip(), match["text"].replace('\\"', '"')
-        yield _Entry(f"{place} ({name})", label, None, functools.partial(_file_pixels, listing.parent, name))
-
-
-def _own_dataset(file: "h5py.File", name: str) -> "h5py.Dataset":
-    """Return a dataset whose data are in the file itself.
-
-    Raises:
-        ValueError: there is none, or its data are in another file.
-    """
-    import h5py
-
-    dataset = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(dataset, h5py.Dataset) or dataset.external or dataset.is_virtual:
-        raise ValueError(f"no dataset {name} with its data in this file; store them there")
-    return dataset
-
-
-def _hdf5_entries(listing: Path, faults: list[str]) -> Iterator[_Entry]:
+def _read(form: str, folder: Path, entries: Callable[[], Entries]) -> list[Entry]:
     try:
-        import h5py
-    except ImportError:
-        raise ValueError("reading this form needs h5py, which is not installed; install requirements.txt") from None
-    labels = [row.strip() for row in listing.read_text("cp1251").splitlines()]
-    name = "common_fields_images.h5"
-    try:
-        with h5py.File(_regular_file(listing.parent, name)) as file:
-            images, bits = _own_dataset(file, "images"), _own_dataset(file, "additional_bit")
-            expected = (len(labels), HEIGHT, WIDTH)
-            if images.dtype != np.uint8 or images.shape != expected or bits.shape[:1] != expected[:1]:
-                raise ValueError(
-                    f"images {images.dtype} {images.shape}, additional_bit {bits.shape} and {len(labels)} labels; "
-                    f"expected uint8 (N, {HEIGHT}, {WIDTH}), (N,) and N"
-                )
-            pixels = images[:]
-            # Of more columns, (N, ...), the first is used.
-            letters = bits[(slice(None), *(0,) * (bits.ndim - 1))].astype(bool)
-    except (OSError, IndexError, TypeError, ValueError) as error:
-        faults.append(f"{name}: {error}")
-        return
-    for number, (image, bit, label) in enumerate(zip(pixels, letters, labels, strict=True), 1):
-        yield _Entry(f"{listing.name}:{number}", label, int(bit), functools.partial(np.copy, image))
-
-
-_FORMS: dict[str, Callable[[Path, list[str]], Iterator[_Entry]]] = {
-    "labels.tsv": _tsv_entries,
-    "gt.txt": _icdar_entries,
-    "common_fields_labels.txt": _hdf5_entries,
-}
+        return list(entries())
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"corpus {folder}: {form} is not {error.encoding} text: {error}; convert it") from None
+    except (OSError, ValueError) as error:
+        raise CorpusError(f"corpus {folder}: {form}: {error}") from None
 
 
 def _split_of(image: np.ndarray) -> str:
@@ -194,11 +104,26 @@ def _split_of(image: np.ndarray) -> str:
     return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
 
 
+def _splits(entries: list[Entry], images: list[np.ndarray]) -> np.ndarray:
+    """The split of each line, str (N,): as the corpus says, else by its hash.
+
+    Where the corpus says which lines are tested but not which validate, those are some of its training lines.
+    """
+    given = {entry.split for entry in entries}
+    found = []
+    for entry, image in zip(entries, images, strict=True):
+        split = entry.split or _split_of(image)
+        if entry.split == "train" and "validation" not in given and _split_of(image) == "validation":
+            split = "validation"
+        found.append(split)
+    return np.array(found)
+
+
 def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
     """Read a user's corpus.
 
     Args:
-        folder: a corpus in one of the three forms.
+        folder: a corpus in one of the forms above.
         alphabet: the characters that labels may have; by default those that occur.
 
     Raises:
@@ -207,17 +132,8 @@ def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
     folder = Path(folder)
     if not folder.is_dir():
         raise CorpusError(f"corpus {folder}: no such folder")
-    form = next((name for name in _FORMS if (folder / name).exists()), None)
-    if form is None:
-        raise CorpusError(f"corpus {folder}: holds none of {', '.join(_FORMS)}; add one of them")
     faults: list[str] = []
-    try:
-        _regular_file(folder.resolve(), form)
-        entries = list(_FORMS[form](folder.resolve() / form, faults))
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"corpus {folder}: {form} is not {error.encoding} text: {error}; convert it") from None
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"corpus {folder}: {form}: {error}") from None
+    entries = _entries(folder.resolve(), faults)
     if alphabet is None:
         alphabet = "".join(sorted({character for entry in entries for character in entry.label}))
 
@@ -231,9 +147,9 @@ def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
     if faults:
         raise CorpusError(f"corpus {folder}: faults: {len(faults)}\n  " + "\n  ".join(faults))
     if not entries:
-        raise CorpusError(f"corpus {folder}: {form} lists no lines; add one row per image")
+        raise CorpusError(f"corpus {folder}: it lists no lines; add one row per image")
 
-    splits = np.array([_split_of(image) for image in images])
+    splits = _splits(entries, images)
     in_training = {entry.label for entry, split in zip(entries, splits, strict=True) if split == "train"}
     lines = Lines(
         np.stack(images),

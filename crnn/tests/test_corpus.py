@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crnn.corpus import Corpus, CorpusError, open_corpus
+from crnn.corpus.images import fit
 from crnn.corpus.labels import FIELD_ALPHABET
 from crnn.corpus.lines import DIGITS, LETTERS, model_inputs
 from crnn.corpus.synthetic import SHIPPED, SIZES, draw_split, field_test_split, unseen_typeface
-from crnn.corpus.user import fit, read_corpus
+from crnn.corpus.user import read_corpus
 
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared" / "data"

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from crnn.corpus import CorpusError
-from crnn.corpus.user import MAX_PIXELS, read_corpus
+from crnn.corpus.images import MAX_PIXELS
+from crnn.corpus.user import read_corpus
 from crnn.formats import keras_file
 from crnn.models import keras_crnn
 

@@ -1,0 +1,112 @@
+"""Images of a user's corpus: found inside its folder, decoded with limits, scaled to the model's input."""
+
+import os
+import stat
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from crnn.corpus.lines import HEIGHT, WIDTH
+
+MAX_PIXELS = 64_000_000
+"""Most pixels of one image: a scanned page has fewer, and decoding more takes gigabytes."""
+
+
+def fit(image: Image.Image) -> np.ndarray:
+    """Scale an image of any size and mode to uint8 (32, 400), keeping its aspect ratio.
+
+    Transparent pixels become white. The image is placed at the left, centred vertically,
+    and padded with the median of its own border, so that padding adds no edge.
+    """
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if image.mode.startswith(("I", "F")):
+        # 16-bit and float scans: Pillow's conversion to 8 bits would clip them.
+        levels = np.asarray(image, np.float64)
+        span = max(np.ptp(levels), 1e-9) if levels.max() > 255 else 255
+        low = levels.min() if levels.max() > 255 else 0
+        image = Image.fromarray(((levels - low) / span * 255).astype(np.uint8))
+    grey = image.convert("L")
+    scale = min(HEIGHT / grey.height, WIDTH / grey.width)
+    size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
+    scaled = np.asarray(grey.resize(size, Image.Resampling.LANCZOS))
+    border = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
+    fitted = np.full((HEIGHT, WIDTH), np.uint8(np.median(border)))
+    top = (HEIGHT - size[1]) // 2
+    fitted[top : top + size[1], : size[0]] = scaled
+    return fitted
+
+
+def regular_file(folder: Path, name: str) -> Path:
+    """The path of a file of the corpus, symbolic links resolved; opens nothing.
+
+    Args:
+        folder: the corpus, resolved.
+        name: path relative to the folder.
+
+    Raises:
+        OSError: there is no such file.
+        ValueError: it lies outside the folder, or is not a regular file (a FIFO would block).
+    """
+    path = Path(os.path.realpath(folder / name))
+    if not path.is_relative_to(folder):
+        raise ValueError(f"{path} is outside the corpus folder; copy the file into the folder")
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file; replace it with one")
+    return path
+
+
+@contextmanager
+def opened(source: Path | BytesIO) -> Iterator[Image.Image]:
+    """Open an image, with a limit on its size.
+
+    Raises:
+        ValueError: it has too many pixels.
+    """
+    with warnings.catch_warnings():
+        # Pillow warns of bad metadata, which does not change the pixels, and of sizes from 89 megapixels on.
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(source) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise Image.DecompressionBombError
+                yield image
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            raise ValueError(f"more than {MAX_PIXELS / 1e6:.0f} megapixels; crop or scale the image") from None
+
+
+def file_pixels(folder: Path, name: str) -> np.ndarray:
+    """The pixels of an image file, uint8 (32, 400); errors as in ``regular_file`` and ``opened``."""
+    with opened(regular_file(folder, name)) as image:
+        return fit(image)
+
+
+def stored_pixels(content: bytes) -> np.ndarray:
+    """The pixels of an encoded image in memory, uint8 (32, 400); errors as in ``opened``."""
+    with opened(BytesIO(content)) as image:
+        return fit(image)
+
+
+def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int]) -> np.ndarray:
+    """The pixels of a part of a page, uint8 (32, 400).
+
+    Args:
+        page: the decoded page.
+        box: left, upper, right and lower edge, in pixels.
+
+    Raises:
+        ValueError: the part is empty, or lies outside the page.
+    """
+    image = page()
+    left, upper, right, lower = box
+    inside = max(0, left), max(0, upper), min(image.width, right), min(image.height, lower)
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise ValueError(f"the line at {left}, {upper} to {right}, {lower} is outside the page, {image.size}")
+    return fit(image.crop(inside))

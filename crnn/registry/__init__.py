@@ -1,12 +1,50 @@
 """The registry of rows. Nothing else lists variants."""
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from crnn.registry.rows import VARIANTS
+from crnn.registry import rows
+from crnn.registry.plugins import PluginError, Registry
 from crnn.registry.variant import Thresholds, Variant
 
-__all__ = ["VARIANTS", "Thresholds", "Variant", "ancestors", "get", "matching", "names", "original_of", "originals"]
+_REGISTRY = Registry(rows.VARIANTS)
+VARIANTS: Sequence[Variant] = _REGISTRY
+"""All rows, in the table's order; those of other packages and of a user's file come last."""
+
+__all__ = [
+    "VARIANTS",
+    "PluginError",
+    "Thresholds",
+    "Variant",
+    "ancestors",
+    "faults",
+    "get",
+    "matching",
+    "names",
+    "original_of",
+    "originals",
+    "use_file",
+]
+
+
+def use_file(path: Path) -> None:
+    """Add the rows of a user's file, here and in the processes that this one starts.
+
+    Raises:
+        PluginError: there is no such file, it raises, or its rows cannot be added.
+    """
+    _REGISTRY.use(path)
+
+
+def faults() -> list[str]:
+    """Why rows of other packages are missing, a message each.
+
+    Raises:
+        PluginError: a user's file cannot be added.
+    """
+    _REGISTRY.complete()
+    return _REGISTRY.faults
 
 
 def names() -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """The interface of every engine, and how an engine is found.
 
-Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``; a name with a dot is a
-module of your own. An engine imports its framework only inside ``load``, so importing its file
-is cheap.
+Engine ``x`` is the class ``Runtime`` in ``crnn/runtimes/x_runtime.py``. Other packages declare engines as entry points
+of the group ``crnn.runtimes``; the name of any other module stands for its class ``Runtime``. An engine imports its
+framework only inside ``load``, so importing its file is cheap.
 """
 
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -20,6 +21,8 @@ from crnn.runtimes import cuda
 from crnn.runtimes.operators import Operator
 
 DEVICES = ("auto", "cpu", "cuda")
+GROUP = "crnn.runtimes"
+"""The group of entry points that give engines: a class, or a module with a class ``Runtime``."""
 
 
 def cuda_present() -> bool:
@@ -108,10 +111,15 @@ def runtime_class(name: str) -> type[Runtime]:
     Raises:
         LookupError: there is no such engine.
     """
-    module = name if "." in name else f"crnn.runtimes.{name}_runtime"
-    if importlib.util.find_spec(module) is None:
-        raise LookupError(f"no runtime {name!r}: there is no module {module}")
-    return importlib.import_module(module).Runtime
+    own = f"crnn.runtimes.{name}_runtime"
+    if "." not in name and importlib.util.find_spec(own) is not None:
+        return importlib.import_module(own).Runtime
+    if "." not in name and (points := importlib.metadata.entry_points(group=GROUP, name=name)):
+        found = next(iter(points)).load()
+        return getattr(found, "Runtime", found)
+    if importlib.util.find_spec(name) is None:
+        raise LookupError(f"no runtime {name!r}: there is no module {own} or {name}, and no entry point in {GROUP}")
+    return importlib.import_module(name).Runtime
 
 
 def engine_names() -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 Names follow the flatbuffer schema.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from crnn.formats.counts import lstm_macs
 
 Operator = schema.BuiltinOperator
 _IDENTIFIER = b"TFL3"
+TIME_MAJOR = b"time_major"
+"""Name of the tensors whose first axis is time."""
 _TYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
@@ -76,8 +79,10 @@ def resize(model: schema.ModelT, batch_size: int) -> None:
     old = int(subgraph.tensors[subgraph.outputs[0]].shape[0])
     constants = _constants(model, subgraph)
     for index, tensor in enumerate(subgraph.tensors):
-        if index not in constants and len(tensor.shape) and tensor.shape[0] == old:
-            tensor.shape = [batch_size, *tensor.shape[1:]]
+        # (B, ...), or (T, B, F) inside time-major LSTMs
+        axis = int(tensor.name == TIME_MAJOR)
+        if index not in constants and len(tensor.shape) > axis and tensor.shape[axis] == old:
+            tensor.shape = [*tensor.shape[:axis], batch_size, *tensor.shape[axis + 1 :]]
     for operator in subgraph.operators:
         if code_of(model, operator) not in (Operator.RESHAPE, Operator.STRIDED_SLICE):
             continue
@@ -118,6 +123,24 @@ def merged(models: Mapping[int, schema.ModelT]) -> schema.ModelT:
         whole.subgraphs.append(subgraph)
         whole.signatureDefs.append(signature)
     return whole
+
+
+def for_sizes(content: bytes, sizes: Sequence[int]) -> bytes:
+    """The file for other batch sizes, made from its own graph for the smallest size above 1.
+
+    Raises:
+        ValueError: it is not a ``.tflite`` file, or has no batch size above 1.
+    """
+    model = read(content)
+    if not (known := [size for size in batch_sizes(model) if size > 1]):
+        raise ValueError("the file was converted for batches of 1 line alone: other sizes cannot be told from it")
+    signature = next(one for one in model.signatureDefs if one.signatureKey == _signature_key(known[0]))
+    made = {}
+    for size in sizes:
+        made[size] = deepcopy(single(model, known[0]))
+        made[size].signatureDefs = [deepcopy(signature)]
+        resize(made[size], size)
+    return written(merged(made))
 
 
 def single(model: schema.ModelT, batch_size: int) -> schema.ModelT:

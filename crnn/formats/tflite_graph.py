@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.formats.tflite_file import Operator, array_of, code_of, schema
+from crnn.formats.tflite_file import TIME_MAJOR, Operator, array_of, code_of, schema
 
 # Inputs of UNIDIRECTIONAL_SEQUENCE_LSTM: the four gates' weights for the input, then for the hidden state.
 _LSTM_WEIGHTS = range(1, 9)
@@ -89,7 +89,7 @@ def make_time_major(model: schema.ModelT) -> None:
 
         def turn(tensor: int, subgraph: schema.SubGraphT = subgraph) -> int:
             lines, steps, features = subgraph.tensors[tensor].shape
-            return _add_tensor(subgraph, "time_major", (steps, lines, features))
+            return _add_tensor(subgraph, TIME_MAJOR.decode(), (steps, lines, features))
 
         def transpose(source: int, target: int, order: int = order) -> schema.OperatorT:
             options = schema.BuiltinOptions.TransposeOptions, schema.TransposeOptionsT()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crnn.corpus.lines import TIME_STEPS, Lines
+from crnn.measure.misreadings import confusions, worst_lines
 from crnn.measure.records import Accuracy
 from crnn.text import BLANK, best_path, edits, encode
 
@@ -247,6 +248,8 @@ def record(
         line_losses_nats=evaluation.losses,
         log_prob_difference_to_parent_nats=parent_difference,
         measured_alone_because=alone_because,
+        worst_lines=worst_lines(evaluation.edits, lines.labels, evaluation.texts),
+        confusions=[list(found) for found in confusions(lines.labels, evaluation.texts)],
         larger_line_edits=larger.edits if larger else None,
         larger_line_characters=larger.characters if larger else None,
         **differences,

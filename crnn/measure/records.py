@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn.measure import pair_records  # noqa: F401 its records count as kinds
+from crnn.measure import pair_records, scaling_record  # noqa: F401 their records count as kinds
 from crnn.measure.record import Record
 
 
@@ -37,7 +37,12 @@ class Identity(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Record):
-    """CER and CTC loss over the test split, and the errors of each line; also of the larger one, if it was read."""
+    """CER and CTC loss over the test split, and the errors of each line; also of the larger one, if it was read.
+
+    Attributes:
+        worst_lines: position, label, text and edits of the lines with the most edits.
+        confusions: character, what was read for it, count; the most frequent first. See ``misreadings.py``.
+    """
 
     cer_fraction: float
     cer_low_fraction: float
@@ -63,6 +68,8 @@ class Accuracy(Record):
     ctc_loss_difference_to_original_high_nats_per_line: float | None = None
     log_prob_difference_to_parent_nats: float | None = None
     measured_alone_because: str | None = None
+    worst_lines: list[dict[str, Any]] = field(default_factory=list, compare=False)
+    confusions: list[Any] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ with that of all rows (a moderated t interval: Smyth, 2004, "Linear models and e
 for assessing differential expression in microarray experiments"), and never taken to be smaller.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
@@ -55,8 +56,9 @@ def _t(freedom: float) -> float:
     return float(stdtrit(freedom, 1 - _TAIL))
 
 
-def _pooled_variance(rows: Iterable[Sequence[float]]) -> float | None:
-    """The variance of logs within rows; None if no row has two samples."""
+@functools.lru_cache(maxsize=64)
+def _pooled_variance(rows: tuple[tuple[float, ...], ...]) -> float | None:
+    """The variance of logs within rows; None if no row has two samples. All pairs of a run ask for the same."""
     several = [row for row in rows if len(row) > 1]
     if not several:
         return None
@@ -70,7 +72,7 @@ def _spread(sides: Sequence[Sequence[float]], rows: Sequence[Sequence[float]] = 
     """
     if min(map(len, sides)) < 2:
         return None
-    pooled = _pooled_variance(rows)
+    pooled = _pooled_variance(tuple(map(tuple, rows)))
     weight = 0 if pooled is None else POOLED_FREEDOM
     errors, freedoms = [], []
     for side in sides:

@@ -17,6 +17,26 @@ def _caller():
     return sys._getframe(3).f_code.co_name
 
 
+def _fail(fault, count):
+    """End the process, or raise; some faults need nine lines."""
+    match fault:
+        case "crashes":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "is killed for memory":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "is killed for 9 lines" if count >= 9:
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "has no memory for 9 lines" if count >= 9:
+            raise MemoryError
+        case "has no kernel for 9 lines" if count >= 9:
+            raise RuntimeError("no kernel for this shape")
+        case "exits":
+            print("the last words", flush=True)
+            os._exit(7)
+        case "hangs":
+            time.sleep(600)
+
+
 class Runtime(noop_runtime.Runtime):
     """Behaves like the no-op engine until the fault occurs."""
 
@@ -28,14 +48,8 @@ class Runtime(noop_runtime.Runtime):
 
     def __call__(self, images, field):
         outputs = super().__call__(images, field).copy()
+        _fail(self._fault, len(images))
         match self._fault:
-            case "crashes" | "is killed for memory" as fault:
-                os.kill(os.getpid(), signal.SIGSEGV if fault == "crashes" else signal.SIGKILL)
-            case "exits":
-                print("the last words", flush=True)
-                os._exit(7)
-            case "hangs":
-                time.sleep(600)
             case "returns NaN":
                 outputs[0, 0, 0] = np.nan
             case "returns logits":

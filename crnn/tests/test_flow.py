@@ -23,6 +23,7 @@ LEVELS = (
     ("crnn/measure/",),
     ("crnn/gate/",),
     ("crnn/report/",),
+    ("crnn/scaling/",),
     # The studies use everything above; only the command line uses them.
     ("crnn/optimize/studies/",),
     ("crnn/__main__.py",),

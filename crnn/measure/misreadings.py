@@ -1,0 +1,62 @@
+"""Which lines are read worst, and which characters are taken for which."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+WORST, MOST_CONFUSIONS = 8, 30
+"""Numbers of lines and of confusions that are kept."""
+
+
+def alignment(label: str, text: str) -> list[tuple[str, str]]:
+    """The characters of a label beside those that were read, with the fewest edits; empty where one has none."""
+    # Distances between prefixes (Wagner and Fischer, 1974), then back from the end.
+    table = [list(range(len(text) + 1))]
+    for row, expected in enumerate(label, start=1):
+        here = [row]
+        for column, actual in enumerate(text, start=1):
+            above = table[-1]
+            here.append(min(above[column] + 1, here[-1] + 1, above[column - 1] + (expected != actual)))
+        table.append(here)
+    pairs, row, column = [], len(label), len(text)
+    while row or column:
+        here = table[row][column]
+        if row and column and here == table[row - 1][column - 1] + (label[row - 1] != text[column - 1]):
+            row, column = row - 1, column - 1
+            pairs.append((label[row], text[column]))
+        elif row and here == table[row - 1][column] + 1:
+            row -= 1
+            pairs.append((label[row], ""))
+        else:
+            column -= 1
+            pairs.append(("", text[column]))
+    return pairs[::-1]
+
+
+def worst_lines(edits: np.ndarray, labels: Sequence[str], texts: Sequence[str]) -> list[dict[str, str | int]]:
+    """The lines with the most edits, the longer label first: position in the split, label, text and edits.
+
+    Args:
+        edits: int (N,), Levenshtein distance per line.
+        labels: N texts as written.
+        texts: N texts as read.
+    """
+    wrong = [int(line) for line in edits.nonzero()[0]]
+    wrong.sort(key=lambda line: (-int(edits[line]), -len(labels[line]), line))
+    return [
+        {"line": line, "label": labels[line], "text": texts[line], "edits": int(edits[line])} for line in wrong[:WORST]
+    ]
+
+
+def confusions(labels: Sequence[str], texts: Sequence[str]) -> list[tuple[str, str, int]]:
+    """The most frequent edits: a character of a label, what was read for it, and how often; empty: none."""
+    found = Counter(
+        (expected, actual)
+        for label, text in zip(labels, texts, strict=True)
+        if label != text
+        for expected, actual in alignment(label, text)
+        if expected != actual
+    )
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1], entry[0]))
+    return [(expected, actual, count) for (expected, actual), count in ordered[:MOST_CONFUSIONS]]

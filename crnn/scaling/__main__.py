@@ -1,0 +1,116 @@
+"""Keep a study of batch sizes, and fill its tables and figures into ``README.md``.
+
+pytest benchmarks/test_batch_scaling.py --benchmark-json=run.json
+python -m crnn.scaling keep run.json
+python -m crnn.scaling page
+"""
+
+import argparse
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from crnn.measure.records import Identity
+from crnn.measure.scaling_record import Scaling
+from crnn.scaling import figures, tables
+from crnn.scaling.model import Model, model_of
+from crnn.scaling.service import LINES
+from crnn.scaling.times import ScalingError, read
+
+HERE = Path(__file__).parent
+PAGE, MEASURED, SERVICES = HERE / "README.md", HERE / "measured.json", HERE / "services.json"
+
+
+def keep(run: Path) -> None:
+    """Keep the records of a run, without pytest-benchmark's own statistics.
+
+    Raises:
+        ScalingError: it is no run of this study.
+    """
+    content = json.loads(run.read_text("utf-8"))
+    read(content["benchmarks"])
+    benchmarks = [
+        {"fullname": entry["fullname"], "extra_info": entry["extra_info"]}
+        for entry in content["benchmarks"]
+        if Scaling.marker() in entry["extra_info"] and Identity.marker() in entry["extra_info"]
+    ]
+    kept = {
+        "commit": content["commit_info"]["id"],
+        "fingerprint": content["machine_info"]["fingerprint"],
+        "parts": content["crnn"]["parts"],
+        "benchmarks": benchmarks,
+    }
+    MEASURED.write_text(json.dumps(kept) + "\n", "utf-8")
+
+
+def models() -> list[Model]:
+    """The models of all rows that were kept."""
+    return [model_of(times) for times in read(json.loads(MEASURED.read_text("utf-8"))["benchmarks"])]
+
+
+def _limits_of(model: Model) -> list[dict[str, float]]:
+    """What ``services.json`` holds of a row: the best rate and its policy under each limit."""
+    found = []
+    for limit in tables.LIMITS_S:
+        rate, policy = tables.served(model, limit, LINES)
+        found.append(
+            {"rate": rate, "most_lines": policy.most_lines, "wait_s": policy.wait_s} if policy else {"rate": 0.0}
+        )
+    return found
+
+
+def services() -> None:
+    """Simulate each row's services; takes minutes."""
+    rows = models()
+    with ProcessPoolExecutor() as workers:
+        kept = dict(zip((row.times.name for row in rows), workers.map(_limits_of, rows), strict=True))
+    SERVICES.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+
+
+def filled(page: str) -> str:
+    """The page with each table between its markers.
+
+    Raises:
+        ScalingError: the page lacks markers.
+    """
+    rows = models()
+    made = {
+        "models": tables.models(rows),
+        "crossings": tables.crossings(rows),
+        "services": tables.services(json.loads(SERVICES.read_text("utf-8"))),
+    }
+    for name, table in made.items():
+        before, start, rest = page.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        if not (start and end):
+            raise ScalingError(f"{PAGE.name}: no markers <!-- {name} --> and <!-- /{name} -->: add them")
+        page = f"{before}{start}{table}\n{end}{after}"
+    return page
+
+
+def main() -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser("python -m crnn.scaling", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("keep", help="keep a run of the study").add_argument("run", type=Path, metavar="RUN.json")
+    commands.add_parser("services", help="simulate services of the kept rows")
+    commands.add_parser("page", help="fill tables and figures into the page")
+    given = parser.parse_args()
+    try:
+        match given.command:
+            case "keep":
+                keep(given.run)
+            case "services":
+                services()
+            case _:
+                PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
+                figures.draw(models(), HERE)
+    except (ScalingError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201 a command
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The figures of the study."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crnn.scaling.model import Model
+
+_SHOWN = ("torch-original", "tf-original", "litert-fp32", "ort-torch2onnx", "ov-fp32", "ov-int8", "fastest-ov-int8")
+"""One row per engine, and the fastest, where they were measured."""
+
+
+def _pyplot() -> Any:
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "scaling", "font.size": 9})
+    import matplotlib.pyplot as plt
+
+    return plt
+
+
+def draw(models: Sequence[Model], folder: Path) -> None:
+    """Draw ``per_line.svg``: milliseconds per line against the batch size, measured and fitted, both axes in logs."""
+    plt = _pyplot()
+    shown = [model for model in models if model.times.name in _SHOWN] or list(models)
+    figure, axes = plt.subplots(figsize=(8, 5))
+    for colour, model in enumerate(shown):
+        times, mark = model.times, f"C{colour}"
+        axes.plot(times.sizes, 1e3 * times.mean / times.sizes, "o", markersize=2.5, color=mark)
+        sizes = np.unique(np.geomspace(1, times.sizes[-1], 400).astype(int))
+        label = f"{times.name}, n½ {model.half_size.value:.1f}"
+        axes.plot(sizes, 1e3 * model.function(sizes) / sizes, linewidth=1, color=mark, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="lines per call", ylabel="milliseconds per line")
+    axes.set_xticks(ticks := [1, 2, 4, 8, 16, 32, 64, 128, 256], list(map(str, ticks)))
+    axes.minorticks_off()
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(folder / "per_line.svg", metadata={"Date": None})
+    plt.close(figure)

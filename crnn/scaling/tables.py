@@ -1,0 +1,99 @@
+"""The tables of the study, as Markdown."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crnn.scaling.crossings import crossing, winners
+from crnn.scaling.model import Estimate, Model
+from crnn.scaling.service import Policy, Service
+
+POLICIES = tuple(Policy(most, wait) for most in (1, 4, 16, 64, 256) for wait in (0.0, 0.005))
+LIMITS_S = (0.010, 0.050, 0.200)
+
+
+def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A table; all columns but the first ones are aligned as numbers."""
+    rule = ["---"] * texts + ["---:"] * (len(headings) - texts)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
+
+
+def _shown(estimate: Estimate, form: str, scale: float = 1.0) -> str:
+    low, high = (f"{scale * end:{form}}" for end in (estimate.low, estimate.high))
+    return f"{scale * estimate.value:{form}} [{low}, {high}]"
+
+
+def _rate(per_line: Estimate) -> str:
+    """Lines per second, of seconds per line; the upper end is open if the lower end of the seconds is not positive."""
+    high = f"{1 / per_line.low:,.0f}" if per_line.low > 0 else "-"
+    return f"{1 / per_line.value:,.0f} [{1 / per_line.high:,.0f}, {high}]"
+
+
+def _pieces(model: Model) -> str:
+    """The verdict on the model, and where its pieces begin."""
+    starts = [str(piece.first) for piece in model.function.pieces[1:]]
+    return model.verdict + (f" (from {', '.join(starts)})" if starts else "")
+
+
+def models(found: Sequence[Model]) -> str:
+    """A row per variant: a, 1/b and n½ of the straight line, the accepted model, and the error at held-out sizes."""
+    rows = [
+        (
+            f"`{model.times.name}`",
+            model.times.runtime,
+            _pieces(model),
+            _shown(model.fixed, ".2f", 1e3),
+            _rate(model.per_line),
+            _shown(model.half_size, ".1f"),
+            f"{100 * float(np.median(model.held_out_errors)):.1f}",
+            f"{100 * float(model.held_out_errors.max()):.1f}",
+        )
+        for model in found
+    ]
+    headings = ("row", "engine", "model", "a, ms", "1/b, lines/s", "n½", "held out, median %", "largest %")
+    return _markdown(headings, rows, texts=3)
+
+
+def crossings(found: Sequence[Model]) -> str:
+    """The fastest row from the smallest to the largest size, and the interval of each change."""
+    by_name, rows = {model.times.name: model for model in found}, []
+    reigns = winners(found)
+    for before, reign in zip([None, *reigns], reigns, strict=False):
+        met = crossing(by_name[before.name], by_name[reign.name]) if before else None
+        interval = f"{met.low} to {met.high or f'above {reign.last}'}" if met else "-"
+        rows.append((f"{reign.first} to {reign.last}", f"`{reign.name}`", interval))
+    return _markdown(("lines per call", "fastest row", "95 % interval of the change"), rows, texts=2)
+
+
+def served(model: Model, limit_s: float, lines: int) -> tuple[float, Policy | None]:
+    """The highest rate of a row under a limit, and its policy; 0 and None if no rate meets it.
+
+    Args:
+        model: of the row.
+        limit_s: of the 99th percentile.
+        lines: arrivals per simulation.
+    """
+    best: tuple[float, Policy | None] = (0.0, None)
+    largest = int(model.times.sizes[-1])
+    noise = np.random.default_rng(2026).normal(1.0, model.within, 4096).clip(0.5)
+    for policy in POLICIES:
+        if policy.most_lines <= largest:
+            service = Service(model.function, policy, noise)
+            # A policy whose saturation is below what another reaches cannot win.
+            if service.saturation > best[0] and (rate := service.best_rate(limit_s, lines)) > best[0]:
+                best = rate, policy
+    return best
+
+
+def services(kept: Mapping[str, Any]) -> str:
+    """Lines per second under each limit, and the policy that reaches it; ``kept`` is what ``services.json`` holds."""
+
+    def cell(entry: Mapping[str, Any]) -> str:
+        if not entry["rate"]:
+            return "-"
+        return f"{entry['rate']:,.0f} ({entry['most_lines']}, {1000 * entry['wait_s']:.0f} ms)"
+
+    rows = [(f"`{name}`", *map(cell, limits)) for name, limits in kept.items()]
+    headings = ("row", *(f"p99 at most {1000 * limit:.0f} ms" for limit in LIMITS_S))
+    return _markdown(headings, rows)

@@ -1,17 +1,16 @@
-"""``python -m crnn``: train, build, list, report, compare, baseline.
+"""``python -m crnn``: train, build, list, report, recommend, compare, baseline.
 
 python -m crnn list
 python -m crnn train --framework torch
 python -m crnn build ort-torch2onnx --corpus my/lines
 python -m crnn report results.json --sort ms@1 --format table
+python -m crnn recommend results.json --batch 1 --max memory=500MB,cer_loss=0.1pp
 python -m crnn compare old.json new.json --gate relative_latency=3%
 python -m crnn baseline promote new.json
 """
 
 import argparse
-import json
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +29,7 @@ from crnn.gate.strictness import KEY
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.optimize.recipe import RecipeError
 from crnn.registry.options import OptionError
-from crnn.report import table
+from crnn.report import command, table
 from crnn.training.loop import CheckpointError
 
 # Training allocates and frees the same large tensors at every step. By default glibc returns them
@@ -90,27 +89,6 @@ def _list(arguments: argparse.Namespace) -> None:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _report(arguments: argparse.Namespace) -> None:
-    try:
-        run = json.loads(arguments.results.read_text("utf-8"))
-        request = table.Request(
-            reference=arguments.reference, batch=arguments.batch, sort=arguments.sort, columns=arguments.columns
-        )
-        # Without a terminal nothing limits the width.
-        width = shutil.get_terminal_size((0, 0)).columns
-        print(table.render_run(run, request, arguments.format, width=width))
-    except (OSError, ValueError) as error:
-        raise table.ReportError(f"{arguments.results}: {error}") from None
-
-
-def _batch(text: str) -> int | str:
-    return text if text == table.ALL else _positive(text)
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, (key.strip() for key in text.split(","))))
 
 
 def _limits(text: str) -> dict[str, Limit]:
@@ -176,6 +154,7 @@ def _draw_corpus(_: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m crnn", description="Train, build, list and report variants.")
+    parser.add_argument("--registry", type=Path, metavar="FILE.py", help="a file with rows of your own")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     corpus = argparse.ArgumentParser(add_help=False)
@@ -202,31 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)
-    report = commands.add_parser("report", help="print the table of a benchmark JSON")
-    report.add_argument("results", type=Path, metavar="RESULTS.json")
-    report.add_argument(
-        "--reference",
-        metavar="NAME",
-        help="row that speed-ups refer to, torch-original by default; original: each row's own original",
-    )
-    report.add_argument(
-        "--batch",
-        type=_batch,
-        metavar="N|all",
-        help="batch size; by default the smallest and the largest one, with csv and json all",
-    )
-    report.add_argument(
-        "--sort", metavar="COLUMN", help="such as ms@1, speedup@128, cer; the registry's order by default"
-    )
-    report.add_argument(
-        "--columns",
-        type=_keys,
-        default=(),
-        metavar="COLUMNS",
-        help="such as ms,speedup@1,macs; an unknown one lists all",
-    )
-    report.add_argument("--format", choices=table.FORMS, default=table.MARKDOWN, help=f"{table.MARKDOWN} by default")
-    report.set_defaults(run=_report)
+    command.add_to(commands, _positive)
     comparison = commands.add_parser(
         "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"
     )
@@ -247,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     common.add_argument(
         "--loosened",
-        type=_keys,
+        type=command.keys,
         default=(),
         metavar="NAMES",
         help="accept limits and thresholds that got looser, such as ov-int8.max_bytes",
@@ -273,6 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A user's error is one line on standard error and status 1."""
     parsed = _parser().parse_args(arguments)
     try:
+        if parsed.registry:
+            registry.use_file(parsed.registry)
+        for fault in registry.faults():
+            print(f"warning: {fault}", file=sys.stderr)
         return parsed.run(parsed) or 0
     except RunError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
@@ -295,6 +254,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] in (["train"], ["build"]):
+    if {"train", "build"} & set(sys.argv[1:4]):  # behind --registry FILE
         _with_settings()
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""The forms of the table: for a terminal, Markdown, CSV and JSON."""
+"""The forms of the table: for a terminal, Markdown, LaTeX, CSV and JSON."""
 
 import csv as csv_writer
 import io
@@ -22,6 +22,27 @@ def markdown(table: Table, sentences: Sequence[str]) -> str:
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [f"| {' | '.join(row)} |" for row in (escaped[0], alignment, *escaped[1:])]
     return "\n".join([*lines, "", " ".join(sentences)])
+
+
+_ESCAPED = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
+
+
+def latex(table: Table, sentences: Sequence[str]) -> str:
+    """The table for a paper, with the rules of ``booktabs``; its caption in comments below."""
+    alignment = "".join("l" if placed.column.is_text else "r" for placed in table.selection.columns)
+    heading, *rows = (
+        " & ".join(cell.translate(_ESCAPED) for cell in row) + r" \\" for row in (table.headings, *table.cells())
+    )
+    begin, end = rf"\begin{{tabular}}{{{alignment}}}", r"\end{tabular}"
+    lines = [begin, r"\toprule", heading, r"\midrule", *rows, r"\bottomrule", end]
+    return "\n".join([*lines, *(f"% {sentence}" for sentence in sentences)])
 
 
 def csv(table: Table) -> str:

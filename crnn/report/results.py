@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from crnn.measure.record import Record, RecordError
@@ -56,6 +57,17 @@ class Results:
         names = sorted(rows, key=lambda name: (order.get(name, len(order)), name))
         sizes = {size for row in rows.values() for _, size in row if size is not None}
         return cls({name: rows[name] for name in names}, tuple(sorted(sizes)))
+
+    def only(self, patterns: Sequence[str]) -> "Results":
+        """The rows whose names match one of the shell-style patterns.
+
+        Raises:
+            ReportError: none does; the message lists the names.
+        """
+        rows = {name: row for name, row in self.rows.items() if any(fnmatchcase(name, one) for one in patterns)}
+        if not rows:
+            raise ReportError(f"no row matches {','.join(patterns)}; there are: {', '.join(self.rows)}")
+        return replace(self, rows=rows)
 
     def identity(self, name: str) -> Identity:
         """What the row is."""

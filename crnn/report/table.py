@@ -17,16 +17,18 @@ __all__ = [
     "CSV",
     "FORMS",
     "JSON",
+    "LATEX",
     "MARKDOWN",
     "TERMINAL",
     "ReportError",
     "Request",
+    "benchmarks_of",
     "render",
     "render_run",
     "rows",
 ]
 
-TERMINAL, MARKDOWN, CSV, JSON = FORMS = ("table", "markdown", "csv", "json")
+TERMINAL, MARKDOWN, CSV, JSON, LATEX = FORMS = ("table", "markdown", "csv", "json", "latex")
 
 
 def rows(benchmarks: Benchmarks, request: Request | None = None) -> list[tuple[str, ...]]:
@@ -67,9 +69,22 @@ def render(
         return forms.csv(table)
     if form == JSON:
         return forms.json(table, caption.settings(table, machine), caption.sentences(table, machine))
+    if form == LATEX:
+        return forms.latex(table, caption.sentences(table, machine))
     if form == TERMINAL:
         return forms.terminal(table, caption.sentences(table, machine, short=True), width)
     return forms.markdown(table, caption.sentences(table, machine))
+
+
+def benchmarks_of(run: Any) -> Benchmarks:
+    """The benchmarks of a saved run.
+
+    Raises:
+        ReportError: the JSON is none of pytest-benchmark's.
+    """
+    if not isinstance(run, dict) or "benchmarks" not in run:
+        raise ReportError("not a pytest-benchmark JSON")
+    return run["benchmarks"]
 
 
 def render_run(run: Any, request: Request | None = None, form: str = MARKDOWN, *, width: int | None = None) -> str:
@@ -84,7 +99,5 @@ def render_run(run: Any, request: Request | None = None, form: str = MARKDOWN, *
     Raises:
         ReportError: as in ``render``, or the JSON is none of pytest-benchmark's.
     """
-    if not isinstance(run, dict) or "benchmarks" not in run:
-        raise ReportError("not a pytest-benchmark JSON")
-    machine = run.get("crnn", {}).get("machine")
-    return render(run["benchmarks"], request, form, machine=machine, width=width)
+    benchmarks = benchmarks_of(run)
+    return render(benchmarks, request, form, machine=run.get("crnn", {}).get("machine"), width=width)

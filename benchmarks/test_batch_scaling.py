@@ -7,6 +7,7 @@ from fixtures.measurements import keep
 
 
 @pytest.mark.one_process
+@pytest.mark.study
 @pytest.mark.benchmark(timer=worker_clock, group="batch scaling (seconds per call of the smallest size)")
 def test_batch_scaling(benchmark, session, runner, options, tmp_path):
     """Dense sizes in shuffled order, over fresh processes; calls return the evaluated outputs."""

@@ -19,13 +19,13 @@ def alignment(label: str, text: str) -> list[tuple[str, str]]:
             above = table[-1]
             here.append(min(above[column] + 1, here[-1] + 1, above[column - 1] + (expected != actual)))
         table.append(here)
-    pairs, row, column = [], len(label), len(text)
+    pairs, row, column = list[tuple[str, str]](), len(label), len(text)
     while row or column:
-        here = table[row][column]
-        if row and column and here == table[row - 1][column - 1] + (label[row - 1] != text[column - 1]):
+        edits = table[row][column]
+        if row and column and edits == table[row - 1][column - 1] + (label[row - 1] != text[column - 1]):
             row, column = row - 1, column - 1
             pairs.append((label[row], text[column]))
-        elif row and here == table[row - 1][column] + 1:
+        elif row and edits == table[row - 1][column] + 1:
             row -= 1
             pairs.append((label[row], ""))
         else:

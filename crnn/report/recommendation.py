@@ -1,13 +1,15 @@
 """Which row to ship: the fastest that keeps all limits, what is as fast, and why each other row fell.
 
 The rule: of the rows that were measured at the batch size and keep every limit, the one with the least of what is
-minimized wins; where two have the same, the one with the lower CER, then the smaller one. So no row that keeps the
-limits is at least as good in everything and better in something: the winner is never dominated. Limits are compared
-with estimates, not with the ends of their intervals.
+minimized wins, by its ratio to the anchor; where two have the same, the one with the lower CER, then the smaller one.
+So no row that keeps the limits is at least as good in everything and better in something: the winner is never
+dominated. Limits are compared with estimates, not with the ends of their intervals.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import exp, inf, log
+from statistics import fmean
 
 from crnn.measure.records import Latency
 from crnn.measure.speedup import NO_DIFFERENCE, ONE_PROCESS, Estimate, UnpairedError, speedup
@@ -52,13 +54,22 @@ class Row:
     latency: Latency
     values: Mapping[str, float | None]
 
+    def score(self, minimize: str) -> float:
+        """What is minimized, in units of the anchor's: medians that were taken minutes apart do not compare."""
+        value = self.values[minimize]
+        if value is None:
+            return inf
+        in_anchors = exp(fmean(map(log, self.latency.anchor_ratios)))
+        return value / self.latency.latency_median_s * in_anchors
+
     def keeps(self, limits: Mapping[str, float]) -> bool:
         """Whether all limits are kept; what was not measured keeps none."""
         return all((value := self.values[name]) is not None and value <= most for name, most in limits.items())
 
     def rank(self, wish: Wish) -> tuple[float, ...]:
         """Less is better; what was not measured comes last."""
-        return tuple(float("inf") if (value := self.values[name]) is None else value for name in wish.judged)
+        others = (inf if (value := self.values[name]) is None else value for name in wish.judged[1:])
+        return (self.score(wish.minimize), *others)
 
     def dominates(self, other: "Row", wish: Wish) -> bool:
         """Whether it is at least as good in everything that is judged, and better in something."""
@@ -151,7 +162,7 @@ def times(row: Row, other: Row, rows: Sequence[Row]) -> Estimate | None:
 
 def scaled(found: Estimate | None, row: Row, other: Row, minimize: str) -> Estimate:
     """What is minimized, of a row / of the other, with the interval that the ratio of their times has."""
-    ratio = _value(row, minimize) / _value(other, minimize)
+    ratio = row.score(minimize) / other.score(minimize)
     if found is None or found.interval is None:
         return Estimate(ratio, None)
     low, high = (end / found.value for end in found.interval)
@@ -230,7 +241,7 @@ def _changes(rows: list[Row], winner: Row, wish: Wish) -> list[Change]:
             tighter = [row for row in eligible if _value(row, name) < own]
             found.append((name, own, False, min(tighter, key=lambda row: row.rank(wish), default=None)))
     return [
-        Change(name, limit, relaxed, best.name, _value(best, wish.minimize) / _value(winner, wish.minimize))
+        Change(name, limit, relaxed, best.name, best.score(wish.minimize) / winner.score(wish.minimize))
         for name, limit, relaxed, best in found
         if best is not None and best is not winner
     ]

@@ -105,7 +105,7 @@ class Cause:
     off: Way
 
 
-_MEANING = {
+_MEANING: Mapping[Callable[[Seconds], float], str] = {
     growth: "time per line at the largest size / at the best size",
     gain: "time per line at the smallest size / at the largest",
     unsaved: "time per line at the largest size / at the smallest",

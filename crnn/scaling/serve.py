@@ -116,7 +116,12 @@ def served_p99_s(workload: Workload, lines: Lines, rate: float, policy: Policy, 
         logs = generator.LogSettings()
         logs.log_output.outdir, logs.log_output.copy_summary_to_stdout = folder, False
         logs.enable_trace = False
-        system = generator.ConstructSUT(lambda samples: [batcher.add(sample) for sample in samples], lambda: None)
+
+        def issue(samples: Sequence[Any]) -> None:
+            for sample in samples:
+                batcher.add(sample)
+
+        system = generator.ConstructSUT(issue, lambda: None)
         library = generator.ConstructQSL(len(lines), len(lines), lambda _: None, lambda _: None)
         try:
             generator.StartTestWithLogSettings(system, library, settings, logs)

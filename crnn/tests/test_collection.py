@@ -72,16 +72,18 @@ def test_the_release_checks_are_there(tests):
 @pytest.mark.parametrize(
     ("options", "left_out"),
     [
-        pytest.param((), {"process_pairs", "search_for_missing"}, id="nothing is saved or compared"),
-        pytest.param(("--benchmark-save=x",), {"search_for_missing"}, id="saved"),
-        pytest.param(("--benchmark-json=/dev/null",), {"search_for_missing"}, id="in a file"),
+        pytest.param((), {"process_pairs", "search_for_missing", "study"}, id="nothing is saved or compared"),
+        pytest.param(("--benchmark-save=x",), {"search_for_missing", "study"}, id="saved"),
+        pytest.param(("--benchmark-json=/dev/null",), {"search_for_missing", "study"}, id="in a file"),
         pytest.param(
-            ("--benchmark-autosave", "--quick"), {"process_pairs", "search_for_missing", "throughput"}, id="quick"
+            ("--benchmark-autosave", "--quick"),
+            {"process_pairs", "search_for_missing", "throughput", "study"},
+            id="quick",
         ),
     ],
 )
 def test_what_a_run_leaves_out(options, left_out):
-    """A run has every benchmark but those that only a comparison, or a later one, would use."""
+    """A run has every benchmark but studies, and those that only a comparison, or a later one, would use."""
     benchmarks = defined("benchmarks")
     absent = {name for name, markers in benchmarks.items() if any(f"mark.{word}" in markers for word in left_out)}
 

@@ -166,7 +166,7 @@ class TestMeasuring:
         assert (status, measured(benchmarks)) == (0, SOUND)
         units = {"s", "ratios", "fraction", "line", "count", "bytes", "lines", "nats", "sha256"}
         words = {"variant", "technique", "runtime", "device", "original", "corpus", "format", "because", "anchor"}
-        words |= {"edits", "characters", "sets", "disturbances", "at"}  # packed, one per line; lists of words
+        words |= {"edits", "characters", "sets", "disturbances", "at", "confusions"}  # packed, one per line; lists
         last_words = {key.split("_")[-1] for benchmark in benchmarks for key in benchmark["extra_info"]}
         assert last_words - units - words == set()
         assert "speed-up" in output.split("ways to ship a CRNN")[1]

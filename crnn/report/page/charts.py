@@ -1,5 +1,6 @@
 """The plots, as Vega-Lite by Altair: declarative, drawn as SVG, with labels that a screen reader reads."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,16 +64,14 @@ def pareto(points: Points, *, batch: int | None = None) -> Any:
             high="isValid(datum[across + '_high']) ? datum[across + '_high'] : datum[across]",
             size="datum[area]",
         )
-        heading: Any = altair.ExprRef("'time of a call: ' + (across == 'ms_per_line' ? 'ms per line' : 'ms')")
+        heading = "time of a call (chosen below)"
     else:
         params = []
         chart = chart.transform_filter(f"datum.batch == {batch}").transform_calculate(
             x="datum.ms", low="datum.ms_low", high="datum.ms_high", size="datum.memory_mb"
         )
         heading = f"ms per call of {batch} line{'s' * (batch > 1)}"
-    across = altair.X(
-        "x:Q", title=heading if batch else "time of a call (chosen below)", scale=altair.Scale(type="log", nice=False)
-    )
+    across = altair.X("x:Q", title=heading, scale=altair.Scale(type="log", nice=False))
     up = altair.Y("cer:Q", title="CER, %", scale=altair.Scale(zero=False))
     faint = altair.condition("datum.dominated", altair.value(0.35), altair.value(1))
     colour = altair.Color("engine:N", title="engine", scale=altair.Scale(scheme="tableau10"))
@@ -169,6 +168,13 @@ def _styled(chart: Any) -> Any:
     )
 
 
+def svg(chart: Any) -> str:
+    """A figure for a document, as SVG."""
+    with io.StringIO() as text:
+        _on_paper(chart).save(text, format="svg")
+        return text.getvalue()
+
+
 def save(chart: Any, path: Path) -> None:
     """Write a figure for a document.
 
@@ -177,8 +183,11 @@ def save(chart: Any, path: Path) -> None:
     """
     if path.suffix not in FIGURES:
         raise ReportError(f"--figure {path}: expected a name that ends in {', '.join(FIGURES)}")
-    # A file has no page whose colour it could take.
-    plain = chart.configure_text(color="black").configure_axis(labelColor="black", titleColor="black").configure_legend(
+    _on_paper(chart).save(str(path), **({"scale_factor": 2} if path.suffix == ".png" else {}))
+
+
+def _on_paper(chart: Any) -> Any:
+    """A figure on white: a file has no page whose colour it could take."""
+    return chart.configure_text(color="black").configure_axis(labelColor="black", titleColor="black").configure_legend(
         labelColor="black", titleColor="black", orient="right", columns=1
     )  # fmt: skip
-    plain.save(str(path), **({"scale_factor": 2} if path.suffix == ".png" else {}))

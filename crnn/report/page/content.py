@@ -112,7 +112,10 @@ class Shown:
                 for name in self.results.rows
                 if (record := self.measured(name, size)).latency is not None
             ]
-            found[str(size)] = {"rows": {row.name: dict(row.values) for row in rows}, "alike": _alike(rows)}
+            found[str(size)] = {
+                "rows": {row.name: {**row.values, "score": _scores(row)} for row in rows},
+                "alike": _alike(rows),
+            }
         return found
 
     @cached_property
@@ -233,6 +236,11 @@ class Shown:
             ]
             for name, cells in self._cells.items()
         ]
+
+
+def _scores(row: Row) -> dict[str, float | None]:
+    """What rows are ranked by, by what is minimized; None where it was not measured."""
+    return {name: None if row.values[name] is None else row.score(name) for name in OBJECTIVES}
 
 
 def _alike(rows: Sequence[Row]) -> dict[str, dict[str, list[str]]]:

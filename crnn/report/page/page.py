@@ -28,7 +28,8 @@ def _bundle() -> str:
             "the page needs vl-convert-python, which is not installed; install requirements.txt"
         ) from None
     # A script in a page ends at the first such tag, wherever it is.
-    return vl_convert.javascript_bundle().replace("</script", "<\\/script")
+    bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
+    return bundle.replace("</script", "<\\/script")
 
 
 def _embedded(value: Any) -> str:

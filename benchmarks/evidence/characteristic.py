@@ -105,22 +105,21 @@ def draw(characteristic: Mapping[str, Mapping[str, Letters]]) -> None:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "characteristic", "font.size": 8})
+    mpl.rcParams.update({"svg.hashsalt": "characteristic", "svg.fonttype": "none", "font.size": 8})
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(len(CALLS), len(ENGINES), figsize=(15, 5.4), sharex=True, sharey=True)
     signs = (("red", "w", "#c0392b"), ("inconclusive", "u", "#e0a800"), ("green", "sb", "#1e8449"))
-    for name, row in zip(CALLS, axes, strict=True):
+    for place, (name, row) in enumerate(zip(CALLS, axes, strict=True)):
         for title, axis in zip(ENGINES.values(), row, strict=True):
             rows = [found[name] for test, found in characteristic.items() if name in found and engine(test) == title]
             for label, sign, colour in signs:
                 shares = [np.mean([one in sign for of_row in rows for one in of_row[f"{at:g}"]]) for at in CHANGES]
-                axis.plot(CHANGES, shares, marker="o", markersize=2.5, color=colour, label=label)
+                axis.plot(CHANGES, shares, color=colour, label=label)
             axis.axvline(1, color="0.6", linewidth=0.8, linestyle=":")
-            axis.grid(alpha=0.2)
-            if row is axes[0]:
+            if place == 0:
                 axis.set_title(f"{title}, {len(rows)} row{'s' * (len(rows) > 1)}")
-            if row is axes[-1]:
+            if place == len(CALLS) - 1:
                 axis.set_xlabel("true change, in limits")
         row[0].set_ylabel(f"{CALLS[name]}\nlimit {declared(name).limit}\nshare of comparisons")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="lower center", ncols=3, frameon=False)

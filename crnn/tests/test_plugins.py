@@ -16,6 +16,7 @@ from crnn.registry import plugins
 from crnn.registry.plugins import PluginError, Registry
 from crnn.registry.rows import VARIANTS
 from crnn.runtimes import base, noop_runtime
+from crnn.tests.test_suite import own_machine
 
 ROOT = Path(__file__).parents[2]
 FIRST = VARIANTS[0]
@@ -166,7 +167,7 @@ class TestDocumentation:
         return subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
-            env=os.environ | {"CRNN_CACHE": str(project / "cache")},
+            env=own_machine(project / "cache"),
             capture_output=True,
             text=True,
             check=False,

@@ -1,29 +1,18 @@
-"""The table, its README copy, and the committed baseline behind both."""
+"""The table, and the committed baseline behind the README's copy of it."""
 
 import json
-import re
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crnn.__main__ import main
 from crnn.registry import names
 from crnn.report import table
-from crnn.report.page import charts
-from crnn.report.page.content import shown
 from crnn.report.table import ReportError, Request
 from crnn.tests.saved_rows import FOOTPRINT, LARGE_BATCH, SMALL_BATCH, entries, times, two_rows
 
 ROOT = Path(__file__).parents[2]
 BASELINES = sorted((ROOT / "fixtures" / "baselines").glob("*/*_baseline.json"))
-
-
-def places(svg):
-    """Where a figure has its marks; the text around it depends on the machine's fonts."""
-    [group] = re.findall(r'<g class="mark-symbol role-mark layer_2_marks"(.*?)</g>', svg, re.DOTALL)
-    return [tuple(round(float(one)) for one in at) for at in re.findall(r"translate\(([\d.]+),([\d.]+)\)", group)]
 
 
 def cells(benchmarks, *columns, **request):
@@ -257,42 +246,6 @@ class TestRequest:
 
 
 class TestBaseline:
-    def test_readme_shows_the_committed_baseline(self):
-        """The README's table is the report of the newest committed baseline."""
-        results = json.loads(BASELINES[-1].read_text("utf-8"))
-
-        readme = (ROOT / "README.md").read_text("utf-8")
-        shown = readme.split("<!-- results -->\n")[1].split("\n<!-- /results -->")[0]
-        assert shown == table.render_run(results)
-
-    def test_readme_says_what_to_ship(self, capsys):
-        """Each line of the README's answer is what the command in it recommends, with its figures."""
-        readme = (ROOT / "README.md").read_text("utf-8")
-        lines = re.findall(r"^- \*\*.*\*\*: `(.+?)`, (.+) \(`(.+)`\)", readme, re.MULTILINE)
-        answers = []
-        for *_, options in lines:
-            assert main(["recommend", str(BASELINES[-1]), *shlex.split(options)]) == 0
-            answers.append(" ".join(capsys.readouterr().out.split()))
-
-        assert len(lines) == 5
-        assert [
-            (name, figures)
-            for (name, figures, _), answer in zip(lines, answers, strict=True)
-            if f"ship {name}: {figures}" not in answer
-        ] == []
-
-    def test_readme_is_read_in_three_minutes(self):
-        """The README has at most 120 lines, the table of results included."""
-        assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120
-
-    def test_readme_shows_the_plot_of_the_committed_baseline(self):
-        """The README's figure has a mark per row, where the committed baseline has it."""
-        [run] = shown([("baseline", json.loads(BASELINES[-1].read_text("utf-8")))])
-        drawn = charts.pareto(run.points, batch=1)
-
-        figure = (ROOT / "crnn" / "report" / "pareto.svg").read_text("utf-8")
-        assert places(figure) == places(charts.svg(drawn))
-
     def test_originals_are_good_and_alike(self):
         """Both originals lie between 0.2 and 1.0 % CER, within 0.3 points of each other."""
         results = json.loads(BASELINES[-1].read_text("utf-8"))

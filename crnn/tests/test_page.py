@@ -83,6 +83,21 @@ class TestPage:
             {"kind": "Conv", "precision": "int8", "count": 5, "seconds": 0.0075, "ms": 7.5, "share": 75.0}
         ]
 
+    def test_worst_lines_and_confusions(self):
+        """A row shows its worst lines, aligned, and what it takes for what, beside its original's count."""
+        worst = [{"line": 3, "label": "З0", "text": "30", "edits": 1}]
+        first = replace(ACCURACY, confusions=[["З", "3", 2]])
+        other = replace(ACCURACY, worst_lines=worst, confusions=[["З", "3", 5], ["0", "", 1]])
+        rows = [*entries("torch-original", SMALL_BATCH, first), *entries("mine", SMALL_BATCH, other)]
+        [run] = shown([("run", {"benchmarks": rows})])
+
+        details = run.details("mine")
+        made = page.html([("run", {"benchmarks": rows})])
+
+        assert details["worst"] == [{**worst[0], "pairs": [("З", "3"), ("0", "0")], "picture": None}]
+        assert [list(one.values()) for one in details["confusions"]] == [["З", "3", 5, 2], ["0", "nothing", 1, 0]]
+        assert '<span class="wrong"><b>З</b><i>3</i></span><span><b>0</b><i>0</i></span>' in made
+
     def test_without_latency(self):
         """A run of accuracy alone has the table, and says that no row can be recommended."""
         made = page.html([("run", {"benchmarks": entries("one", ACCURACY)})])

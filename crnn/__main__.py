@@ -226,8 +226,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status. A user's error is one line on standard error and status 1."""
-    parsed = _parser().parse_args(arguments)
     try:
+        # A user's file may be named in the environment: the parser already reads the registry.
+        parsed = _parser().parse_args(arguments)
         if parsed.registry:
             registry.use_file(parsed.registry)
         for fault in registry.faults():

@@ -64,16 +64,18 @@ def best_path(log_probs: np.ndarray, alphabet: str) -> list[str]:
 
 def edit_distance(reference: str, text: str) -> int:
     """Compute the Levenshtein distance: insertions, deletions and substitutions cost 1."""
-    if reference == text:
-        return 0
-    # The table of distances between prefixes, row by row (Wagner and Fischer, 1974).
-    above = list(range(len(text) + 1))
+    return 0 if reference == text else prefix_distances(reference, text)[-1][-1]
+
+
+def prefix_distances(reference: str, text: str) -> list[list[int]]:
+    """Compute the Levenshtein distances between all prefixes, row by row (Wagner and Fischer, 1974)."""
+    table = [list(range(len(text) + 1))]
     for row, expected in enumerate(reference, start=1):
-        here = [row]
+        above, here = table[-1], [row]
         for column, actual in enumerate(text, start=1):
             here.append(min(above[column] + 1, here[-1] + 1, above[column - 1] + (expected != actual)))
-        above = here
-    return above[-1]
+        table.append(here)
+    return table
 
 
 def edits(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Train one recipe with several seeds, and keep the edits of each line: models that differ, and should compare as same.
 
-    python -m benchmarks.evidence.seeds --models FOLDER benchmarks/evidence/seeds.json     # about 2 minutes per seed
+    python -m benchmarks.evidence.seeds --models FOLDER benchmarks/evidence/seeds.json
 
 They read the test split, and the 8,000 lines of ``--judge full``.
 """

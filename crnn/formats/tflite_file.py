@@ -133,7 +133,7 @@ def for_sizes(content: bytes, sizes: Sequence[int]) -> bytes:
     """
     model = read(content)
     if not (known := [size for size in batch_sizes(model) if size > 1]):
-        raise ValueError("the file was converted for batches of 1 line alone: other sizes cannot be told from it")
+        raise ValueError("the file has only a graph for 1 line: other sizes cannot be derived from it")
     signature = next(one for one in model.signatureDefs if one.signatureKey == _signature_key(known[0]))
     made = {}
     for size in sizes:

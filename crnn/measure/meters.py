@@ -1,14 +1,11 @@
 """Meters: they measure pair after pair of one variant, and make the records of what the gate compares."""
 
-import inspect
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from crnn.artifacts import sha256_of
 from crnn.measure.latency import TimedDifference, timed_difference
 from crnn.measure.pair_records import Deployment, RelativeLatency
 from crnn.measure.process_pairs import (
@@ -24,8 +21,7 @@ from crnn.measure.process_pairs import (
 )
 from crnn.measure.row import Runner
 from crnn.measure.session import Session
-from crnn.measure.workload import Workload
-from crnn.runtimes.base import runtime_class
+from crnn.measure.workload import Workload, engine_sha256
 
 # More lines than the calls read: with only those, ratios spread two to three times as wide.
 _LINES = 256
@@ -115,7 +111,7 @@ class Meter:
     @property
     def anchor_sha256(self) -> str:
         """Of that engine's file."""
-        return sha256_of(Path(inspect.getfile(runtime_class(self._reference.runtime))))
+        return engine_sha256(self._reference.runtime)
 
     @property
     def log_prob_difference(self) -> float | None:

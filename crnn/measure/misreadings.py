@@ -5,20 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from crnn.text import prefix_distances
+
 WORST, MOST_CONFUSIONS = 8, 30
 """Numbers of lines and of confusions that are kept."""
 
 
 def alignment(label: str, text: str) -> list[tuple[str, str]]:
     """The characters of a label beside those that were read, with the fewest edits; empty where one has none."""
-    # Distances between prefixes (Wagner and Fischer, 1974), then back from the end.
-    table = [list(range(len(text) + 1))]
-    for row, expected in enumerate(label, start=1):
-        here = [row]
-        for column, actual in enumerate(text, start=1):
-            above = table[-1]
-            here.append(min(above[column] + 1, here[-1] + 1, above[column - 1] + (expected != actual)))
-        table.append(here)
+    # From the end of both back to their beginnings.
+    table = prefix_distances(label, text)
     pairs, row, column = list[tuple[str, str]](), len(label), len(text)
     while row or column:
         edits = table[row][column]

@@ -1,6 +1,5 @@
 """One fresh process of a variant: loaded, called at each batch size, timed in alternation with the anchor."""
 
-import inspect
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -8,12 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import or_
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
-from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Lines
 from crnn.measure import latency as blocks
 from crnn.measure.accuracy import Evaluation
@@ -22,9 +19,8 @@ from crnn.measure.loading import Loading
 from crnn.measure.records import Latency
 from crnn.measure.speedup import over_processes
 from crnn.measure.watch import State, Watch
-from crnn.measure.workload import Workload, check_outputs
+from crnn.measure.workload import Workload, check_outputs, engine_sha256
 from crnn.runtimes.anchors import shared_anchor
-from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerProcess
 
 _ANCHOR_LINES = 256
@@ -55,7 +51,7 @@ class Anchor:
     def __init__(self, lines: Lines, device: str, limit_s: float) -> None:
         """Start nothing yet."""
         self.engine = shared_anchor()
-        self.sha256 = sha256_of(Path(inspect.getfile(runtime_class(self.engine))))
+        self.sha256 = engine_sha256(self.engine)
         self._lines, self._device, self._limit_s = lines.take(range(min(_ANCHOR_LINES, len(lines)))), device, limit_s
         self._worker: WorkerProcess | None = None
         self._sides: dict[int, Side] = {}

@@ -1,11 +1,10 @@
 """How the time of a call grows with the batch size: dense sizes in shuffled order, over fresh processes.
 
 Powers of two hide the steps between them. In ascending order a drift of the machine would look like a property of the
-model, so sizes are shuffled anew in each process, and each block of calls is timed beside a block of the anchor, which
-always reads one line: the ratio of the two follows the batch size alone.
+model, so each process visits the sizes in its own random order. Each block of calls is timed beside a block of the
+anchor, which always reads one line: the ratio of the two follows the batch size alone.
 """
 
-import inspect
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -16,15 +15,13 @@ from statistics import median
 
 import numpy as np
 
-from crnn.artifacts import sha256_of
 from crnn.measure.latency import Plan, Side, run_pairs, timed_difference, undisturbed_ratio
 from crnn.measure.pace import Probe
 from crnn.measure.process_pairs import slowed_alike
 from crnn.measure.row import Runner
 from crnn.measure.scaling_record import Scaling
 from crnn.measure.session import Session
-from crnn.measure.workload import Workload
-from crnn.runtimes.base import runtime_class
+from crnn.measure.workload import Workload, engine_sha256
 from crnn.runtimes.process import WorkerError, WorkerProcess
 
 ANCHOR = "crnn.runtimes.anchors.onnx_anchor"
@@ -188,10 +185,10 @@ def measure(
         scaling_peak_memory_bytes=done[0].peaks[: len(sizes)],
         scaling_resident_after_load_bytes=done[0].resident,
         scaling_anchor=ANCHOR,
-        scaling_anchor_sha256=sha256_of(Path(inspect.getfile(runtime_class(ANCHOR)))),
+        scaling_anchor_sha256=engine_sha256(ANCHOR),
         scaling_disturbed_count=sum(one.disturbed for one in done),
         scaling_left_out=left_out,
-        scaling_answers_log_prob_difference_nats=difference.log_prob,
+        scaling_outputs_log_prob_difference_nats=difference.log_prob,
         scaling_lines_read_differently_count=len(difference.lines),
         scaling_s=time.monotonic() - start,
     )

@@ -21,7 +21,7 @@ class Scaling(Record):
         scaling_anchor_sha256: of that engine's file.
         scaling_disturbed_count: sizes of processes at which all blocks were measured at a slow pace of the machine.
         scaling_left_out: why the larger sizes that were asked for are missing; None if none is.
-        scaling_answers_log_prob_difference_nats: largest difference between the outputs of timed calls and the
+        scaling_outputs_log_prob_difference_nats: largest difference between the outputs of timed calls and the
             evaluated ones.
         scaling_lines_read_differently_count: lines whose decoded text differs between the two.
         scaling_s: seconds that all of it took.
@@ -37,6 +37,6 @@ class Scaling(Record):
     scaling_anchor_sha256: str
     scaling_disturbed_count: int = 0
     scaling_left_out: str | None = None
-    scaling_answers_log_prob_difference_nats: float = 0.0
+    scaling_outputs_log_prob_difference_nats: float = 0.0
     scaling_lines_read_differently_count: int = 0
     scaling_s: float = field(default=0.0, compare=False)

@@ -1,5 +1,6 @@
 """What a worker runs, and what it makes of the test split."""
 
+import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +14,17 @@ from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Corpus, Lines
 from crnn.measure.accuracy import Evaluation, check_log_probs, check_shape, evaluate
 from crnn.registry.variant import Variant
+from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerProcess
 
 # In quick and full runs alike: rows that quantize at run time give other outputs at another size.
 EVALUATED_BATCH_SIZE = 32
 LIMIT_S = 300.0
+
+
+def engine_sha256(runtime: str) -> str:
+    """SHA-256 of an engine's file: ratios to an anchor compare while this stays the same."""
+    return sha256_of(Path(inspect.getfile(runtime_class(runtime))))
 
 
 class UnsoundError(AssertionError):

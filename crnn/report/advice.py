@@ -10,9 +10,9 @@ _WIDTH = 110
 
 
 def _figures(row: Row, wish: Wish) -> str:
-    """What is judged of a row, such as ``latency 0.31 ms, CER 0.78 %, memory 180 MB``."""
+    """The criteria of a row, such as ``latency 0.31 ms, CER 0.78 %, memory 180 MB``."""
     shown = []
-    for name in wish.judged:
+    for name in wish.criteria:
         value = row.values[name]
         shown.append(f"{label(name)} " + ("not measured" if value is None else CRITERIA[name].shown(value)))
     return ", ".join(shown)

@@ -16,7 +16,6 @@ _COUNT = {"": 1.0, "K": 1e3, "M": 1e6}
 _CORE_SECONDS = {"CORE-MS": 1e-3, "CORE-S": 1.0}
 _LIMIT = re.compile(r"\s*([a-z0-9_-]+)\s*=\s*([0-9.]+(?:e-?[0-9]+)?)\s*([a-z%-]*)\s*", re.IGNORECASE)
 
-Row = Mapping[tuple[type[Record], int | None], Any]
 Read = Callable[["Measured"], float | None]
 
 
@@ -54,7 +53,6 @@ class Criterion:
         units: factors of the units in which a limit may be written, by name in capitals.
         shown: formats a value.
         lacking: why a row may have no value.
-        share: whether a limit needs a percent sign or ``pp``: a bare 0.1 could be either.
     """
 
     name: str

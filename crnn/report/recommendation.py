@@ -16,7 +16,7 @@ from crnn.measure.speedup import NO_DIFFERENCE, ONE_PROCESS, Estimate, UnpairedE
 from crnn.report.criteria import CRITERIA, OBJECTIVES, Measured, label
 from crnn.report.results import ReportError, Results
 
-_JUDGED = ("cer", "memory", "bytes")
+_ALWAYS = ("cer", "memory", "bytes")
 """Beside what is minimized and limited, a row is better or worse by these."""
 
 
@@ -35,9 +35,9 @@ class Wish:
     minimize: str = "latency"
 
     @property
-    def judged(self) -> tuple[str, ...]:
+    def criteria(self) -> tuple[str, ...]:
         """All criteria by which rows are compared: what is minimized comes first."""
-        return tuple(dict.fromkeys((self.minimize, *_JUDGED, *self.limits)))
+        return tuple(dict.fromkeys((self.minimize, *_ALWAYS, *self.limits)))
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Row:
     Attributes:
         name: its name.
         latency: at the batch size.
-        values: of each judged criterion; None where it was not measured.
+        values: of each criterion that rows are compared by; None where it was not measured.
     """
 
     name: str
@@ -68,11 +68,11 @@ class Row:
 
     def rank(self, wish: Wish) -> tuple[float, ...]:
         """Less is better; what was not measured comes last."""
-        others = (inf if (value := self.values[name]) is None else value for name in wish.judged[1:])
+        others = (inf if (value := self.values[name]) is None else value for name in wish.criteria[1:])
         return (self.score(wish.minimize), *others)
 
     def dominates(self, other: "Row", wish: Wish) -> bool:
-        """Whether it is at least as good in everything that is judged, and better in something."""
+        """Whether it is at least as good in all of these criteria, and better in something."""
         ours, theirs = self.rank(wish), other.rank(wish)
         return ours != theirs and all(mine <= its for mine, its in zip(ours, theirs, strict=True))
 
@@ -138,7 +138,7 @@ def _rows(results: Results, wish: Wish) -> tuple[list[Row], list[Fallen]]:
         if measured.latency is None:
             lacking.append(Fallen(name, f"not measured at batch {wish.size}"))
             continue
-        values = {one: CRITERIA[one].read(measured) for one in wish.judged}
+        values = {one: CRITERIA[one].read(measured) for one in wish.criteria}
         if values[wish.minimize] is None:
             lacking.append(Fallen(name, f"no {wish.minimize}: {CRITERIA[wish.minimize].lacking}"))
         else:
@@ -215,21 +215,21 @@ def _over(row: Row, limits: Mapping[str, float]) -> str:
 
 def _reason(row: Row, winner: Row, rows: list[Row], wish: Wish) -> str:
     """Why a row that keeps the limits, and is shown to be slower, did not win."""
-    times = f"{compared(row, winner, rows, wish.minimize).value:.2f} times the {wish.minimize}"
+    slower = f"{compared(row, winner, rows, wish.minimize).value:.2f} times the {wish.minimize}"
     if winner.dominates(row, wish):
-        return f"{times}, and better in nothing that counts"
-    better = [name for name in wish.judged[1:] if (mine := row.values[name]) is not None
+        return f"{slower}, and better in nothing that counts"
+    better = [name for name in wish.criteria[1:] if (mine := row.values[name]) is not None
               and (its := winner.values[name]) is not None and mine < its]  # fmt: skip
     shown = ", ".join(f"{label(name)} {CRITERIA[name].shown(_value(row, name))}" for name in better)
     others = [one for one in rows if one.keeps(wish.limits) and one.dominates(row, wish)]
     by = f"; dominated by {min(others, key=lambda one: one.rank(wish)).name}" if others else ""
-    return f"{times}" + (f", though better in {shown}" if shown else "") + by
+    return slower + (f", though better in {shown}" if shown else "") + by
 
 
 def _changes(rows: list[Row], winner: Row, wish: Wish) -> list[Change]:
     """The nearest limits at which another row wins, looser and tighter, criterion by criterion."""
     found = []
-    for name in wish.judged[1:]:
+    for name in wish.criteria[1:]:
         others = {one: most for one, most in wish.limits.items() if one != name}
         eligible = [row for row in rows if row.keeps(others) and row.values[name] is not None]
         faster = [row for row in eligible if not row.keeps(wish.limits) and row.rank(wish) < winner.rank(wish)]

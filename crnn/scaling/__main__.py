@@ -13,10 +13,11 @@ from pathlib import Path
 
 from crnn.measure.records import Identity
 from crnn.measure.scaling_record import Scaling
+from crnn.report import documents
 from crnn.scaling import figures, tables
 from crnn.scaling.model import Model, model_of
 from crnn.scaling.service import LINES
-from crnn.scaling.times import ScalingError, read
+from crnn.scaling.times import read
 
 HERE = Path(__file__).parent
 PAGE, MEASURED, SERVICES = HERE / "README.md", HERE / "measured.json", HERE / "services.json"
@@ -72,21 +73,17 @@ def filled(page: str) -> str:
     """The page with each table between its markers.
 
     Raises:
-        ScalingError: the page lacks markers.
+        ValueError: the page lacks markers.
     """
     rows = models()
-    made = {
-        "models": tables.models(rows),
-        "crossings": tables.crossings(rows),
-        "services": tables.services(json.loads(SERVICES.read_text("utf-8"))),
-    }
-    for name, table in made.items():
-        before, start, rest = page.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
-        if not (start and end):
-            raise ScalingError(f"{PAGE.name}: no markers <!-- {name} --> and <!-- /{name} -->: add them")
-        page = f"{before}{start}{table}\n{end}{after}"
-    return page
+    return documents.filled(
+        page,
+        {
+            "models": tables.models(rows),
+            "crossings": tables.crossings(rows),
+            "services": tables.services(json.loads(SERVICES.read_text("utf-8"))),
+        },
+    )
 
 
 def main() -> int:
@@ -106,7 +103,7 @@ def main() -> int:
             case _:
                 PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
                 figures.draw(models(), HERE)
-    except (ScalingError, OSError) as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 a command
         return 2
     return 0

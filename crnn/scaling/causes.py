@@ -89,7 +89,6 @@ class Cause:
         engine: whose time it explains.
         question: what is asked, in a sentence.
         number: says how strongly the time departs from a line.
-        meaning: of that number.
         sizes: lines per call, ascending.
         there: with the cause.
         off: without it.
@@ -99,29 +98,16 @@ class Cause:
     engine: str
     question: str
     number: Callable[[Seconds], float]
-    meaning: str
     sizes: tuple[int, ...]
     there: Way
     off: Way
 
 
-_MEANING: Mapping[Callable[[Seconds], float], str] = {
-    growth: "time per line at the largest size / at the best size",
-    gain: "time per line at the smallest size / at the largest",
-    unsaved: "time per line at the largest size / at the smallest",
-    sawtooth: "time at odd sizes / at their even neighbours",
-}
 # Keep freed memory instead of giving it back to the system after each call.
 _KEEPS_MEMORY = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=4294967296:glibc.malloc.trim_threshold=17179869184"}
 
-
-def _cause(name: str, engine: str, question: str, number: Callable[[Seconds], float], sizes: Sequence[int],
-           there: Way, off: Way) -> Cause:  # fmt: skip
-    return Cause(name, engine, question, number, _MEANING[number], tuple(sizes), there, off)
-
-
 CAUSES = (
-    _cause(
+    Cause(
         "allocator",
         "PyTorch",
         "Does eager PyTorch get slower per line because each call maps fresh memory for its activations?",
@@ -130,25 +116,25 @@ CAUSES = (
         Way("the system's allocator: large blocks are unmapped after each call", "torch-original"),
         Way("glibc keeps freed memory", "torch-original", environment=_KEEPS_MEMORY),
     ),
-    _cause(
+    Cause(
         "weight-reads",
         "LiteRT",
-        "Does a batch save nothing in LiteRT's LSTMs because weights are read anew for each line?",
+        "Does a batch save nothing in LiteRT's LSTMs because it reads the weights again for each line?",
         unsaved,
         (1, 2, 4, 8, 16, 32),
         Way("LSTMs line after line (as converted)", "litert-fp32-as-converted"),
         Way("LSTMs with all lines per time step (time-major)", "litert-fp32"),
     ),
-    _cause(
+    Cause(
         "threads",
         "ONNX Runtime",
         "Does the time rise in steps of two lines because two threads share the lines of a batch?",
         sawtooth,
-        range(2, 13),
+        tuple(range(2, 13)),
         Way("two threads", "ort-rewritten-int8"),
         Way("one thread", "ort-rewritten-int8", threads=1),
     ),
-    _cause(
+    Cause(
         "cache",
         "OpenVINO",
         "Do large batches cost more per line because their activations do not fit into the caches?",
@@ -157,7 +143,7 @@ CAUSES = (
         Way("one call", "ov-fp32"),
         Way("calls of 8 lines", "ov-fp32", split=8),
     ),
-    _cause(
+    Cause(
         "framework",
         "TensorFlow",
         "Is the fixed cost of a call that of the framework, operator by operator?",

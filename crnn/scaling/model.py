@@ -105,7 +105,7 @@ class Model:
         sizes, seconds = self.times.sizes, self.times.mean
         left_out = np.flatnonzero(np.isin(sizes, self.held_out))
         kept = np.delete(np.arange(len(sizes)), left_out)
-        # The number of pieces is chosen anew: the held-out sizes have no part in it.
+        # The number of pieces is chosen again, without the held-out sizes.
         pieces = 1 if len(self.function.pieces) == 1 else number_of_pieces(sizes[kept], seconds[kept])
         function = fitted(sizes[kept], seconds[kept], pieces) or Pieces.fit(sizes[kept], seconds[kept], [0])
         return np.abs(relative_errors(function, sizes[left_out], seconds[left_out]))

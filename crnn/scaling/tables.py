@@ -1,22 +1,17 @@
 """The tables of the study, as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from crnn.report.documents import markdown
 from crnn.scaling.crossings import crossing, winners
 from crnn.scaling.model import Estimate, Model
 from crnn.scaling.service import Policy, Service
 
 POLICIES = tuple(Policy(most, wait) for most in (1, 4, 16, 64, 256) for wait in (0.0, 0.005))
 LIMITS_S = (0.010, 0.050, 0.200)
-
-
-def _markdown(headings: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
-    """A table; all columns but the first ones are aligned as numbers."""
-    rule = ["---"] * texts + ["---:"] * (len(headings) - texts)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
 
 
 def _shown(estimate: Estimate, form: str, scale: float = 1.0) -> str:
@@ -52,7 +47,7 @@ def models(found: Sequence[Model]) -> str:
         for model in found
     ]
     headings = ("row", "engine", "model", "a, ms", "1/b, lines/s", "n½", "held out, median %", "largest %")
-    return _markdown(headings, rows, texts=3)
+    return markdown(headings, rows, texts=3)
 
 
 def crossings(found: Sequence[Model]) -> str:
@@ -63,7 +58,7 @@ def crossings(found: Sequence[Model]) -> str:
         met = crossing(by_name[before.name], by_name[reign.name]) if before else None
         interval = f"{met.low} to {met.high or f'above {reign.last}'}" if met else "-"
         rows.append((f"{reign.first} to {reign.last}", f"`{reign.name}`", interval))
-    return _markdown(("lines per call", "fastest row", "95 % interval of the change"), rows, texts=2)
+    return markdown(("lines per call", "fastest row", "95 % interval of the change"), rows, texts=2)
 
 
 def served(model: Model, limit_s: float, lines: int) -> tuple[float, Policy | None]:
@@ -96,4 +91,4 @@ def services(kept: Mapping[str, Any]) -> str:
 
     rows = [(f"`{name}`", *map(cell, limits)) for name, limits in kept.items()]
     headings = ("row", *(f"p99 at most {1000 * limit:.0f} ms" for limit in LIMITS_S))
-    return _markdown(headings, rows)
+    return markdown(headings, rows)

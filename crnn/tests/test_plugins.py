@@ -146,6 +146,19 @@ class TestFile:
         with pytest.raises(PluginError, match=r"--registry .*absent\.py: no such file"):
             rows.complete()
 
+    def test_a_command_says_which_file(self, tmp_path):
+        """A file in the environment that is not there is one line on standard error, not a traceback."""
+        done = subprocess.run(
+            [sys.executable, "-m", "crnn", "list"],
+            cwd=ROOT,
+            env=os.environ | {plugins.ENVIRONMENT: str(tmp_path / "absent.py")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+        assert (done.returncode, done.stderr) == (1, f"error: --registry {tmp_path / 'absent.py'}: no such file\n")
+
     def test_this_project_has_no_faults(self):
         """Without other packages nothing is missing."""
         assert registry.faults() == []

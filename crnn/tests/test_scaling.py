@@ -76,7 +76,7 @@ class TestMeasuring:
         assert min(seconds) >= 0.001
         assert Scaling.from_json(record.to_json()) == record
 
-    def test_sizes_are_shuffled_anew(self, measured):
+    def test_each_process_has_its_own_order(self, measured):
         """The processes visit the sizes in different orders, none of them ascending."""
         _, _, sides = measured()
 

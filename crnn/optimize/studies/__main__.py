@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from crnn.optimize.studies.common import HERE, PAGE
+from crnn.report import documents
 
 
 def studies() -> Mapping[str, ModuleType]:
@@ -24,13 +25,10 @@ def filled(page: str) -> str:
     Raises:
         ValueError: the page lacks a study's markers.
     """
-    for name, study in studies().items():
-        before, start, rest = page.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
-        if not (start and end):
-            raise ValueError(f"{PAGE}: no markers <!-- {name} --> and <!-- /{name} -->: add them")
-        page = f"{before}{start}{study.table()}\n{end}{after}"
-    return page
+    try:
+        return documents.filled(page, {name: study.table() for name, study in studies().items()})
+    except ValueError as error:
+        raise ValueError(f"{PAGE}: {error}") from None
 
 
 def main() -> int:

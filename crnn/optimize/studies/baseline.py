@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from crnn.measure.records import Accuracy, Footprint, Latency
 from crnn.measure.records import measured as read
 from crnn.measure.speedup import speedup
-from crnn.optimize.studies.common import BATCH_SIZES, HERE, markdown, with_interval
+from crnn.optimize.studies.common import BATCH_SIZES, HERE, with_interval
 from crnn.registry import VARIANTS, original_of
 from crnn.registry.variant import Variant
+from crnn.report.documents import markdown
 
 BASELINE = HERE.parents[2] / "fixtures" / "baselines" / "linux-x86_64-amd-epyc-26-2-1-2-cores" / "0001_baseline.json"
 

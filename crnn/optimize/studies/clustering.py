@@ -5,8 +5,8 @@ import json
 from crnn.artifacts import SHIPPED, record_path
 from crnn.measure.footprint import artifact_bytes
 from crnn.optimize import clustering
-from crnn.optimize.studies.common import markdown
 from crnn.registry import VARIANTS, original_of
+from crnn.report.documents import markdown
 
 
 def table() -> str:

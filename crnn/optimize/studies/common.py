@@ -25,12 +25,6 @@ def rows_of(study: str) -> list[dict[str, Any]]:
     return json.loads((HERE / f"{study}.json").read_text("utf-8"))["rows"]
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; all columns but the first are aligned as numbers."""
-    rule = ["---", *["---:"] * (len(headings) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
-
-
 def percent(value: float) -> str:
     """A fraction as a percentage."""
     return f"{100 * value:.2f} %"

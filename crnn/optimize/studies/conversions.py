@@ -12,14 +12,8 @@ from crnn.artifacts import SHIPPED
 from crnn.corpus import open_corpus
 from crnn.measure.accuracy import largest_difference
 from crnn.measure.workload import Workload, evaluated
-from crnn.optimize.studies.common import (
-    BATCH_SIZES,
-    markdown,
-    measured_difference,
-    measured_speedups,
-    rows_of,
-    with_interval,
-)
+from crnn.optimize.studies.common import BATCH_SIZES, measured_difference, measured_speedups, rows_of, with_interval
+from crnn.report.documents import markdown
 
 _CALIBRATION_LINES = 256
 _MENDED = "cells not clipped"

@@ -7,7 +7,8 @@ from typing import Any
 from tqdm import tqdm
 
 from crnn.formats.counts import macs_of_config
-from crnn.optimize.studies.common import TUNING, Teacher, markdown, percent, rows_of, widths
+from crnn.optimize.studies.common import TUNING, Teacher, percent, rows_of, widths
+from crnn.report.documents import markdown
 
 _REDUCTION = 3.0
 

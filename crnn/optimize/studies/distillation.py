@@ -6,7 +6,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from crnn.optimize.studies.common import Teacher, markdown, percent, rows_of
+from crnn.optimize.studies.common import Teacher, percent, rows_of
+from crnn.report.documents import markdown
 from crnn.training.loop import Schedule
 
 _WEIGHTINGS = {"labels only": (1.0, 0.0), "soft only": (0.0, 1.0), "both": (1.0, 1.0)}

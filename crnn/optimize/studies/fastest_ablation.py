@@ -17,8 +17,9 @@ from crnn.measure.workload import Workload, evaluated
 from crnn.optimize import fastest
 from crnn.optimize.recipe import Build
 from crnn.optimize.studies._fastest import TRAINING, built, quantized
-from crnn.optimize.studies.common import markdown, percent, rows_of
+from crnn.optimize.studies.common import percent, rows_of
 from crnn.optimize.tuning import tuned
+from crnn.report.documents import markdown
 
 _TRAIN_LINES = 16_000
 # The same number of updates for all.

@@ -19,7 +19,8 @@ from crnn.corpus.synthetic import draw_split, unseen_typeface
 from crnn.measure.accuracy import Evaluation, paired_difference
 from crnn.measure.workload import Workload, evaluated
 from crnn.optimize.studies._fastest import ORIGINAL, quantized
-from crnn.optimize.studies.common import markdown, percent, rows_of, with_interval
+from crnn.optimize.studies.common import percent, rows_of, with_interval
+from crnn.report.documents import markdown
 
 _ARTIFACT, _SEEDS = SHIPPED / "fastest-torch.pt", (1, 2, 3)
 # Lines like those of the test split, drawn from a seed that nothing else uses.

@@ -13,14 +13,8 @@ from crnn.corpus import open_corpus
 from crnn.formats.counts import macs_of_config
 from crnn.measure.workload import Workload, evaluated
 from crnn.optimize.studies._fastest import ORIGINAL, TRAINING, built, quantized
-from crnn.optimize.studies.common import (
-    HERE,
-    markdown,
-    measured_difference,
-    measured_speedups,
-    rows_of,
-    with_interval,
-)
+from crnn.optimize.studies.common import HERE, measured_difference, measured_speedups, rows_of, with_interval
+from crnn.report.documents import markdown
 
 _BATCH_SIZES = (1, 128)
 # Channels of the convolutions over time, and the number of residual ones behind them.

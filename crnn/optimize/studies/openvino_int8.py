@@ -11,14 +11,8 @@ from crnn.corpus import open_corpus
 from crnn.measure.workload import Workload, evaluated
 from crnn.optimize import openvino_convert
 from crnn.optimize.calibration import inputs_of
-from crnn.optimize.studies.common import (
-    BATCH_SIZES,
-    markdown,
-    measured_difference,
-    measured_speedups,
-    rows_of,
-    with_interval,
-)
+from crnn.optimize.studies.common import BATCH_SIZES, measured_difference, measured_speedups, rows_of, with_interval
+from crnn.report.documents import markdown
 
 _CALIBRATION_LINES = 256
 _FLOAT = "float"

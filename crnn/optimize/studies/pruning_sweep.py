@@ -17,13 +17,13 @@ from crnn.optimize.studies.common import (
     HERE,
     TUNING,
     Teacher,
-    markdown,
     measured_difference,
     measured_speedups,
     rows_of,
     widths,
     with_interval,
 )
+from crnn.report.documents import markdown
 
 _REDUCTIONS = (1.5, 2.0, 3.0, 4.0, 6.0)
 _EPOCHS = 2

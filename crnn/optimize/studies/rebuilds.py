@@ -14,9 +14,10 @@ from crnn.artifacts import SHIPPED, record_path, verified_record
 from crnn.corpus import open_corpus
 from crnn.measure.accuracy import Evaluation
 from crnn.measure.workload import Workload, evaluated
-from crnn.optimize.studies.common import HERE, markdown, measured_difference, percent, rows_of, with_interval
+from crnn.optimize.studies.common import HERE, measured_difference, percent, rows_of, with_interval
 from crnn.registry import VARIANTS
 from crnn.registry.variant import Variant
+from crnn.report.documents import markdown
 
 
 def _evaluation(variant: Variant, artifact: Path) -> Evaluation:

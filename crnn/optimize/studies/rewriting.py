@@ -13,14 +13,8 @@ from crnn.measure.accuracy import largest_difference
 from crnn.measure.workload import Workload, evaluated
 from crnn.optimize import onnx_graph, onnx_int8, onnx_rewrite
 from crnn.optimize.calibration import inputs_of
-from crnn.optimize.studies.common import (
-    BATCH_SIZES,
-    markdown,
-    measured_difference,
-    measured_speedups,
-    rows_of,
-    with_interval,
-)
+from crnn.optimize.studies.common import BATCH_SIZES, measured_difference, measured_speedups, rows_of, with_interval
+from crnn.report.documents import markdown
 
 if TYPE_CHECKING:
     import onnx

@@ -10,8 +10,9 @@ from tqdm import tqdm
 
 from crnn.artifacts import SHIPPED
 from crnn.optimize.studies.baseline import cer_difference, measured
-from crnn.optimize.studies.common import markdown, rows_of
+from crnn.optimize.studies.common import rows_of
 from crnn.registry import VARIANTS
+from crnn.report.documents import markdown
 
 _FORMS = (
     "keras",

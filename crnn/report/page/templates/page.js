@@ -15,11 +15,11 @@ if (globalThis.vegaEmbed) dispatchEvent(new Event("bundled"));
 function value(row, name) { const found = row[name]; return found === null || found === undefined ? Infinity : found; }
 
 function choose(choices, limits, minimize) {
-  const judged = [...new Set(["cer", "memory", "bytes", ...Object.keys(limits)])];
+  const criteria = [...new Set(["cer", "memory", "bytes", ...Object.keys(limits)])];
   const before = (one, other) => {
     const score = one[1].score[minimize] - other[1].score[minimize];
     if (score) return score;
-    for (const name of judged) {
+    for (const name of criteria) {
       const left = value(one[1], name), right = value(other[1], name);
       if (left !== right) return left - right;
     }

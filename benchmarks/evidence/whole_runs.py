@@ -12,7 +12,7 @@ adds how the gate would judge runs that are drawn from these pairs.
 import argparse
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, repeat
@@ -99,28 +99,47 @@ class Drawn:
     Attributes:
         centre: mean of the log ratios over all pairs, float (Q,).
         between: standard deviation of a whole run's log ratios, float (Q,), without that of its pairs.
-        residuals: of each pair, from the mean of its run, two arrays float (N, Q): of pairs in which the variant went
-            first, and of those in which it went second. Quantities of a pair stay together.
+        effects: half of the difference between pairs in which the variant went first and those in which it went
+            second, by run, float (R, Q): it is there after a machine's start, and fades.
+        residuals: of each pair, from the mean of those of its run and order, float (N, Q). Quantities of a pair stay
+            together.
     """
 
     centre: np.ndarray
     between: np.ndarray
-    residuals: tuple[np.ndarray, np.ndarray]
+    effects: np.ndarray
+    residuals: np.ndarray
 
     @classmethod
     def of(cls, runs: Sequence[np.ndarray]) -> "Drawn":
         """From the log ratios of each run, float (N_i, Q): variance components of a one-way layout with random runs."""
+        effects = np.array([(run[::2].mean(axis=0) - run[1::2].mean(axis=0)) / 2 for run in runs])
+        runs = [run - effect * _signs(len(run)) for run, effect in zip(runs, effects, strict=True)]
         counts, means = np.array([len(run) for run in runs]), [run.mean(axis=0) for run in runs]
         total, centre = counts.sum(), np.concatenate(runs).mean(axis=0)
         residuals = np.concatenate([run - mean for run, mean in zip(runs, means, strict=True)])
-        within = (residuals**2).sum(axis=0) / (total - len(runs))
+        freedom = total - 2 * len(runs)
+        within = (residuals**2).sum(axis=0) / freedom
         spread = sum(count * (mean - centre) ** 2 for count, mean in zip(counts, means, strict=True)) / (len(runs) - 1)
         size = (total - (counts**2).sum() / total) / (len(runs) - 1)
         between = np.sqrt(np.maximum(0, (spread - within) / size))
-        # Whoever goes first may be slower: a machine gives memory to the first that asks. The order alternates.
-        second = np.concatenate([np.arange(count) % 2 == 1 for count in counts])
-        residuals *= sqrt(total / (total - len(runs)))
-        return cls(centre, between, (residuals[~second], residuals[second]))
+        return cls(centre, between, effects, residuals * sqrt(total / freedom))
+
+    def pairs(self, shift: np.ndarray, effect: np.ndarray, draws: np.random.Generator) -> Iterator[np.ndarray]:
+        """The log ratios of one pair after another, float (Q,), in alternating order.
+
+        Args:
+            shift: their mean.
+            effect: of the order.
+            draws: source of chance.
+        """
+        for sign in cycle((1, -1)):
+            yield shift + sign * effect + draws.choice(self.residuals)
+
+
+def _signs(count: int) -> np.ndarray:
+    """1 and -1 in turn, (N, 1)."""
+    return np.where(np.arange(count) % 2, -1, 1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -161,9 +180,11 @@ class Compared:
         keys = [one.quantity for one in compared]
         changed = np.log1p([changes.get(name, 0.0) * one.allowed for name, one in self.references.items()])
 
+        effect = draws.choice(self.source.effects)
+
         def pairs(shift: np.ndarray) -> Callable[[], dict[str, float]]:
-            order = cycle(self.source.residuals)
-            return lambda: dict(zip(keys, np.exp(shift + draws.choice(next(order))).tolist(), strict=True))
+            logs = self.source.pairs(shift, effect, draws)
+            return lambda: dict(zip(keys, np.exp(next(logs)).tolist(), strict=True))
 
         drift = draws.normal(0, self.source.between)
         found = screen(pairs(self.source.centre + drift + changed), compared, looks=SUSPECTING_LOOKS).screen

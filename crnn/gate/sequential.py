@@ -30,7 +30,7 @@ EARLY_TAIL, LAST_TAIL = 0.003, 0.01
 EARLY_SHOWN, LAST_SHOWN = 0.5, 0.25
 # The part of the limit that is excluded to be green. Where direct pairs can decide: drift hides the rest of a
 # slowdown. By direct pairs before the last look: at one of many looks the whole limit is excluded too often.
-SUSPECTED, DIRECTLY = 0.7, 0.8
+SUSPECTED, DIRECTLY = 0.5, 0.8
 # A baseline resolves a limit that is so many standard errors of the last look: 2.3 for its tail, and 3.7 that
 # unchanged code exceeds less than once in a thousand comparisons.
 _RESOLVING_ERRORS = 6.0

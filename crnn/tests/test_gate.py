@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from crnn.gate import sequential
-from crnn.gate.intervals import ratio_interval
+from crnn.gate.intervals import Typical, ratio_interval
 from crnn.gate.limits import Limit, LimitError
 from crnn.gate.measures import MEASURES, limits_of, parse
 from crnn.gate.sequential import BETTER, SAME, UNCLEAR, WORSE, Reference, decide, measure, of
@@ -86,22 +86,51 @@ class TestIntervals:
         assert scaled == pytest.approx(ratio_interval(after, before, 0.005))
 
     @settings(deadline=None)
-    @given(RATIOS, RATIOS)
-    def test_holds_the_ratio_of_the_trimmed_means(self, after, before):
-        """The interval contains the ratio of the trimmed means, which are taken over logarithms."""
+    @given(st.lists(st.floats(0.9, 1.1), min_size=3, max_size=3), st.lists(st.floats(0.9, 1.1), min_size=3, max_size=3))
+    def test_holds_the_ratio_of_the_means(self, after, before):
+        """The interval contains the ratio of the means, which are taken over logarithms."""
         ratio, low, high = ratio_interval(after, before, 0.005)
-        means = [stats.trim_mean(np.log(side), 1 / 8) for side in (after, before)]
 
         assert low <= ratio <= high
-        assert ratio == pytest.approx(np.exp(means[0] - means[1]))
+        assert ratio == pytest.approx(stats.gmean(after) / stats.gmean(before))
+
+    @given(st.lists(st.floats(0.9, 1.1), min_size=4, max_size=16), RATIOS, st.floats(0.1, 10))
+    def test_the_order_of_a_pair_does_not_count(self, after, before, effect):
+        """However much slower whoever goes first may be, the interval is as wide, and holds the mean of both orders."""
+        ordered = [ratio * (effect if at % 2 else 1 / effect) for at, ratio in enumerate(after)]
+
+        assert ratio_interval(ordered, before, 0.005) == pytest.approx(ratio_interval(after, before, 0.005))
+
+    @given(st.lists(st.floats(0.9, 1.1), min_size=4, max_size=7))
+    def test_equals_that_of_least_squares(self, ratios):
+        """Where no pair is trimmed, mean and standard error are those of a regression on the order."""
+        logs = np.log(ratios)
+        design = np.stack([np.ones(len(logs)), (-1.0) ** np.arange(len(logs))], axis=1)
+        (mean, _), residuals, _, _ = np.linalg.lstsq(design, logs, rcond=None)
+        found = Typical.of(ratios)
+
+        assert found.mean == pytest.approx(mean, abs=1e-12)
+        assert (found.squares, found.freedom) == (pytest.approx(residuals[0]), len(ratios) - 2)
 
     def test_equals_that_of_scipy(self):
-        """The interval is that of Yuen's test for trimmed means with equal variances."""
+        """Of sides too small to show the effect of the order, the interval is that of Student's test."""
         random = np.random.default_rng(4)
-        after, before = np.exp(random.normal(0.1, 0.05, 9)), np.exp(random.normal(0, 0.05, 12))
-        yuen = stats.ttest_ind(np.log(after), np.log(before), trim=1 / 8).confidence_interval(0.98)
+        after, before = np.exp(random.normal(0.1, 0.05, 3)), np.exp(random.normal(0, 0.05, 2))
+        student = stats.ttest_ind(np.log(after), np.log(before)).confidence_interval(0.98)
 
-        assert ratio_interval(after, before, 0.01)[1:] == pytest.approx(np.exp(yuen))
+        assert ratio_interval(after, before, 0.01)[1:] == pytest.approx(np.exp(student))
+
+    def test_of_many_pairs_is_that_of_trimmed_means(self):
+        """Where the order has no effect at all, the mean is the trimmed one, and the error Yuen's but for a degree."""
+        pairs = np.repeat(np.random.default_rng(4).normal(0.1, 0.05, 8), 2)
+        found = Typical.of(np.exp(pairs))
+        yuen = stats.ttest_ind(pairs, pairs, trim=1 / 8)
+
+        assert found.mean == pytest.approx(stats.trim_mean(pairs, 1 / 8))
+        assert (found.kept, found.freedom) == (12, yuen.df / 2 - 1)
+        [low, high] = yuen.confidence_interval(0.98)
+        error = (high - low) / 2 / stats.t.ppf(0.99, yuen.df)
+        assert found.squares / (yuen.df / 2) / found.kept == pytest.approx(error**2 / 2)
 
     def test_one_pair_of_eight_does_not_count(self):
         """However far off one of eight pairs is, estimate and interval do not change further."""
@@ -178,7 +207,7 @@ class TestSequential:
 
     def test_what_stayed_unclear_is_decided_by_both_sittings(self):
         """If the first sitting ends without a verdict, the pairs of a second one are added to its pairs."""
-        first = [0.95, 1.05] * 10
+        first = [0.95, 1.05, 1.05, 0.95] * 5
         screen, confirmation, word = self.run([*first, *[1.0] * 20])
         alone = Reference(self.BASELINE, 0.05).word(first)
 
@@ -223,7 +252,7 @@ class TestSequential:
 
     def test_noise_is_never_a_pass(self):
         """If the spread is as large as the limit, all allowed pairs are measured and the verdict is unclear."""
-        screen, _, word = self.run([0.8, 1.2] * 20)
+        screen, _, word = self.run([0.8, 1.2, 1.2, 0.8] * 10)
 
         assert (word, len(screen)) == (UNCLEAR, sequential.SCREEN_LOOKS[-1])
 
@@ -233,8 +262,8 @@ class TestSequential:
 
     def test_a_baseline_that_spreads_is_measured_longer(self):
         """Pairs that spread are added to a baseline until it resolves the limit, up to the last look."""
-        spread = [0.97, 1.03, 0.98, 1.02, *[1.0] * 8]
-        counts = [len(measure(taking(spread), [], {"": limit})) for limit in (0.07, 0.05, 0.01)]
+        spread = [0.97, 0.98, 1.03, 1.02, *[1.0] * 8]
+        counts = [len(measure(taking(spread), [], {"": limit})) for limit in (0.08, 0.05, 0.01)]
 
         assert counts == [6, 9, 12]
 

@@ -124,7 +124,7 @@ def promote(run: Run, folder: Path, pinned_because: str | None = None) -> list[P
 
 def _write(content: Mapping[str, Any], path: Path) -> Path:
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
     return temporary.replace(path)
 
 

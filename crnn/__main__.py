@@ -1,6 +1,7 @@
 """``python -m crnn``: train, build, list, report, recommend, compare, baseline.
 
 python -m crnn list
+python -m crnn inspect model.onnx --corpus my/lines
 python -m crnn train --framework torch
 python -m crnn build ort-torch2onnx --corpus my/lines
 python -m crnn report results.json --sort ms@1 --format table
@@ -10,12 +11,14 @@ python -m crnn baseline promote new.json
 """
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from crnn import artifacts, registry
+from crnn import artifacts, interface, registry
 from crnn.artifacts import ArtifactError
 from crnn.corpus import CorpusError, open_corpus
 from crnn.corpus.synthetic import SHIPPED, write_test_split
@@ -27,7 +30,10 @@ from crnn.gate.renewal import renewed
 from crnn.gate.runs import Run, RunError, compare_runs, read, strictness_verdicts
 from crnn.gate.strictness import KEY
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
+from crnn.interface import InterfaceError
+from crnn.measure.requirements import buildable
 from crnn.optimize.recipe import RecipeError
+from crnn.registry.given import open_corpus_for
 from crnn.registry.options import OptionError
 from crnn.report import command, table
 from crnn.training.loop import CheckpointError
@@ -63,8 +69,16 @@ def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _build(arguments: argparse.Namespace) -> None:
-    variants, corpus = [registry.get(name) for name in arguments.names], open_corpus(arguments.corpus)
-    for variant in variants:
+    if bool(arguments.names) == arguments.all:
+        raise LookupError("name the variants to build, or --all")
+    variants = list(registry.VARIANTS) if arguments.all else [registry.get(name) for name in arguments.names]
+    corpus = open_corpus_for(arguments.corpus, variants)
+    if arguments.all:
+        variants, notes = buildable(variants, corpus)
+        print("\n".join(notes), file=sys.stderr, flush=True)
+    for number, variant in enumerate(variants, 1):
+        if arguments.all:
+            print(f"{number} of {len(variants)}: {variant.name}", file=sys.stderr, flush=True)
         artifact = artifacts.build(variant, corpus, _recipe_options(arguments), arguments.force)
         record = artifacts.verified_record(artifact)
         print(artifact, flush=True)
@@ -73,9 +87,22 @@ def _build(arguments: argparse.Namespace) -> None:
             print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
 
 
+def _inspect(arguments: argparse.Namespace) -> None:
+    from crnn.measure.inspection import inspect  # it imports engines
+
+    stated = interface.read(arguments.interface) if arguments.interface else {}
+    found = inspect(arguments.model, stated, arguments.corpus)
+    notes = found.notes()
+    if arguments.json:
+        print(json.dumps({"model": asdict(found.model), "notes": notes}))
+    else:
+        print("\n".join(f"# {note}" for note in notes))
+        print(found.interface.to_toml(), end="")
+
+
 def _train(arguments: argparse.Namespace) -> None:
-    [original] = [row for row in registry.originals() if row.framework == arguments.framework]
-    arguments.names, arguments.force = [original.name], True
+    [original] = [row for row in registry.originals() if row.trained and row.framework == arguments.framework]
+    arguments.names, arguments.force, arguments.all = [original.name], True, False
     _build(arguments)
 
 
@@ -166,10 +193,13 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--seed", type=_positive, help="of weights and shuffling; 1 by default")
 
     train = commands.add_parser("train", parents=[training], help="train an original; resumes an interrupted training")
-    train.add_argument("--framework", choices=[row.framework for row in registry.originals()], required=True)
+    train.add_argument(
+        "--framework", choices=[row.framework for row in registry.originals() if row.trained], required=True
+    )
     train.set_defaults(run=_train)
     build = commands.add_parser("build", parents=[training], help="build variants' artifacts, their parents first")
-    build.add_argument("names", metavar="NAME", nargs="+")
+    build.add_argument("names", metavar="NAME", nargs="*")
+    build.add_argument("--all", action="store_true", help="build all rows that are not there yet")
     build.add_argument("--force", action="store_true", help="build it again even if a valid one exists")
     build.add_argument(
         "--batch-sizes",
@@ -181,6 +211,13 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)
+    looking = commands.add_parser(
+        "inspect", parents=[corpus], help="find what a model of your own takes and returns; prints it as TOML"
+    )
+    looking.add_argument("model", type=Path, metavar="PATH")
+    looking.add_argument("--interface", type=Path, metavar="FILE.toml", help="what of it you state")
+    looking.add_argument("--json", action="store_true", help="for programs")
+    looking.set_defaults(run=_inspect)
     command.add_to(commands, _positive)
     comparison = commands.add_parser(
         "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"
@@ -243,6 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LookupError,
         OptionError,
         RecipeError,
+        InterfaceError,
         CheckpointError,
         table.ReportError,
         OSError,

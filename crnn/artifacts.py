@@ -158,6 +158,16 @@ def remedy(variant: Variant, corpus: Corpus) -> str:
     return f"`python -m crnn build {variant.name}{suffix}` builds it"
 
 
+def training_seconds(variant: Variant, corpus: Corpus) -> float:
+    """About how long its training takes: that of the shipped one, by number of training lines; 0 for a conversion."""
+    if not variant.trained:
+        return 0.0
+    from crnn.corpus.synthetic import SIZES
+
+    shipped = json.loads(record_path(SHIPPED / f"{variant.name}{variant.suffix}").read_text("utf-8"))
+    return sum(epoch["seconds"] for epoch in shipped["epochs"]) * len(corpus.train) / SIZES["train"]
+
+
 def is_built(variant: Variant, corpus: Corpus) -> bool:
     """Whether the artifact exists and is valid."""
     try:

@@ -1,9 +1,9 @@
-"""Images of a user's corpus: found inside its folder, decoded with limits, scaled to the model's input."""
+"""Images of a user's corpus: found inside its folder, decoded with limits, scaled to the models' inputs."""
 
 import os
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -11,18 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from crnn.corpus.lines import HEIGHT, WIDTH
+from crnn.corpus.lines import Size
 
 MAX_PIXELS = 64_000_000
 """Most pixels of one image: a scanned page has fewer, and decoding more takes gigabytes."""
 
 
-def fit(image: Image.Image) -> np.ndarray:
-    """Scale an image of any size and mode to uint8 (32, 400), keeping its aspect ratio.
-
-    Transparent pixels become white. The image is placed at the left, centred vertically,
-    and padded with the median of its own border, so that padding adds no edge.
-    """
+def _grey(image: Image.Image) -> Image.Image:
+    """An image of any mode in 8-bit grey; transparent pixels become white."""
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -32,13 +28,26 @@ def fit(image: Image.Image) -> np.ndarray:
         span = max(np.ptp(levels), 1e-9) if levels.max() > 255 else 255
         low = levels.min() if levels.max() > 255 else 0
         image = Image.fromarray(((levels - low) / span * 255).astype(np.uint8))
-    grey = image.convert("L")
-    scale = min(HEIGHT / grey.height, WIDTH / grey.width)
+    return image.convert("L")
+
+
+def fit(image: Image.Image, sizes: Sequence[Size]) -> list[np.ndarray]:
+    """Scale an image of any size and mode to each of the sizes, keeping its aspect ratio: uint8 (H, W) each.
+
+    The image is placed at the left, centred vertically, and padded with the median of its own border, so that padding
+    adds no edge.
+    """
+    grey = _grey(image)
+    return [_fitted(grey, *size) for size in sizes]
+
+
+def _fitted(grey: Image.Image, height: int, width: int) -> np.ndarray:
+    scale = min(height / grey.height, width / grey.width)
     size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
     scaled = np.asarray(grey.resize(size, Image.Resampling.LANCZOS))
     border = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
-    fitted = np.full((HEIGHT, WIDTH), np.uint8(np.median(border)))
-    top = (HEIGHT - size[1]) // 2
+    fitted = np.full((height, width), np.uint8(np.median(border)))
+    top = (height - size[1]) // 2
     fitted[top : top + size[1], : size[0]] = scaled
     return fitted
 
@@ -82,24 +91,30 @@ def opened(source: Path | BytesIO) -> Iterator[Image.Image]:
             raise ValueError(f"more than {MAX_PIXELS / 1e6:.0f} megapixels; crop or scale the image") from None
 
 
-def file_pixels(folder: Path, name: str) -> np.ndarray:
-    """The pixels of an image file, uint8 (32, 400); errors as in ``regular_file`` and ``opened``."""
+def file_pixels(folder: Path, name: str, sizes: Sequence[Size]) -> list[np.ndarray]:
+    """The pixels of an image file at each size, see ``fit``; errors as in ``regular_file`` and ``opened``."""
     with opened(regular_file(folder, name)) as image:
-        return fit(image)
+        return fit(image, sizes)
 
 
-def stored_pixels(content: bytes) -> np.ndarray:
-    """The pixels of an encoded image in memory, uint8 (32, 400); errors as in ``opened``."""
+def stored_pixels(content: bytes, sizes: Sequence[Size]) -> list[np.ndarray]:
+    """The pixels of an encoded image in memory at each size, see ``fit``; errors as in ``opened``."""
     with opened(BytesIO(content)) as image:
-        return fit(image)
+        return fit(image, sizes)
 
 
-def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int]) -> np.ndarray:
-    """The pixels of a part of a page, uint8 (32, 400).
+def array_pixels(pixels: np.ndarray, sizes: Sequence[Size]) -> list[np.ndarray]:
+    """The pixels of a grey image uint8 (H, W) at each size, see ``fit``; at its own they are not changed."""
+    return [pixels if pixels.shape == size else fit(Image.fromarray(pixels), [size])[0] for size in sizes]
+
+
+def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int], sizes: Sequence[Size]) -> list[np.ndarray]:
+    """The pixels of a part of a page at each size, see ``fit``.
 
     Args:
         page: the decoded page.
         box: left, upper, right and lower edge, in pixels.
+        sizes: height and width of each.
 
     Raises:
         ValueError: the part is empty, or lies outside the page.
@@ -109,4 +124,4 @@ def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int]) -> 
     inside = max(0, left), max(0, upper), min(image.width, right), min(image.height, lower)
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
         raise ValueError(f"the line at {left}, {upper} to {right}, {lower} is outside the page, {image.size}")
-    return fit(image.crop(inside))
+    return fit(image.crop(inside), sizes)

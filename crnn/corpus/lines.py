@@ -1,16 +1,18 @@
 """A corpus: three splits of lines that share no image, and an alphabet."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from crnn.interface import BUILT_IN
 from crnn.text import time_steps_needed
 
-HEIGHT, WIDTH = 32, 400
-TIME_STEPS = 50
+Size = tuple[int, int]
+"""Height and width of images, in pixels."""
+HEIGHT, WIDTH, TIME_STEPS = BUILT_IN.height, BUILT_IN.width, BUILT_IN.time_steps
 DIGITS, LETTERS = 0, 1
 KINDS = ("digits", "letters")
 
@@ -34,6 +36,7 @@ class Lines:
         kinds: uint8 (N,), 0 for digits and 1 for letters; the model's field input encodes them.
         typefaces: N names, empty if unknown.
         seen: bool (N,), whether the label also occurs in the training split.
+        resized: the same images at other sizes, uint8 (N, H, W) by (H, W), for models that take others.
     """
 
     images: np.ndarray
@@ -41,6 +44,7 @@ class Lines:
     kinds: np.ndarray
     typefaces: tuple[str, ...]
     seen: np.ndarray
+    resized: Mapping[Size, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,24 +58,35 @@ class Lines:
             self.kinds[rows],
             tuple(self.typefaces[row] for row in rows),
             self.seen[rows],
+            {size: images[rows] for size, images in self.resized.items()},
         )
+
+    def at(self, size: Size) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 (N, H, W) of that size, and kinds: what a worker keeps.
+
+        Raises:
+            LookupError: the lines were not read at that size.
+        """
+        if self.images.shape[1:] == size:
+            return self.images, self.kinds
+        return self.resized[size], self.kinds
 
 
 def model_inputs(images: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Convert pixels and kinds to the inputs of every runtime.
 
     Args:
-        images: uint8 (B, 32, 400).
+        images: uint8 (B, H, W).
         kinds: uint8 (B,).
 
     Returns:
-        Images float32 (B, 32, 400) in [0, 1], and field float32 (B, 50, 2): the
-        one-hot of the line's kind, repeated over the time steps.
+        Images float32 (B, H, W) in [0, 1], and field float32 (B, T, 2): the
+        one-hot of the line's kind, repeated over the time steps of that width.
     """
     pixels = images.astype(np.float32) / np.float32(255)
     one_hot = np.eye(len(KINDS), dtype=np.float32)[kinds]  # (B,) -> (B, 2)
-    field = np.repeat(one_hot[:, None, :], TIME_STEPS, axis=1)  # (B, 2) -> (B, 50, 2)
-    return pixels, field
+    steps = images.shape[2] // BUILT_IN.pixels_per_step
+    return pixels, np.repeat(one_hot[:, None, :], steps, axis=1)  # (B, 2) -> (B, T, 2)
 
 
 def content_hash(lines: Lines) -> str:
@@ -83,15 +98,22 @@ def content_hash(lines: Lines) -> str:
     return digest.hexdigest()
 
 
-def label_faults(name: str, label: str, alphabet: str) -> list[str]:
-    """List the faults of one label, each as a message that starts with the line's name."""
+def label_faults(name: str, label: str, alphabet: str, time_steps: int = TIME_STEPS) -> list[str]:
+    """List the faults of one label, each as a message that starts with the line's name.
+
+    Args:
+        name: of the line.
+        label: its text.
+        alphabet: the characters that it may have.
+        time_steps: of the model.
+    """
     faults = []
     if not label:
         faults.append(f"{name}: the label is empty")
     if unknown := sorted(set(label) - set(alphabet)):
         faults.append(f"{name}: {''.join(unknown)!r} in {label!r} is not in the alphabet")
-    if (needed := time_steps_needed(label)) > TIME_STEPS:
-        faults.append(f"{name}: {label!r} needs {needed} time steps, the model has {TIME_STEPS}")
+    if (needed := time_steps_needed(label)) > time_steps:
+        faults.append(f"{name}: {label!r} needs {needed} time steps, the model has {time_steps}")
     return faults
 
 

@@ -7,15 +7,15 @@ import csv
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.corpus.images import file_pixels, regular_file, stored_pixels
-from crnn.corpus.lines import HEIGHT, KINDS, WIDTH
+from crnn.corpus.images import array_pixels, file_pixels, regular_file, stored_pixels
+from crnn.corpus.lines import HEIGHT, KINDS, WIDTH, Size
 
 if TYPE_CHECKING:
     import h5py
@@ -36,14 +36,14 @@ class Entry:
         place: listing, row and file, for messages.
         label: its text.
         kind: its kind, if the corpus gives it.
-        pixels: reads the image, uint8 (32, 400).
+        pixels: reads the image at each of some sizes, uint8 (H, W) each.
         split: the split that it belongs to, if the corpus says so.
     """
 
     place: str
     label: str
     kind: int | None
-    pixels: Callable[[], np.ndarray]
+    pixels: Callable[[Sequence[Size]], list[np.ndarray]]
     split: str | None = None
 
 
@@ -117,7 +117,7 @@ def hdf5(listing: Path, faults: Faults) -> Entries:
         faults.append(f"{name}: {error}")
         return
     for number, (image, bit, label) in enumerate(zip(pixels, letters, labels, strict=True), 1):
-        yield Entry(f"{listing.name}:{number}", label, int(bit), functools.partial(np.copy, image))
+        yield Entry(f"{listing.name}:{number}", label, int(bit), functools.partial(array_pixels, image))
 
 
 def _metadata_rows(listing: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,13 +13,14 @@ import json
 import multiprocessing
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from crnn.corpus.labels import FIELD_ALPHABET, draw_label
-from crnn.corpus.lines import DIGITS, LETTERS, Corpus, CorpusError, Lines, content_hash
+from crnn.corpus.lines import DIGITS, LETTERS, Corpus, CorpusError, Lines, Size, content_hash
 from crnn.processor import usable_cores
 
 NAME = "field"
@@ -210,11 +211,29 @@ def _training_splits() -> tuple[Lines, Lines]:
     return train, draw_split("validation", train_labels=frozenset(train.labels))
 
 
-def field_corpus() -> Corpus:
+def _resized(lines: Lines, sizes: Sequence[Size]) -> Lines:
+    """The lines with their images at further sizes."""
+    if not sizes:
+        return lines
+    from crnn.corpus.images import array_pixels
+
+    found = [np.stack(images) for images in zip(*(array_pixels(image, sizes) for image in lines.images), strict=True)]
+    return replace(lines, resized=dict(zip(sizes, found, strict=True)))
+
+
+def field_corpus(sizes: Sequence[Size] = ()) -> Corpus:
     """Open the field corpus; the training splits are drawn on first use (about a minute).
+
+    Args:
+        sizes: further sizes of the images, see ``Lines.resized``.
 
     Raises:
         CorpusError: the shipped test split is missing or corrupt.
     """
     test = field_test_split()
-    return Corpus(NAME, FIELD_ALPHABET, content_hash(test), test, _training_splits)
+
+    def training() -> tuple[Lines, Lines]:
+        train, validation = _training_splits()
+        return _resized(train, sizes), _resized(validation, sizes)
+
+    return Corpus(NAME, FIELD_ALPHABET, content_hash(test), _resized(test, sizes), training)

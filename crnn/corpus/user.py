@@ -20,7 +20,7 @@ anything is used, and one error names them all.
 
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,7 +29,18 @@ from PIL import Image, UnidentifiedImageError
 
 from crnn.corpus import listings
 from crnn.corpus.images import regular_file
-from crnn.corpus.lines import Corpus, CorpusError, Lines, content_hash, kind_of, label_faults
+from crnn.corpus.lines import (
+    HEIGHT,
+    TIME_STEPS,
+    WIDTH,
+    Corpus,
+    CorpusError,
+    Lines,
+    Size,
+    content_hash,
+    kind_of,
+    label_faults,
+)
 from crnn.corpus.listings import SPLITS, Entries, Entry, Faults
 from crnn.corpus.pages import pages
 from crnn.corpus.synthetic import NAME as FIELD
@@ -104,7 +115,7 @@ def _split_of(image: np.ndarray) -> str:
     return "train" if share < 0.8 else "validation" if share < 0.9 else "test"
 
 
-def _splits(entries: list[Entry], images: list[np.ndarray]) -> np.ndarray:
+def _splits(entries: Sequence[Entry], images: np.ndarray) -> np.ndarray:
     """The split of each line, str (N,): as the corpus says, else by its hash.
 
     Where the corpus says which lines are tested but not which validate, those are some of its training lines.
@@ -119,12 +130,16 @@ def _splits(entries: list[Entry], images: list[np.ndarray]) -> np.ndarray:
     return np.array(found)
 
 
-def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
+def read_corpus(
+    folder: Path, alphabet: str | None = None, *, sizes: Sequence[Size] = (), time_steps: int = TIME_STEPS
+) -> Corpus:
     """Read a user's corpus.
 
     Args:
         folder: a corpus in one of the forms above.
         alphabet: the characters that labels may have; by default those that occur.
+        sizes: further sizes at which the images are read.
+        time_steps: those of the model that has the fewest: labels that need more are faults.
 
     Raises:
         CorpusError: no known form, or unreadable files or labels; the message names all of them.
@@ -137,11 +152,11 @@ def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
     if alphabet is None:
         alphabet = "".join(sorted({character for entry in entries for character in entry.label}))
 
-    images = []
+    read: list[list[np.ndarray]] = []
     for entry in entries:
-        faults += label_faults(entry.place, entry.label, alphabet)
+        faults += label_faults(entry.place, entry.label, alphabet, time_steps)
         try:
-            images.append(entry.pixels())
+            read.append(entry.pixels([(HEIGHT, WIDTH), *sizes]))
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
             faults.append(f"{entry.place}: {error}")
     if faults:
@@ -149,14 +164,16 @@ def read_corpus(folder: Path, alphabet: str | None = None) -> Corpus:
     if not entries:
         raise CorpusError(f"corpus {folder}: it lists no lines; add one row per image")
 
+    images, *resized = (np.stack(pixels) for pixels in zip(*read, strict=True))
     splits = _splits(entries, images)
     in_training = {entry.label for entry, split in zip(entries, splits, strict=True) if split == "train"}
     lines = Lines(
-        np.stack(images),
+        images,
         tuple(entry.label for entry in entries),
         np.array([kind_of(entry.label) if entry.kind is None else entry.kind for entry in entries], np.uint8),
         ("",) * len(entries),
         np.array([entry.label in in_training for entry in entries]),
+        dict(zip(sizes, resized, strict=True)),
     )
     train, validation, test = (lines.take(np.flatnonzero(splits == name)) for name in ("train", "validation", "test"))
     if not len(test):

@@ -5,6 +5,7 @@ Convolutions, LSTM gates and linear layers count; element-wise work does not.
 
 import importlib
 import importlib.util
+import inspect
 import itertools
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crnn.interface import BUILT_IN, Interface
 from crnn.models.config import CRNNConfig
 
 
@@ -49,8 +51,13 @@ def format_module(name: str) -> ModuleType:
     return importlib.import_module(module)
 
 
-def count(path: Path, format_name: str) -> Counts:
+def count(path: Path, format_name: str, interface: Interface = BUILT_IN) -> Counts:
     """Count the parameters, their deflated bytes and the MACs of a file; this imports the format's framework.
+
+    Args:
+        path: the file.
+        format_name: see ``format_module``.
+        interface: of the model, for formats whose files leave sizes open.
 
     Raises:
         LookupError: there is no such format.
@@ -61,7 +68,9 @@ def count(path: Path, format_name: str) -> Counts:
         stored += array.size
         nonzero += int(np.count_nonzero(array))
         deflated += len(zlib.compress(array.tobytes()))
-    return Counts(stored, nonzero, deflated, module.macs(path))
+    sized = "interface" in inspect.signature(module.macs).parameters
+    macs = module.macs(path, interface) if sized else module.macs(path)
+    return Counts(stored, nonzero, deflated, macs)
 
 
 def lstm_macs(steps: int, inputs: int, units: int) -> int:

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from crnn.formats.counts import lstm_macs
+from crnn.formats.ends import Ends, Tensor
 from crnn.models.keras_crnn import keras
 
 _COUNTED = ("Conv2D", "Dense", "LSTM")
@@ -60,6 +61,51 @@ def load(path: Path) -> keras.Model:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a model that Keras reads: {error}") from error
+
+
+def load_any(path: Path) -> Any:
+    """A user's model, of Keras 2 or 3; see ``load``.
+
+    Raises:
+        ValueError: see ``load``.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            version = json.loads(archive.read("metadata.json"))["keras_version"]
+    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: no .keras archive: {error}") from None
+    if version.startswith("2."):
+        return load(path)
+    import keras as keras3
+
+    try:
+        return keras3.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{path}: not a model that Keras {keras3.__version__} reads: {error}") from error
+
+
+def ends(path: Path) -> Ends:
+    """Inputs and outputs of a user's file.
+
+    Raises:
+        ValueError: Keras cannot read it.
+    """
+    return ends_of(load_any(path))
+
+
+def ends_of(model: Any) -> Ends:
+    """Inputs and outputs of a model of Keras 2 or 3."""
+    return Ends([_end(tensor) for tensor in model.inputs], [_end(tensor) for tensor in model.outputs])
+
+
+def _end(tensor: Any) -> Tensor:
+    dtype = tensor.dtype if isinstance(tensor.dtype, str) else tensor.dtype.name
+    return Tensor(tensor.name, tuple(size or 0 for size in tensor.shape), dtype)
+
+
+def called(model: Any, inputs: Sequence[Any]) -> Any:
+    """The output of a model of Keras 2 or 3; the inputs in the order of ``ends``."""
+    return model(list(inputs) if len(inputs) > 1 else inputs[0], training=False)
 
 
 def parameters(path: Path) -> Iterator[np.ndarray]:

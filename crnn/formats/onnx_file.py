@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from google.protobuf.message import DecodeError
 
 from crnn.formats.counts import lstm_macs
+from crnn.formats.ends import Ends, Tensor
+from crnn.interface import BUILT_IN, Interface
 
 _COUNTED = {"Conv", "ConvInteger", "LSTM", "DynamicQuantizeLSTM", "MatMul", "MatMulInteger", "Gemm"}
 # Integers this wide are shapes and axes, except the biases of quantized layers.
@@ -24,7 +27,27 @@ def parameters(path: Path) -> Iterator[np.ndarray]:
             yield onnx.numpy_helper.to_array(tensor)
 
 
-def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
+def ends(path: Path) -> Ends:
+    """Inputs and outputs.
+
+    Raises:
+        ValueError: it is not an ONNX file, or truncated.
+    """
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except DecodeError as error:
+        raise ValueError(f"{path} is truncated, or not an ONNX file: {error}") from None
+    stored = {tensor.name for tensor in graph.initializer}
+    return Ends([_tensor(one) for one in graph.input if one.name not in stored], [_tensor(one) for one in graph.output])
+
+
+def _tensor(value: onnx.ValueInfoProto) -> Tensor:
+    kind = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    return Tensor(value.name, tuple(dim.dim_value for dim in kind.shape.dim), dtype.name)
+
+
+def _shapes(model: onnx.ModelProto, interface: Interface) -> dict[str, tuple[int, ...]]:
     """Shapes at batch 1 of the inputs and outputs of all counted nodes, from a run of the graph.
 
     Shape inference fails at reshapes whose target is computed.
@@ -37,16 +60,17 @@ def _shapes(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
     settings = onnxruntime.SessionOptions()
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-    line = {value.name: np.zeros((1, *value.shape[1:]), np.float32) for value in session.get_inputs()}
+    line = {name: np.zeros(shape, np.float32) for name, shape in interface.shapes(1).items()}
+    line[interface.images] = line[interface.images].astype(interface.dtype)
     shapes |= {name: array.shape for name, array in line.items()}
     names = [value.name for value in session.get_outputs()]
     return shapes | {name: array.shape for name, array in zip(names, session.run(names, line), strict=True)}
 
 
-def macs(path: Path) -> int:
+def macs(path: Path, interface: Interface = BUILT_IN) -> int:
     """MACs for one line, from the shapes of a run of the graph."""
     model = onnx.load(path)
-    shapes = _shapes(model)
+    shapes = _shapes(model, interface)
     total = 0
     for node in model.graph.node:
         if node.op_type not in _COUNTED:

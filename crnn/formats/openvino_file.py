@@ -18,6 +18,8 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from crnn.formats.counts import lstm_macs
+from crnn.formats.ends import Ends, Tensor
+from crnn.interface import BUILT_IN, Interface
 
 # An import of it fails from now on.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -66,6 +68,25 @@ def read(path: Path, core: openvino.Core | None = None) -> openvino.Model:
         raise ValueError(f"{path} cannot be read by OpenVINO {openvino.__version__}: {error}") from None
 
 
+def ends(path: Path) -> Ends:
+    """Inputs and outputs of OpenVINO's own ``.xml`` file, with its ``.bin`` beside it.
+
+    Raises:
+        ValueError: OpenVINO cannot read it.
+    """
+    try:
+        model = openvino.Core().read_model(path)
+    except RuntimeError as error:
+        raise ValueError(f"{path} cannot be read by OpenVINO {openvino.__version__}: {error}") from None
+    return Ends([_tensor(one) for one in model.inputs], [_tensor(one) for one in model.outputs])
+
+
+def _tensor(end: openvino.Output) -> Tensor:
+    shape = tuple(0 if size.is_dynamic else size.get_length() for size in end.get_partial_shape())
+    name = end.any_name if end.names else end.get_node().get_friendly_name()
+    return Tensor(name, shape, end.get_element_type().to_dtype().name)
+
+
 def parameters(path: Path) -> Iterator[np.ndarray]:
     """The tensors that the file stores, quantized ones and their scales too; scalars are not parameters."""
     for node in read(path).get_ops():
@@ -75,10 +96,10 @@ def parameters(path: Path) -> Iterator[np.ndarray]:
                 yield values
 
 
-def macs(path: Path) -> int:
+def macs(path: Path, interface: Interface = BUILT_IN) -> int:
     """MACs for one line, from the shapes of the model at batch 1."""
     model = read(path)
-    model.reshape({value.any_name: [1, *list(value.partial_shape)[1:]] for value in model.inputs})
+    model.reshape({name: list(shape) for name, shape in interface.shapes(1).items()})
     total = 0
     for node in model.get_ops():
         shapes = [tuple(value.get_shape()) for value in node.input_values()]

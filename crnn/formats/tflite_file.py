@@ -12,8 +12,10 @@ from typing import Any
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
 from crnn.formats.counts import lstm_macs
+from crnn.formats.ends import Ends, Tensor
 
 Operator = schema.BuiltinOperator
 _IDENTIFIER = b"TFL3"
@@ -29,6 +31,7 @@ _TYPES = {
 # Positions of the inputs that may be stored weights; other inputs are activations, shapes and states.
 _STORED: Mapping[int, range] = {
     Operator.CONV_2D: range(1, 3),
+    Operator.DEPTHWISE_CONV_2D: range(1, 3),
     Operator.FULLY_CONNECTED: range(1, 3),
     Operator.UNIDIRECTIONAL_SEQUENCE_LSTM: range(1, 18),
     Operator.MUL: range(2),
@@ -45,6 +48,28 @@ def read(content: bytes) -> schema.ModelT:
     if content[4:8] != _IDENTIFIER:
         raise ValueError("not a LiteRT file: its identifier is missing")
     return schema.ModelT.InitFromPackedBuf(bytearray(content), 0)
+
+
+def ends(path: Path) -> Ends:
+    """Inputs and outputs of a user's file; the batch size is open: the engine sets it.
+
+    Raises:
+        ValueError: LiteRT cannot read it.
+    """
+    read(path.read_bytes())
+    found = Interpreter(model_path=str(path))
+    return Ends(*(list(map(_end, details)) for details in (found.get_input_details(), found.get_output_details())))
+
+
+def _end(details: Mapping[str, Any]) -> Tensor:
+    sizes = (max(int(size), 0) for size in details["shape_signature"][1:])
+    return Tensor(details["name"], (0, *sizes), np.dtype(details["dtype"]).name)
+
+
+def has_sizes(model: schema.ModelT) -> bool:
+    """Whether it is a file of this project: a graph per batch size."""
+    keys = [signature.signatureKey for signature in model.signatureDefs]
+    return bool(keys) and all(key.startswith(b"batch_") for key in keys)
 
 
 def written(model: schema.ModelT) -> bytes:
@@ -161,7 +186,7 @@ def single(model: schema.ModelT, batch_size: int) -> schema.ModelT:
     raise ValueError(f"the file was converted for batches of {sizes} lines, not of {batch_size}")
 
 
-def ends(model: schema.ModelT, batch_size: int) -> tuple[dict[str, int], int]:
+def tensors(model: schema.ModelT, batch_size: int) -> tuple[dict[str, int], int]:
     """Tensor indices of the inputs, by name, and of the output."""
     signature = next(s for s in model.signatureDefs if s.signatureKey == _signature_key(batch_size))
     return {entry.name.decode(): entry.tensorIndex for entry in signature.inputs}, signature.outputs[0].tensorIndex
@@ -212,6 +237,8 @@ def macs_of_model(model: schema.ModelT) -> int:
         match code_of(model, operator):
             case Operator.CONV_2D:  # weights (outputs, height, width, inputs)
                 total += prod(output[1:]) * prod(shapes[1][1:])
+            case Operator.DEPTHWISE_CONV_2D:  # weights (1, height, width, outputs)
+                total += prod(output[1:]) * prod(shapes[1][1:3])
             case Operator.FULLY_CONNECTED:  # weights (outputs, inputs)
                 total += prod(output[1:]) * shapes[1][1]
             case Operator.UNIDIRECTIONAL_SEQUENCE_LSTM:  # (B, T, inputs) -> (B, T, units), or both (T, B, ...)

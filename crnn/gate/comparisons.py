@@ -130,6 +130,8 @@ def same_file(pair: Pair) -> Verdict:
 
 def _lines(side: Measured, key: str) -> np.ndarray:
     values, count = getattr(side.record, key), side.identity and side.identity.lines_count
+    if values is None:
+        raise IncomparableError(f"{key} is missing on one side")
     if len(values) != count or not len(values):
         raise IncomparableError(f"{key} has {len(values)} lines, lines_count says {count}")
     return values
@@ -177,8 +179,10 @@ def edits(pair: Pair) -> Verdict:
 
 def losses(pair: Pair) -> Verdict:
     """Compare mean CTC losses, from the loss of each line."""
+    if all(pair.measure.value(side) is None for side in (pair.before, pair.after)):
+        return pair.verdict(SAME, None, None, reason="a recognizer that returns texts has no loss")
     record = pair.after.record
-    count = len(record.line_losses_nats) if isinstance(record, Accuracy) else 0
+    count = len(record.line_losses_nats) if isinstance(record, Accuracy) and record.line_losses_nats is not None else 0
     return _paired(pair, np.ones(count), pair.measure.unit)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crnn.corpus.lines import TIME_STEPS, Lines
+from crnn.corpus.lines import Lines
 from crnn.measure.misreadings import confusions, worst_lines
 from crnn.measure.records import Accuracy
 from crnn.text import BLANK, best_path, edits, encode
@@ -58,14 +58,14 @@ class Evaluation:
     Attributes:
         edits: int (N,), Levenshtein distance per line.
         characters: int (N,), length of each line's label.
-        losses: float (N,), nats per line.
-        log_probs: float32 (N, 50, C), the evaluated outputs.
+        losses: float (N,), nats per line; None if the recognizer returns texts.
+        log_probs: float32 (N, T, C), the evaluated outputs; or the texts, object (N,).
         texts: the N decoded texts.
     """
 
     edits: np.ndarray
     characters: np.ndarray
-    losses: np.ndarray
+    losses: np.ndarray | None
     log_probs: np.ndarray
     texts: tuple[str, ...]
 
@@ -75,9 +75,9 @@ class Evaluation:
         return float(self.edits.sum() / self.characters.sum())
 
     @property
-    def loss(self) -> float:
-        """Mean CTC loss in nats per line."""
-        return float(self.losses.mean())
+    def loss(self) -> float | None:
+        """Mean CTC loss in nats per line; None if the recognizer returns texts."""
+        return None if self.losses is None else float(self.losses.mean())
 
     @property
     def exact_lines(self) -> float:
@@ -99,38 +99,53 @@ def evaluate(log_probs: np.ndarray, lines: Lines, alphabet: str) -> Evaluation:
     """Evaluate the outputs for a split.
 
     Args:
-        log_probs: float32 (N, 50, C) of the N lines.
+        log_probs: float32 (N, T, C) of the N lines; or their texts, object (N,).
         lines: the split.
         alphabet: C - 1 characters.
 
     Raises:
         ValueError: the shape is wrong, or the outputs are not log probabilities.
     """
-    check_shape(log_probs, len(lines), alphabet)
-    check_log_probs(log_probs)
+    check_outputs(log_probs, len(lines), alphabet)
+    if are_texts(log_probs):
+        read, characters = tuple(log_probs), np.array(list(map(len, lines.labels)))
+        return Evaluation(edits(lines.labels, read), characters, None, log_probs, read)
     classes, lengths = encode(lines.labels, alphabet)
     texts = tuple(best_path(log_probs, alphabet))
     losses = ctc_losses(log_probs, classes, lengths)
     return Evaluation(edits(lines.labels, texts), lengths.astype(int), losses, log_probs, texts)
 
 
-def check_shape(log_probs: np.ndarray, lines: int, alphabet: str) -> None:
-    """Refuse outputs that are not (lines, 50, C).
+def are_texts(outputs: np.ndarray) -> bool:
+    """Whether outputs are texts, object (N,), and not log probabilities."""
+    return outputs.dtype == np.object_
+
+
+def check_outputs(outputs: np.ndarray, lines: int, alphabet: str) -> None:
+    """Refuse outputs that are neither log probabilities nor texts of that many lines.
+
+    Args:
+        outputs: float32 (N, T, C) or object (N,).
+        lines: N.
+        alphabet: C - 1 characters.
 
     Raises:
-        ValueError: they have another shape.
+        ValueError: the shape is wrong, a value is not finite, a time step does not sum to one, or one is no text.
     """
-    expected = (lines, TIME_STEPS, len(alphabet) + 1)
-    if log_probs.shape != expected:
-        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected {expected}")
+    if not are_texts(outputs):
+        _check_shape(outputs, lines, alphabet)
+        _check_log_probs(outputs)
+    elif outputs.shape != (lines,) or not all(isinstance(text, str) for text in outputs):
+        raise ValueError(f"outputs of shape {outputs.shape}, expected {lines} texts")
 
 
-def check_log_probs(log_probs: np.ndarray) -> None:
-    """Refuse outputs that are not a distribution per time step.
+def _check_shape(log_probs: np.ndarray, lines: int, alphabet: str) -> None:
+    lines_count, *steps, classes = log_probs.shape
+    if (lines_count, classes) != (lines, len(alphabet) + 1) or len(steps) != 1:
+        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected ({lines}, T, {len(alphabet) + 1})")
 
-    Raises:
-        ValueError: a value is not finite, or the probabilities of a step do not sum to one.
-    """
+
+def _check_log_probs(log_probs: np.ndarray) -> None:
     if not np.isfinite(log_probs).all():
         bad = int((~np.isfinite(log_probs)).any(axis=(1, 2)).sum())
         raise ValueError(f"{bad} of {len(log_probs)} lines have log probabilities that are not finite")
@@ -181,8 +196,13 @@ def cer_difference(variant: Evaluation, reference: Evaluation) -> tuple[float, t
     return paired_difference(variant.edits, reference.edits, variant.characters, _TAIL)
 
 
-def loss_difference(variant: Evaluation, reference: Evaluation) -> tuple[float, tuple[float, float]]:
-    """Mean CTC loss of the variant minus that of the reference, with its paired 95 % bootstrap interval."""
+def loss_difference(variant: Evaluation, reference: Evaluation) -> tuple[float, tuple[float, float]] | None:
+    """Mean CTC loss of the variant minus that of the reference, with its paired 95 % bootstrap interval.
+
+    None if one of them returns texts.
+    """
+    if variant.losses is None or reference.losses is None:
+        return None
     return paired_difference(variant.losses, reference.losses, np.ones(len(variant.losses)), _TAIL)
 
 
@@ -224,10 +244,13 @@ def record(
     unseen = ~lines.seen
     differences: dict[str, float] = {}
     if original:
-        for name, unit, (change, interval) in (
+        for name, unit, found in (
             ("cer_difference_to_original", "fraction", cer_difference(evaluation, original)),
             ("ctc_loss_difference_to_original", "nats_per_line", loss_difference(evaluation, original)),
         ):
+            if found is None:
+                continue
+            change, interval = found
             ends = {f"{name}_low_{unit}": interval[0], f"{name}_high_{unit}": interval[1]}
             differences |= {f"{name}_{unit}": change, **ends}
     new_typeface = unseen_typeface(lines) if corpus_name == NAME else None

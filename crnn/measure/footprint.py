@@ -2,9 +2,13 @@
 
 import zlib
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from statistics import median
 
+from crnn import artifacts, registry
+from crnn.corpus import Corpus
+from crnn.corpus.synthetic import NAME
 from crnn.formats.counts import Counts
 from crnn.measure.records import Footprint
 from crnn.measure.replicate import Replicate
@@ -22,6 +26,20 @@ def artifact_bytes(path: Path) -> dict[str, int]:
     """Size of the file, raw and deflated at level 9; zeros and shared weights only show in the latter."""
     content = path.read_bytes()
     return {"file_bytes": len(content), "compressed_bytes": len(zlib.compress(content, 9))}
+
+
+def most_bytes(variant: Variant, corpus: Corpus) -> float:
+    """The largest file that a variant may have, in bytes; infinite for a user's model and for an own original.
+
+    Another corpus than the field corpus has another number of classes: there a variant may have its share of the
+    original's file.
+    """
+    limit, original = variant.thresholds.max_bytes, registry.original_of(variant)
+    if limit is None or (corpus.name != NAME and original is variant):
+        return inf
+    if corpus.name == NAME or original.thresholds.max_bytes is None:
+        return limit
+    return artifacts.location(original, corpus).stat().st_size * limit / original.thresholds.max_bytes
 
 
 def memory_limit_bytes(variant: Variant, device: str) -> int | None:

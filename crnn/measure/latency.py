@@ -12,7 +12,7 @@ from math import comb
 
 import numpy as np
 
-from crnn.measure.accuracy import Evaluation
+from crnn.measure.accuracy import Evaluation, are_texts
 from crnn.runtimes.process import WorkerProcess
 from crnn.text import best_path
 
@@ -250,8 +250,9 @@ def timed_difference(sides: Sequence[Side], evaluation: Evaluation, alphabet: st
     for side in sides:
         for start, output in side.outputs.items():
             read = rows[np.arange(start, start + side.batch_size) % len(rows)]
-            worst = max(worst, float(np.abs(output - evaluation.log_probs[read]).max()))
-            texts = best_path(output, alphabet)
+            texts = output if are_texts(output) else best_path(output, alphabet)
+            if not are_texts(output):
+                worst = max(worst, float(np.abs(output - evaluation.log_probs[read]).max()))
             compared |= set(map(int, read))
             lines |= {int(row) for row, text in zip(read, texts, strict=True) if text != evaluation.texts[row]}
     return TimedDifference(worst, frozenset(lines), frozenset(compared))

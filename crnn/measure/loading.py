@@ -22,7 +22,7 @@ class Loading:
             alone: whether no other work runs meanwhile.
             prepared: batch sizes at which it makes a first call at once.
         """
-        self.worker, self.alone, self.prepared = workload.process(limit_s), alone, prepared
+        self.workload, self.worker, self.alone, self.prepared = workload, workload.process(limit_s), alone, prepared
         self._outcome: dict[str, Any] | WorkerError | None = None
         self.worker.begin("load", *workload.load_request(device, None))
         if prepared:

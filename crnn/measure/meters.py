@@ -75,7 +75,7 @@ class Meter:
         self._count += 1
         self.seconds += pair.seconds
         self.spent_s += time.monotonic() - start
-        alphabet = self._session.corpus.alphabet
+        alphabet = self._runner.variant.reads(self._session.corpus.alphabet)
         found = timed_difference(pair.sides, self._runner.evaluation, alphabet, self._rows)
         self._difference = found | self._difference if self._difference else found
         return pair

@@ -25,7 +25,7 @@ def measure(session: Session, runner: Runner) -> Operators | None:
     workload = Workload.of(runner.variant, runner.artifact)
     with workload.process(session.limit_s) as worker:
         worker.ask("load", *workload.load_request(session.device, None))
-        worker.ask("keep", session.lines.images, session.lines.kinds)
+        worker.ask("keep", *session.lines.at(workload.size))
         found = worker.ask("profile", _BATCH_SIZE, _CALLS)
     return record(found, _BATCH_SIZE) if found else None
 

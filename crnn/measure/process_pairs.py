@@ -196,8 +196,8 @@ def loaded(
         workers = [stack.enter_context(workload.process(limit_s, setting.environment)) for workload in workloads]
         requests = [workload.load_request(device, setting.threads) for workload in workloads]
         loads = _load(workers, requests, setting, order)
-        for worker in workers:
-            worker.ask("keep", lines.images, lines.kinds)
+        for worker, workload in zip(workers, workloads, strict=True):
+            worker.ask("keep", *lines.at(workload.size))
         # Count before pinning: on one core a second thread would not show.
         if setting.threads and counts_threads:
             _count_threads(workers, setting)

@@ -40,6 +40,7 @@ class Accuracy(Record):
     """CER and CTC loss over the test split, and the errors of each line; also of the larger one, if it was read.
 
     Attributes:
+        ctc_loss_nats_per_line: None for a recognizer that returns texts; so are ``line_losses_nats``.
         worst_lines: position, label, text and edits of the lines with the most edits.
         confusions: character, what was read for it, count; the most frequent first. See ``misreadings.py``.
     """
@@ -47,14 +48,14 @@ class Accuracy(Record):
     cer_fraction: float
     cer_low_fraction: float
     cer_high_fraction: float
-    ctc_loss_nats_per_line: float
     exact_lines_fraction: float
     edits_count: int
     characters_count: int
     unseen_labels_count: int
     line_edits: np.ndarray = field(metadata={"dtype": np.uint16}, compare=False)
     line_characters: np.ndarray = field(metadata={"dtype": np.uint16}, compare=False)
-    line_losses_nats: np.ndarray = field(metadata={"dtype": np.float32}, compare=False)
+    line_losses_nats: np.ndarray | None = field(default=None, metadata={"dtype": np.float32}, compare=False)
+    ctc_loss_nats_per_line: float | None = None
     larger_line_edits: np.ndarray | None = field(default=None, metadata={"dtype": np.uint16}, compare=False)
     larger_line_characters: np.ndarray | None = field(default=None, metadata={"dtype": np.uint16}, compare=False)
     cer_unseen_labels_fraction: float | None = None

@@ -66,7 +66,7 @@ class Anchor:
             workload = Workload("anchor", self.engine)
             self._worker, self._sides = workload.process(self._limit_s), {}
             self._worker.ask("load", *workload.load_request(self._device, None))
-            self._worker.ask("keep", self._lines.images, self._lines.kinds)
+            self._worker.ask("keep", *self._lines.at(workload.size))
         return self._worker
 
     def side(self, batch_size: int, plan: Plan) -> Side:
@@ -184,7 +184,7 @@ class Setting:
         resident, of_engine = worker.ask("memory")[0], (loaded["engine"], loaded["device"], loaded["built"])
         found = Replicate(loaded["load_s"], loading.alone, resident, *of_engine)
         with phases.of("send lines"):
-            worker.ask("keep", self.lines.images, self.lines.kinds)
+            worker.ask("keep", *self.lines.at(loading.workload.size))
         for size in self.batch_sizes:
             self.tell(f"timing batch {size}")
             # Sizes in between read lines after those of the largest one: fewer are left for the evaluation. The
@@ -232,11 +232,11 @@ def outputs_so_far(replicates: Sequence[Replicate], sizes: Sequence[int], lines:
         lines: N.
 
     Returns:
-        Log probabilities (N, 50, C), and which lines were read, bool (N,).
+        Log probabilities (N, T, C) or texts (N,), and which lines were read, bool (N,).
     """
     # Where none of the sizes was measured, no line is known, but the shape is.
     any_output = next(iter(next(iter(replicates[0].sizes.values())).side.outputs.values()))
-    log_probs, known = np.zeros((lines, *any_output.shape[1:]), np.float32), np.zeros(lines, bool)
+    log_probs, known = np.zeros((lines, *any_output.shape[1:]), any_output.dtype), np.zeros(lines, bool)
     sides = [one.sizes[size].side for size in sizes for one in replicates if size in one.sizes]
     for start, output in (item for side in sides for item in side.outputs.items()):
         # Lines wrap around: what lies beyond the last one was read before.

@@ -1,7 +1,10 @@
 """What a variant needs and this environment or machine lacks."""
 
+from collections.abc import Iterable
+
 from crnn import artifacts, registry
 from crnn.corpus import Corpus
+from crnn.measure.durations import spoken
 from crnn.registry.variant import Variant
 from crnn.runtimes.base import missing, missing_compiler, runtime_class
 
@@ -18,6 +21,38 @@ def lacking(variant: Variant, corpus: Corpus) -> list[str]:
     return sorted(needs)
 
 
+def untrained(variant: Variant, corpus: Corpus) -> str | None:
+    """Which training is missing on a user's corpus, and the command for it; None if none is."""
+    for row in reversed((variant, *registry.ancestors(variant))):
+        if row.trained and not artifacts.is_shipped(row, corpus) and not artifacts.is_built(row, corpus):
+            return f"{row.name} is not trained on the corpus {corpus.name}; {artifacts.remedy(row, corpus)}"
+    return None
+
+
 def unsupported(variant: Variant, device: str) -> str | None:
     """Why this machine cannot run the variant; None if it can."""
     return runtime_class(variant.runtime).unsupported(device, **variant.runtime_options)
+
+
+def runs_here(variant: Variant, corpus: Corpus, device: str) -> bool:
+    """Whether the variant can be measured: nothing is lacking, unsupported or untrained."""
+    return not (lacking(variant, corpus) or unsupported(variant, device) or untrained(variant, corpus))
+
+
+def buildable(variants: Iterable[Variant], corpus: Corpus) -> tuple[list[Variant], list[str]]:
+    """The rows that can be built here and are not, and what a user should know before it begins."""
+    waiting, notes = [], []
+    for variant in variants:
+        if artifacts.is_built(variant, corpus):
+            continue
+        if needs := lacking(variant, corpus):
+            notes.append(f"{variant.name} needs {', '.join(needs)}, not installed here")
+        else:
+            waiting.append(variant)
+    trained = [variant for variant in waiting if variant.trained]
+    seconds = sum(artifacts.training_seconds(variant, corpus) for variant in trained)
+    notes.append(
+        f"{len(trained)} rows to train, about {spoken(seconds)} on the machine that trained the shipped ones, and "
+        f"{len(waiting) - len(trained)} to convert; the same command resumes"
+    )
+    return waiting, notes

@@ -111,13 +111,13 @@ def _one_process(session: Session, workload: Workload, sizes: Sequence[int], num
         _NoMemoryError: a call ran out of memory.
         WorkerError: a worker failed for another reason.
     """
-    found = _Process()
-    with workload.process(session.limit_s) as worker, Workload("anchor", ANCHOR).process(session.limit_s) as anchor:
+    found, reference = _Process(), Workload("anchor", ANCHOR)
+    with workload.process(session.limit_s) as worker, reference.process(session.limit_s) as anchor:
         worker.begin("load", *workload.load_request(session.device, None))
-        anchor.begin("load", *Workload("anchor", ANCHOR).load_request("cpu", None))
-        for one in (worker, anchor):
+        anchor.begin("load", *reference.load_request("cpu", None))
+        for one, of in ((worker, workload), (anchor, reference)):
             one.finish()
-            one.ask("keep", session.lines.images, session.lines.kinds)
+            one.ask("keep", *session.lines.at(of.size))
         fitting = _first_calls(worker, sizes, found)
         beside = Side(anchor, 1)
         beside.warm_up(_ANCHOR_WARMUP_S, _PLAN.block_s)
@@ -176,7 +176,7 @@ def measure(
         sizes = [size for size in sizes if size in one.ratios]
     sides = [side for one in done for side in one.sides]
     rows = np.arange(len(session.lines))
-    difference = timed_difference(sides, runner.evaluation, session.corpus.alphabet, rows)
+    difference = timed_difference(sides, runner.evaluation, runner.variant.reads(session.corpus.alphabet), rows)
     record = Scaling(
         scaling_sizes=list(sizes),
         scaling_ratios=[[round(one.ratios[size], 5) for size in sizes] for one in done],

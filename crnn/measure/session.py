@@ -13,7 +13,7 @@ from crnn.measure.loading import Loading
 from crnn.measure.pace import Pace
 from crnn.measure.records import Accuracy, Footprint, Identity, Latency
 from crnn.measure.replicate import Anchor, Phases, Setting, outputs_so_far, settle_differences
-from crnn.measure.requirements import lacking, unsupported
+from crnn.measure.requirements import runs_here
 from crnn.measure.row import Begun, Runner
 from crnn.measure.schedule import AHEAD, due, first_line
 from crnn.measure.scope import Scope
@@ -64,9 +64,7 @@ class Session:
         self.corpus, self.scope, self.device, self.limit_s = corpus, scope, device, limit_s
         self.lines = corpus.test.take(range(min(scope.lines or len(corpus.test), len(corpus.test))))
         self.watch, self.pace = Watch(), Pace()
-        # Rows that cannot run here are not asked for.
-        runnable = [row for row in rows if not lacking(row, corpus) and not unsupported(row, device)]
-        self._rows = {row.name: row for row in runnable}
+        self._rows = {row.name: row for row in rows if runs_here(row, corpus, device)}
         self._folder, self._tell, self._larger = corpus_folder, tell, larger
         self._anchor = Anchor(self.lines, device, limit_s)
         self._begun: dict[str, Begun] = {}
@@ -172,7 +170,7 @@ class Session:
                 other.wait()
             setting = Setting(
                 self.lines,
-                self.corpus.alphabet,
+                variant.reads(self.corpus.alphabet),
                 self.scope.batch_sizes,
                 self.scope.plan,
                 self._anchor,
@@ -188,7 +186,7 @@ class Session:
         with self._process(begun):
             pass
         if done := self._runners.get(variant.name):
-            settle_differences(begun.replicates[-1], done.evaluation, self.corpus.alphabet)
+            settle_differences(begun.replicates[-1], done.evaluation, variant.reads(self.corpus.alphabet))
 
     def _last(self, variant: Variant) -> None:
         """Measure a variant's last process, and evaluate the outputs of all of them."""
@@ -201,12 +199,13 @@ class Session:
                 outputs = self._outputs(worker, begun)
                 # Counted while this process evaluates.
                 worker.begin("count", variant.format)
-                evaluated = reading(variant.name, outputs, self.lines, self.corpus.alphabet)
+                alphabet = variant.reads(self.corpus.alphabet)
+                evaluated = reading(variant.name, outputs, self.lines, alphabet)
                 counted = worker.finish()
                 larger = self._read_larger(worker, begun)
         runner = Runner(variant, begun.artifact, evaluated, counted, begun.replicates, begun.phases, larger=larger)
         for one in runner.replicates:
-            settle_differences(one, runner.evaluation, self.corpus.alphabet)
+            settle_differences(one, runner.evaluation, alphabet)
         if parent and promised is not None:
             runner.parent_difference = largest_difference(evaluated.evaluation.log_probs, parent.evaluation.log_probs)
             if runner.parent_difference > promised:
@@ -221,7 +220,8 @@ class Session:
         if (lines := self._larger(begun.variant, begun.artifact)) is None:
             return None
         self._tell(begun.variant.name, f"evaluating {len(lines)} more lines")
-        return read_all(worker, begun.variant.name, lines, self.corpus.alphabet, self.scope.evaluated_at).evaluation
+        workload = Workload.of(begun.variant, begun.artifact)
+        return read_all(worker, workload, lines, self.corpus.alphabet, self.scope.evaluated_at).evaluation
 
     def _outputs(self, worker: WorkerProcess, begun: Begun) -> Reply:
         """The outputs for all lines: those of the calls so far, and the rest, read now."""

@@ -49,7 +49,8 @@ def measure(session: Session, runner: Runner, sets: int) -> tuple[Throughput, li
         sides += used
     gain = over_processes(gains)
     low, high = gain.interval or (None, None)
-    difference = timed_difference(sides, runner.evaluation, session.corpus.alphabet, np.arange(len(session.lines)))
+    alphabet = runner.variant.reads(session.corpus.alphabet)
+    difference = timed_difference(sides, runner.evaluation, alphabet, np.arange(len(session.lines)))
     record = Throughput(
         together_s_per_line=1 / fmean(together),
         together_batch_size_lines=BATCH_SIZE,
@@ -75,7 +76,7 @@ def _one_set(session: Session, workload: Workload) -> tuple[list[tuple[float, fl
             worker.begin("load", *workload.load_request(session.device, WORKERS if worker is single else 1))
         for worker in (*pair, single):
             worker.finish()
-            worker.ask("keep", session.lines.images, session.lines.kinds)
+            worker.ask("keep", *session.lines.at(workload.size))
         for worker in pair:
             threads = worker.ask("threads", BATCH_SIZE)
             if threads is not None and threads != 1:

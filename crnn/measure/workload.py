@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn.artifacts import sha256_of
-from crnn.corpus.lines import Corpus, Lines
-from crnn.measure.accuracy import Evaluation, check_log_probs, check_shape, evaluate
+from crnn.corpus.lines import HEIGHT, WIDTH, Corpus, Lines, Size
+from crnn.measure import accuracy
+from crnn.measure.accuracy import Evaluation, evaluate
 from crnn.registry.variant import Variant
 from crnn.runtimes.base import runtime_class
 from crnn.runtimes.process import WorkerProcess
@@ -43,6 +44,7 @@ class Workload:
         root: the checkout whose code the worker runs; None for this one.
         sha256: of the artifact, checked by the worker; None: no check.
         python: the interpreter; None for this one.
+        size: height and width of the images that it reads.
     """
 
     name: str
@@ -52,12 +54,14 @@ class Workload:
     root: Path | None = None
     sha256: str | None = None
     python: str | None = None
+    size: Size = (HEIGHT, WIDTH)
 
     @classmethod
     def of(cls, variant: Variant, artifact: Path) -> "Workload":
         """A variant with its verified artifact."""
-        path = artifact.resolve()
-        return cls(variant.name, variant.runtime, str(path), variant.runtime_options, sha256=sha256_of(path))
+        path, takes = artifact.resolve(), variant.interface
+        size = takes.height, takes.width
+        return cls(variant.name, variant.runtime, str(path), variant.runtime_options, sha256=sha256_of(path), size=size)
 
     def process(self, limit_s: float = LIMIT_S, environment: Mapping[str, str] | None = None) -> WorkerProcess:
         """A fresh process that has loaded nothing yet."""
@@ -72,14 +76,13 @@ class Workload:
 
 
 def check_outputs(name: str, log_probs: np.ndarray, lines: int, alphabet: str) -> None:
-    """Refuse outputs that are not log probabilities of that many lines.
+    """Refuse outputs of a worker, see ``accuracy.check_outputs``.
 
     Raises:
-        UnsoundError: the shape is wrong, a value is not finite, or a time step does not sum to one.
+        UnsoundError: they are not log probabilities or texts of that many lines.
     """
     try:
-        check_shape(log_probs, lines, alphabet)
-        check_log_probs(log_probs)
+        accuracy.check_outputs(log_probs, lines, alphabet)
     except ValueError as error:
         raise UnsoundError(f"{name}: {error}") from None
 
@@ -113,16 +116,16 @@ def reading(name: str, reply: Reply, lines: Lines, alphabet: str) -> Reading:
     return Reading(evaluate(log_probs, lines, alphabet), seconds, threads)
 
 
-def read_all(worker: WorkerProcess, name: str, lines: Lines, alphabet: str, batch_size: int) -> Reading:
+def read_all(worker: WorkerProcess, workload: Workload, lines: Lines, alphabet: str, batch_size: int) -> Reading:
     """Have a loaded worker read lines, and evaluate its outputs.
 
     Raises:
         WorkerError: the worker failed.
         UnsoundError: the outputs cannot be trusted.
     """
-    worker.ask("keep", lines.images, lines.kinds)
+    worker.ask("keep", *lines.at(workload.size))
     batches, seconds, threads = worker.ask("outputs", batch_size)
-    return reading(name, (np.concatenate(batches)[: len(lines)], seconds, threads), lines, alphabet)
+    return reading(workload.name, (np.concatenate(batches)[: len(lines)], seconds, threads), lines, alphabet)
 
 
 @dataclass(frozen=True)
@@ -158,5 +161,5 @@ def evaluated(
     """
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", threads))
-        found = read_all(worker, workload.name, corpus.test, corpus.alphabet, batch_size)
+        found = read_all(worker, workload, corpus.test, corpus.alphabet, batch_size)
         yield Run(worker, found.evaluation, defaultdict(list, {batch_size: list(found.batch_seconds)}))

@@ -5,12 +5,13 @@ one size. The file holds one copy of the graph per batch size. All copies share 
 scales, which are stored once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crnn.interface import Interface
 from crnn.optimize.calibration import inputs_of
 from crnn.optimize.recipe import Build, RecipeError
 
@@ -68,6 +69,42 @@ def left_by_converter(
             [array[start : start + _CONVERTED_AT] for array in inputs.values()] for start in starts
         )
     return tflite_file.read(converter.convert())
+
+
+def convert_given(
+    build: Build, *, interface: Mapping[str, Any], batch_sizes: Sequence[int] = BATCH_SIZES
+) -> dict[str, Any]:
+    """Convert a user's Keras model for each batch size; its LSTMs are corrected as the built-in ones are.
+
+    Args:
+        build: the artifact to build; the parent is a ``.keras`` file.
+        interface: of the model, see ``Interface.of``.
+        batch_sizes: lines per call that the file supports.
+
+    Raises:
+        RecipeError: batch size below 1.
+    """
+    sizes, takes = check_batch_sizes(batch_sizes), Interface.of(interface)
+
+    from crnn.formats import keras_file, tflite_file, tflite_graph
+    from crnn.models.keras_crnn import tf
+
+    model = keras_file.load_any(build.source)
+    shapes = takes.shapes(_CONVERTED_AT)
+    names = [end.name for end in keras_file.ends_of(model).inputs]
+    signature = [tf.TensorSpec(shapes[name], tf.float32, name) for name in names]
+
+    @tf.function(input_signature=signature, autograph=False)
+    def called(*inputs: "tf.Tensor") -> "dict[str, tf.Tensor]":
+        return {takes.output: keras_file.called(model, inputs)}
+
+    weights = tf.Module()
+    weights.held = list(model.variables)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([called.get_concrete_function()], weights)
+    result = tflite_file.read(converter.convert())
+    tflite_graph.mend_lstms(result)
+    build.target.write_bytes(for_batch_sizes(result, sizes, time_major=False))
+    return {"batch_sizes": list(sizes)}
 
 
 def converted(model: "keras.Model", quantization: str = "none", *, mended: bool = True) -> "schema.ModelT":

@@ -21,14 +21,26 @@ def optimized(source: Path) -> "onnx.ModelProto":
         RuntimeError: onnxsim's own check finds a difference.
         ValueError: ONNX cannot read the file.
     """
+    return optimized_model(_graph(source), source.name)
+
+
+def optimized_model(original: "onnx.ModelProto", name: str) -> "onnx.ModelProto":
+    """As ``optimized``, for a graph in memory whose only open size is the batch's.
+
+    Args:
+        original: the graph.
+        name: of its file, for messages.
+
+    Raises:
+        RuntimeError: onnxsim's own check finds a difference.
+    """
     import onnxoptimizer
     import onnxsim
 
-    original = _graph(source)
     fused = onnxoptimizer.optimize(original, onnxoptimizer.get_fuse_and_elimination_passes())
     simplified, agrees = onnxsim.simplify(fused, check_n=1, test_input_shapes=_one_line(original))
     if not agrees:
-        raise RuntimeError(f"onnxsim changed what {source.name} computes")
+        raise RuntimeError(f"onnxsim changed what {name} computes")
     return simplified
 
 

@@ -1,15 +1,16 @@
 """Quantization of ONNX graphs after training: static int8 (QDQ), dynamic int8."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crnn.interface import BUILT_IN, Interface
 from crnn.optimize import onnx_graph, onnx_rewrite
-from crnn.optimize.calibration import inputs_of
+from crnn.optimize.calibration import batches, inputs_of
 from crnn.optimize.onnx_edit import Graph
 from crnn.optimize.recipe import Build
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 # Without VNNI two products are summed in 16 bits, which overflow with weights of 8 bits: they get 7.
 _REDUCE_RANGE = True
-_DYNAMIC = ("LSTM", "MatMul", "Gemm")
+_PRODUCTS = ("MatMul", "Gemm")
+_DYNAMIC = ("LSTM", *_PRODUCTS)
 STATIC = ("Conv", "LeakyRelu", "MaxPool", "Add")
 """Types of nodes that get static scales in a rewritten graph."""
 AS_IT_STANDS = ("Conv", "Relu")
@@ -33,7 +35,9 @@ def dynamic(build: Build) -> dict[str, Any]:
     return {}
 
 
-def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> dict[str, Any]:
+def static(
+    build: Build, *, rewritten: bool, calibration_lines: int = 256, interface: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Quantize convolutions per channel with activation scales from validation lines, then LSTMs dynamically.
 
     ONNX Runtime has no LSTM with static scales. A graph without LSTMs gets no dynamic scales.
@@ -43,15 +47,17 @@ def static(build: Build, *, rewritten: bool, calibration_lines: int = 256) -> di
         rewritten: whether the graph is rewritten first, so that no BatchNorm is left between quantized operators,
             and the first block stays float: its convolution has one input channel, too few for an int8 kernel.
         calibration_lines: number of lines that set the scales of activations.
+        interface: of a user's model, see ``Interface.of``; None for the built-in one.
 
     Raises:
         RecipeError: no calibration line, or the parent has another alphabet.
         CorpusError: the corpus has no validation line.
     """
-    parent = build.teacher
-    lines = inputs_of(build.corpus.validation, calibration_lines)
+    parent, takes = build.teacher, BUILT_IN if interface is None else Interface.of(interface)
+    lines = inputs_of(build.corpus.validation, calibration_lines, takes)
     model = onnx_rewrite.rewritten_for_int8(parent) if rewritten else onnx_graph.optimized(parent)
-    quantize(model, lines, build.target, operators=STATIC if rewritten else AS_IT_STANDS, float_block=rewritten)
+    operators = STATIC if rewritten else AS_IT_STANDS
+    quantize(model, lines, build.target, operators=operators, float_block=rewritten, interface=takes)
     return {"calibration_lines": len(lines[0])}
 
 
@@ -62,15 +68,17 @@ def quantize(
     *,
     operators: Sequence[str] = STATIC,
     float_block: bool,
+    interface: Interface = BUILT_IN,
 ) -> None:
     """Quantize a graph and save it.
 
     Args:
         model: the graph.
-        lines: calibration inputs, images (N, 32, 400) and field (N, 50, 2).
+        lines: calibration inputs, images (N, H, W) and field (N, T, 2).
         target: the file.
-        operators: types of the nodes that get static scales.
+        operators: types of the nodes that get static scales; matrix products of a graph without LSTMs get them too.
         float_block: whether the first block stays float.
+        interface: of the model.
     """
     import onnx
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -84,9 +92,9 @@ def quantize(
         quantize_static(
             source,
             static_part,
-            _Batches(*lines),
+            _Batches(batches(lines, _BATCH, interface)),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=list(operators),
+            op_types_to_quantize=[*operators, *(() if recurrent else _PRODUCTS)],
             nodes_to_exclude=_first_block(model) if float_block else [],
             per_channel=True,
             reduce_range=_REDUCE_RANGE,
@@ -108,11 +116,8 @@ def _dynamic(source: Path, target: Path) -> None:
 class _Batches:
     """Calibration batches as the quantizer reads them."""
 
-    def __init__(self, images: np.ndarray, field: np.ndarray) -> None:
-        self._batches: Iterator[dict[str, np.ndarray]] = iter(
-            {"images": images[start : start + _BATCH], "field": field[start : start + _BATCH]}
-            for start in range(0, len(images), _BATCH)
-        )
+    def __init__(self, batches: Iterator[dict[str, np.ndarray]]) -> None:
+        self._batches = batches
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next batch; None after the last."""

@@ -1,14 +1,15 @@
 """Conversion to OpenVINO, in float or quantized to int8 after training by NNCF."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crnn.interface import BUILT_IN, Interface
 from crnn.optimize import onnx_convert, onnx_rewrite
-from crnn.optimize.calibration import inputs_of
+from crnn.optimize.calibration import batches, inputs_of
 from crnn.optimize.recipe import Build
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _INITIAL_STATE = 1
 
 
 def model_of(source: Path, *, rewritten: bool = False) -> "openvino.Model":
-    """A ``.pt`` file, or an ``.onnx`` file, as OpenVINO's model.
+    """A ``.pt``, an ``.onnx`` or an ``.openvino`` file as OpenVINO's model.
 
     Constants are folded: the exporter reorders the gates of LSTM weights in the graph, and NNCF only quantizes
     weights that are constants.
@@ -33,15 +34,19 @@ def model_of(source: Path, *, rewritten: bool = False) -> "openvino.Model":
     import onnx
     from openvino.passes import ConstantFolding, Manager
 
+    from crnn.formats import openvino_file
     from crnn.formats.openvino_file import openvino
 
     with TemporaryDirectory() as folder:
-        path = onnx_convert.exported(source, Path(folder))
-        if rewritten:
-            graph = onnx_rewrite.rewritten_for_int8(path)
-            path = Path(folder, "rewritten.onnx")
-            onnx.save(graph, str(path))
-        model = openvino.Core().read_model(path)
+        if source.suffix == ".openvino":
+            model = openvino_file.read(source)
+        else:
+            path = onnx_convert.exported(source, Path(folder))
+            if rewritten:
+                graph = onnx_rewrite.rewritten_for_int8(path)
+                path = Path(folder, "rewritten.onnx")
+                onnx.save(graph, str(path))
+            model = openvino.Core().read_model(path)
         manager = Manager()
         manager.register_pass(ConstantFolding())
         manager.run_passes(model)
@@ -70,7 +75,12 @@ def convert(build: Build) -> dict[str, Any]:
 
 
 def quantize(
-    build: Build, *, rewritten: bool = False, whole_ranges: bool = False, calibration_lines: int = 256
+    build: Build,
+    *,
+    rewritten: bool = False,
+    whole_ranges: bool = False,
+    calibration_lines: int = 256,
+    interface: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Convert the parent and quantize convolutions and classifier to int8, and the weights of LSTMs.
 
@@ -83,18 +93,19 @@ def quantize(
             ``studies/openvino_int8.py``.
         whole_ranges: see ``quantized``.
         calibration_lines: number of lines that set the scales of activations.
+        interface: of a user's model, see ``Interface.of``; None for the built-in one.
 
     Raises:
         RecipeError: no calibration line, or the parent has another alphabet.
         CorpusError: the corpus has no validation line.
     """
-    parent = build.teacher
-    lines = inputs_of(build.corpus.validation, calibration_lines)
+    parent, takes = build.teacher, BUILT_IN if interface is None else Interface.of(interface)
+    lines = inputs_of(build.corpus.validation, calibration_lines, takes)
 
     from crnn.formats import openvino_file
 
     model = model_of(parent, rewritten=rewritten)
-    openvino_file.write(quantized(model, lines, whole_ranges=whole_ranges), build.target)
+    openvino_file.write(quantized(model, lines, whole_ranges=whole_ranges, interface=takes), build.target)
     return {"calibration_lines": len(lines[0])}
 
 
@@ -104,12 +115,13 @@ def quantized(
     *,
     int8_lstms: int = 0,
     whole_ranges: bool = False,
+    interface: Interface = BUILT_IN,
 ) -> "openvino.Model":
     """A model in int8. Scales of activations are asymmetric: LeakyReLU leaves little below zero.
 
     Args:
         model: in float, with constants folded.
-        lines: calibration inputs, images (N, 32, 400) and field (N, 50, 2).
+        lines: calibration inputs, images (N, H, W) and field (N, T, 2).
         int8_lstms: number of LSTMs that compute in int8, the last ones. The others compute in float32, with weights
             that are stored in int8: NNCF gives their initial hidden state a zero point, which OpenVINO's int8 LSTM
             does not have. LSTMs of the same size share that state, so both or none compute in int8. Not for a
@@ -118,6 +130,7 @@ def quantized(
         whole_ranges: whether ranges of activations hold all values that the lines give, as those of a training on
             rounded values do (``training/torch_int8_learner.py``). By default NNCF takes the mean of the batches'
             largest values.
+        interface: of the model.
 
     Raises:
         ValueError: such an LSTM's initial hidden state has no range.
@@ -127,11 +140,7 @@ def quantized(
     import nncf
     from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet
 
-    images, field = lines
-    batches = [
-        {"images": images[start : start + _BATCH], "field": field[start : start + _BATCH]}
-        for start in range(0, len(images), _BATCH)
-    ]
+    seen = list(batches(lines, _BATCH, interface))
     settings = nncf.AdvancedQuantizationParameters(
         # Without VNNI two products are summed in 16 bits: weights of 7 bits do not overflow there.
         overflow_fix=nncf.OverflowFix.ENABLE,
@@ -141,9 +150,9 @@ def quantized(
     )
     found = nncf.quantize(
         model,
-        nncf.Dataset(batches),
+        nncf.Dataset(seen),
         preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(batches),
+        subset_size=len(seen),
         advanced_parameters=settings,
     )
     lstms = [node for node in found.get_ordered_ops() if node.get_type_name() == "LSTMSequence"]

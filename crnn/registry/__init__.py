@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crnn.registry import rows
+from crnn.registry.given import GivenModel
 from crnn.registry.plugins import PluginError, Registry
 from crnn.registry.variant import Thresholds, Variant
 
@@ -25,6 +26,7 @@ __all__ = [
     "original_of",
     "originals",
     "use_file",
+    "use_models",
 ]
 
 
@@ -35,6 +37,15 @@ def use_file(path: Path) -> None:
         PluginError: there is no such file, it raises, or its rows cannot be added.
     """
     _REGISTRY.use(path)
+
+
+def use_models(models: Sequence[GivenModel]) -> None:
+    """Add the rows of users' models, here and in the processes that this one starts.
+
+    Raises:
+        PluginError: there is a row of such a name already.
+    """
+    _REGISTRY.use_models(models)
 
 
 def faults() -> list[str]:

@@ -1,4 +1,4 @@
-"""Rows of other packages, and of a user's own file.
+"""Rows of other packages, of a user's own file, and of users' models (``given.py``).
 
 A package declares them as an entry point of the group ``crnn.variants``, a user names a file with ``--registry``.
 Either gives rows (``Variant``), an iterable of rows, or a module whose attributes are rows. They are looked for when
@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, overload
 
+from crnn.registry import given
 from crnn.registry.variant import Variant
 
 GROUP = "crnn.variants"
@@ -90,6 +91,8 @@ class Registry(Sequence[Variant]):
                     self.faults.append(str(error))
             if named := os.environ.get(ENVIRONMENT):
                 self._add_file(Path(named))
+            if given.ENVIRONMENT in os.environ:
+                self._add(given.given, "--model")
         return self._rows
 
     def use(self, path: Path) -> None:
@@ -101,6 +104,16 @@ class Registry(Sequence[Variant]):
         os.environ[ENVIRONMENT] = str(path.resolve())
         if self._complete:
             self._add_file(path.resolve())
+
+    def use_models(self, models: Sequence[given.GivenModel]) -> None:
+        """Add the rows of users' models, in this process and in those that it starts.
+
+        Raises:
+            PluginError: there is a row of such a name already.
+        """
+        given.use(models)
+        if self._complete:
+            self._add(given.given, "--model")
 
     def _add_file(self, path: Path) -> None:
         if not path.is_file():

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from crnn.interface import BUILT_IN, Interface
+
 if TYPE_CHECKING:
     from crnn.optimize.recipe import Recipe
 
@@ -18,9 +20,9 @@ class Thresholds:
     baseline, so each can fail; a test enforces this.
 
     Attributes:
-        parameters: exact number of stored parameters, as the artifact's framework counts.
-        macs: exact number of MACs for one line.
-        max_bytes: size of the artifact.
+        parameters: exact number of stored parameters, as the artifact's framework counts; None for a user's model.
+        macs: exact number of MACs for one line; None for a user's model.
+        max_bytes: size of the artifact; None for a user's model.
         max_peak_memory_bytes: peak resident memory of the worker after calls at all batch sizes; None for
             rows that the maintainers' machine cannot run, see ``Variant.unmeasured``. For the CPU, see
             ``crnn/measure/footprint.py``.
@@ -36,9 +38,9 @@ class Thresholds:
             ``{"relative_latency": "8%"}``; see ``crnn/gate/limits.py``.
     """
 
-    parameters: int
-    macs: int
-    max_bytes: int
+    parameters: int | None
+    macs: int | None
+    max_bytes: int | None
     max_peak_memory_bytes: int | None
     max_nonzero_parameters: int | None = None
     max_cer: float | None = None
@@ -139,6 +141,20 @@ class Variant:
     def format(self) -> str:
         """The artifact's format, as ``crnn/formats/counts.py`` names it."""
         return self.counted_by or self.suffix.removeprefix(".")
+
+    @property
+    def interface(self) -> Interface:
+        """What its model takes and returns."""
+        given = self.runtime_options.get("interface")
+        return BUILT_IN if given is None else Interface.of(given)
+
+    def reads(self, alphabet: str) -> str:
+        """The characters that it reads: those of its own alphabet, or the corpus's.
+
+        Args:
+            alphabet: of the corpus.
+        """
+        return self.interface.alphabet or alphabet
 
     @property
     def unmeasured(self) -> bool:

@@ -11,12 +11,13 @@ import importlib.util
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
+from crnn.interface import BUILT_IN, Interface
 from crnn.runtimes import cuda
 from crnn.runtimes.operators import Operator
 
@@ -51,6 +52,7 @@ class Runtime(ABC):
         profiles: whether it tells which operators it ran, see ``profile``.
         threads: number of threads, set before ``load``; None for the engine's default.
         built: whether this load built what later loads read from a cache, and so took longer than theirs.
+        interface: what the loaded model takes and returns.
     """
 
     requires: ClassVar[tuple[str, ...]]
@@ -61,6 +63,12 @@ class Runtime(ABC):
     profiles: ClassVar[bool] = False
     threads: int | None = None
     built: bool = False
+    interface: Interface = BUILT_IN
+
+    def describes(self, interface: Mapping[str, Any] | None) -> None:
+        """Take the description of a user's model, see ``Interface.of``; None for one of this project's."""
+        if interface is not None:
+            self.interface = Interface.of(interface)
 
     # An engine's own options are keyword-only parameters of its ``load``; ``check_options`` reads them there.
     load: Any
@@ -83,11 +91,11 @@ class Runtime(ABC):
         """Read a batch; all work is finished when the call returns.
 
         Args:
-            images: float32 (B, 32, 400) in [0, 1].
-            field: float32 (B, 50, 2).
+            images: float32 (B, H, W) in [0, 1].
+            field: float32 (B, T, 2).
 
         Returns:
-            Log probabilities float32 (B, 50, C).
+            Log probabilities float32 (B, T, C), the blank first.
         """
 
     def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
@@ -103,6 +111,25 @@ class Runtime(ABC):
     @abstractmethod
     def describe(self) -> dict[str, str]:
         """``engine`` (name and version) and ``device``, as this process actually uses them."""
+
+
+class TextRuntime(Runtime):
+    """An engine whose recognizer returns texts, not log probabilities: attention decoders, transformers, programs."""
+
+    @abstractmethod
+    def read(self, images: np.ndarray) -> list[str]:
+        """Read a batch of lines; all work is finished when the call returns.
+
+        Args:
+            images: float32 (B, H, W) in [0, 1].
+
+        Returns:
+            B texts.
+        """
+
+    def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
+        """The texts as an object array (B,); there is no line's kind to tell."""
+        return np.array(self.read(images), object)
 
 
 def runtime_class(name: str) -> type[Runtime]:

@@ -1,6 +1,7 @@
 """LiteRT: the interpreter with XNNPACK, one model per batch size that the file was converted for."""
 
 import importlib.metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,13 @@ class Runtime(base.Runtime):
     distributions = ("ai-edge-litert",)
     anchor = "crnn.runtimes.anchors.litert_anchor"
 
-    def load(self, path: Path, device: str) -> None:
-        """See the base class; no options. An interpreter is made at the first call with its batch size.
+    def load(self, path: Path, device: str, *, interface: Mapping[str, Any] | None = None) -> None:
+        """See the base class. An interpreter is made at the first call with its batch size.
+
+        Args:
+            path: the artifact.
+            device: see the base class.
+            interface: of a user's model, see ``base.Runtime.describes``.
 
         Raises:
             RuntimeError: CUDA is asked for.
@@ -31,11 +37,25 @@ class Runtime(base.Runtime):
         from crnn.formats import tflite_file
 
         self._file, self._interpreter = tflite_file, Interpreter
-        self._path, self._model = path, tflite_file.read(path.read_bytes())
+        self.describes(interface)
+        self._path, self._content = path, path.read_bytes()
+        self._model = tflite_file.read(self._content)
         self._threads = self.threads or usable_cores()
-        self._ready: dict[int, tuple[Any, int, int, int]] = {}
+        self._ready: dict[int, tuple[Any, dict[str, int], int]] = {}
 
-    def _for(self, batch_size: int) -> tuple[Any, int, int, int]:
+    def _resized(self, batch_size: int) -> tuple[Any, dict[str, int], int]:
+        """A user's graph at a batch size: interpreter, tensors of the inputs by name, tensor of the output."""
+        interpreter = self._interpreter(model_content=self._content, num_threads=self._threads)
+        inputs = {details["name"]: details["index"] for details in interpreter.get_input_details()}
+        for name, shape in self.interface.shapes(batch_size).items():
+            interpreter.resize_tensor_input(inputs[name], shape)
+        interpreter.allocate_tensors()
+        outputs = {details["name"]: details["index"] for details in interpreter.get_output_details()}
+        return interpreter, inputs, outputs[self.interface.output]
+
+    def _for(self, batch_size: int) -> tuple[Any, dict[str, int], int]:
+        if batch_size not in self._ready and not self._file.has_sizes(self._model):
+            self._ready[batch_size] = self._resized(batch_size)
         if batch_size not in self._ready:
             try:
                 model = self._file.single(self._model, batch_size)
@@ -44,8 +64,7 @@ class Runtime(base.Runtime):
                 raise ValueError(f"{self._path.name}: {error}; {command}") from None
             interpreter = self._interpreter(model_content=self._file.written(model), num_threads=self._threads)
             interpreter.allocate_tensors()
-            inputs, output = self._file.ends(self._model, batch_size)
-            self._ready[batch_size] = interpreter, inputs["images"], inputs["field"], output
+            self._ready[batch_size] = interpreter, *self._file.tensors(self._model, batch_size)
         return self._ready[batch_size]
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
@@ -54,13 +73,13 @@ class Runtime(base.Runtime):
         Raises:
             ValueError: the file was not converted for batches of this size.
         """
-        interpreter, images_index, field_index, output = self._for(len(images))
+        interpreter, tensors, output = self._for(len(images))
         # Otherwise fused LSTMs would start from the states of the previous call.
         interpreter.reset_all_variables()
-        interpreter.set_tensor(images_index, images)
-        interpreter.set_tensor(field_index, field)
+        for name, array in self.interface.inputs(images, field).items():
+            interpreter.set_tensor(tensors[name], array)
         interpreter.invoke()
-        return interpreter.get_tensor(output)
+        return self.interface.log_probs(interpreter.get_tensor(output))
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

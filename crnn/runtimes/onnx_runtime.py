@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,7 +17,7 @@ _CPU = "CPUExecutionProvider"
 
 
 class Runtime(base.Runtime):
-    """Runs an ``.onnx`` artifact with inputs ``images`` and ``field``."""
+    """Runs an ``.onnx`` artifact."""
 
     requires = ("onnx", "onnxruntime")
     distributions = ("onnxruntime", "onnxruntime-gpu", "tensorrt")
@@ -24,7 +25,15 @@ class Runtime(base.Runtime):
     throughput = True
     profiles = True
 
-    def load(self, path: Path, device: str, *, provider: str = "default", precision: str = "fp32") -> None:
+    def load(
+        self,
+        path: Path,
+        device: str,
+        *,
+        provider: str = "default",
+        precision: str = "fp32",
+        interface: Mapping[str, Any] | None = None,
+    ) -> None:
         """See the base class.
 
         Args:
@@ -33,12 +42,14 @@ class Runtime(base.Runtime):
             provider: one of ``PROVIDERS``. ``default`` is CUDA or the CPU, as ``device`` says; the others never
                 run elsewhere.
             precision: one of ``PRECISIONS``; with ``fp16`` TensorRT computes in half precision.
+            interface: of a user's model, see ``base.Runtime.describes``.
 
         Raises:
             RuntimeError: the device or the provider is not there.
             ValueError: an unknown provider or precision, or ``fp16`` without TensorRT.
         """
         self._check(provider, precision)
+        self.describes(interface)
         if reason := self.unsupported(device, provider=provider, precision=precision):
             raise RuntimeError(reason)
         if provider == "tensorrt" and precision == "fp32":
@@ -59,6 +70,7 @@ class Runtime(base.Runtime):
         else:
             self._session = self._tensorrt_session(path, precision, settings)
         self._provider = self._session.get_providers()[0]
+        self._outputs = [self.interface.output or self._session.get_outputs()[0].name]
 
     def _settings(self) -> Any:
         """The session's options: the number of threads."""
@@ -153,7 +165,8 @@ class Runtime(base.Runtime):
         """
         if self._largest and len(images) > self._largest:
             raise ValueError(f"a batch of {len(images)}: the TensorRT engine is built for at most {self._largest}")
-        return self._session.run(None, {"images": images, "field": field})[0]
+        [output] = self._session.run(self._outputs, self.interface.inputs(images, field))
+        return self.interface.log_probs(output)
 
     def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
         """See the base class; empty on a GPU.
@@ -168,7 +181,7 @@ class Runtime(base.Runtime):
             settings.enable_profiling, settings.profile_file_prefix = True, f"{folder}/profile"
             session = self._onnxruntime.InferenceSession(str(self._path), settings, providers=[_CPU])
             for _ in range(calls):
-                session.run(None, {"images": images, "field": field})
+                session.run(self._outputs, self.interface.inputs(images, field))
             return onnx_profile.operators(Path(session.end_profiling()).read_text("utf-8"))
 
     def describe(self) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """OpenVINO's CPU plugin: one compiled model per batch size."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crnn.interface import LOGITS
 from crnn.processor import features, usable_cores
 from crnn.runtimes import base
 from crnn.runtimes.operators import FP32, INT8, Operator, medians
@@ -18,23 +21,24 @@ _PRECISION_NAMES = {"f32": FP32, "f16": "fp16", "i8": INT8, "u8": INT8}
 _COPIED_LINES = 8
 
 
-def leave_logits(model: Any) -> None:
-    """Make the input of the final log softmax the output: in bfloat16 it would not sum to one.
+def leave_logits(model: Any, output: str = "") -> None:
+    """Make the input of the final softmax or log softmax the output: in bfloat16 it would not sum to one.
+
+    Args:
+        model: is changed.
+        output: name of that output; empty for the only one.
 
     Raises:
-        ValueError: the model does not end in a log softmax.
+        ValueError: the model does not end in one.
     """
-    [result] = model.get_results()
+    result = model.output(output).get_node() if len(model.outputs) > 1 else model.get_results()[0]
     final = result.input_value(0).get_node()
-    if final.get_type_name() != "LogSoftmax":
-        raise ValueError(f"the model ends in {final.get_type_name()}, expected LogSoftmax: bfloat16 needs its logits")
-    result.input(0).replace_source_output(final.input_value(0))
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log probabilities over the last axis, float32."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    while final.get_type_name() == "Transpose":  # it may put the time steps first
+        final = final.input_value(0).get_node()
+    if final.get_type_name() not in ("LogSoftmax", "Softmax"):
+        raise ValueError(f"the model ends in {final.get_type_name()}, expected a softmax: bfloat16 needs its logits")
+    for reader in final.output(0).get_target_inputs():
+        reader.replace_source_output(final.input_value(0))
 
 
 class Runtime(base.Runtime):
@@ -46,7 +50,9 @@ class Runtime(base.Runtime):
     throughput = True
     profiles = True
 
-    def load(self, path: Path, device: str, *, precision: str = "f32") -> None:
+    def load(
+        self, path: Path, device: str, *, precision: str = "f32", interface: Mapping[str, Any] | None = None
+    ) -> None:
         """See the base class.
 
         Args:
@@ -54,6 +60,7 @@ class Runtime(base.Runtime):
             device: see the base class.
             precision: one of ``PRECISIONS``, of layers that the file does not quantize. By default
                 OpenVINO chooses, so it could be lower than asked for.
+            interface: of a user's model, see ``base.Runtime.describes``.
 
         Raises:
             RuntimeError: CUDA is requested.
@@ -70,9 +77,11 @@ class Runtime(base.Runtime):
         self._openvino, self._precision = openvino, precision
         self._core = openvino.Core()
         self._model = openvino_file.read(path, self._core)
-        if precision == "bf16":
-            leave_logits(self._model)
-        self._requests: dict[int, tuple[Any, np.ndarray, np.ndarray, np.ndarray]] = {}
+        self.describes(interface)
+        if precision == "bf16" and self.interface.values != LOGITS:
+            leave_logits(self._model, self.interface.output)
+            self.interface = replace(self.interface, values=LOGITS)
+        self._requests: dict[int, tuple[Any, dict[str, np.ndarray], np.ndarray]] = {}
 
     @classmethod
     def unsupported(cls, device: str, **options: Any) -> str | None:
@@ -81,16 +90,19 @@ class Runtime(base.Runtime):
             return "OpenVINO has no bfloat16 kernels for this processor: they need AVX512-BF16, AMX-BF16 or bf16 on ARM"
         return None
 
-    def _request(self, size: int) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
-        """The request for a batch size, compiled at its first use, and its tensors: images, field, output.
+    def _request(self, size: int) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
+        """The request for a batch size, compiled at its first use, and its tensors: inputs by name, output.
 
         Raises:
             RuntimeError: the plugin does not compute in the precision that was asked for.
         """
         if size not in self._requests:
             request = self._compiled(size).create_infer_request()
-            tensors = request.get_tensor("images"), request.get_tensor("field"), request.get_output_tensor()
-            self._requests[size] = (request, *(tensor.data for tensor in tensors))
+            inputs = {name: request.get_tensor(name).data for name in self.interface.shapes(size)}
+            # The built-in model's only output may have lost its name.
+            several = len(self._model.outputs) > 1
+            output = request.get_tensor(self.interface.output) if several else request.get_output_tensor()
+            self._requests[size] = request, inputs, output.data
         return self._requests[size]
 
     def _compiled(self, size: int, **settings: Any) -> Any:
@@ -100,7 +112,7 @@ class Runtime(base.Runtime):
             RuntimeError: see ``_request``.
         """
         model = self._model.clone()
-        model.reshape({value.any_name: [size, *list(value.partial_shape)[1:]] for value in model.inputs})
+        model.reshape({name: list(shape) for name, shape in self.interface.shapes(size).items()})
         compiled = self._core.compile_model(
             model,
             "CPU",
@@ -121,24 +133,23 @@ class Runtime(base.Runtime):
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class."""
-        request, own_images, own_field, outputs = self._request(len(images))
+        request, own, output = self._request(len(images))
         # A dictionary of arrays, OpenVINO's usual interface, costs 0.1 ms per call more than either.
-        if len(images) <= _COPIED_LINES:
-            np.copyto(own_images, images)
-            np.copyto(own_field, field)
-        else:
-            inputs = {"images": np.ascontiguousarray(images), "field": np.ascontiguousarray(field)}
-            for name, array in inputs.items():
-                request.set_tensor(name, self._openvino.Tensor(array, shared_memory=True))
+        for name, array in self.interface.inputs(images, field).items():
+            if len(images) <= _COPIED_LINES:
+                np.copyto(own[name], array)
+            else:
+                request.set_tensor(name, self._openvino.Tensor(np.ascontiguousarray(array), shared_memory=True))
         request.infer(share_outputs=True)
-        return log_softmax(outputs) if self._precision == "bf16" else outputs.copy()
+        log_probs = self.interface.log_probs(output)
+        return log_probs.copy() if np.shares_memory(log_probs, output) else log_probs
 
     def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
         """See the base class."""
         request = self._compiled(len(images), PERF_COUNT=True).create_infer_request()
         timed = []
         for _ in range(calls):
-            request.infer({"images": images, "field": field}, share_inputs=True)
+            request.infer(self.interface.inputs(images, field), share_inputs=True)
             for node in request.profiling_info:
                 if node.status == node.EXECUTED:
                     # Such as brgconv_avx2_I8.

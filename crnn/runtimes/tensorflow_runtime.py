@@ -1,6 +1,7 @@
 """TensorFlow: a Keras model called as a ``tf.function`` or in another mode."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +24,16 @@ class Runtime(base.Runtime):
     distributions = ("tensorflow", "tf_keras")
     anchor = "crnn.runtimes.anchors.tensorflow_anchor"
 
-    def load(self, path: Path, device: str, *, mode: str = "function") -> None:
+    def load(
+        self, path: Path, device: str, *, mode: str = "function", interface: Mapping[str, Any] | None = None
+    ) -> None:
         """See the base class.
 
         Args:
             path: the artifact.
             device: see the base class.
-            mode: one of ``MODES``.
+            mode: one of ``MODES``; ``function`` or ``xla`` for a user's model.
+            interface: of a user's model, see ``base.Runtime.describes``.
 
         Raises:
             RuntimeError: CUDA is requested, but there is no CUDA device.
@@ -49,6 +53,10 @@ class Runtime(base.Runtime):
         self._devices = self._tf.config.list_physical_devices("GPU")
         if device == "cuda" and not self._devices:
             raise RuntimeError("--device cuda: TensorFlow finds no CUDA device")
+        self.describes(interface)
+        if interface is not None:
+            self._serve = self._given(path, mode)
+            return
         self._model = keras_file.load(path)
         self._serve = {
             "function": keras_crnn.serving_function(self._model),
@@ -56,6 +64,28 @@ class Runtime(base.Runtime):
             "predict": self._predicted,
             "eager": self._eager,
         }[mode]
+
+    def _given(self, path: Path, mode: str) -> Any:
+        """The function of a user's model: images and field -> its output."""
+        from crnn.formats import keras_file
+
+        if mode not in ("function", "xla"):
+            raise ValueError(f"mode {mode!r}: a user's model is run as function or xla")
+        model = keras_file.load_any(path)
+        names = [end.name for end in keras_file.ends_of(model).inputs]
+        shapes = self.interface.shapes(1)
+        serve = self._tf.function(
+            lambda *inputs: keras_file.called(model, inputs),
+            input_signature=[self._tf.TensorSpec((None, *shapes[name][1:]), self.interface.dtype) for name in names],
+            jit_compile=mode == "xla",
+            autograph=False,
+        )
+
+        def run(images: np.ndarray, field: np.ndarray) -> Any:
+            inputs = self.interface.inputs(images, field)
+            return serve(*(inputs[name] for name in names))
+
+        return run
 
     def _predicted(self, images: np.ndarray, field: np.ndarray) -> Any:
         # (B, 32, 400) -> (B, 32, 400, 1)
@@ -68,7 +98,7 @@ class Runtime(base.Runtime):
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class; ``numpy()`` waits for the device."""
-        return self._serve(images, field).numpy()
+        return self.interface.log_probs(self._serve(images, field).numpy())
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from crnn.runtimes import torch_runtime
 
 # Enough for a sweep of batch sizes; PyTorch's default limit is eight.
-_MOST_BATCH_SIZES = 64
+MOST_BATCH_SIZES = 64
 
 
 class Runtime(torch_runtime.Runtime):
@@ -21,7 +21,7 @@ class Runtime(torch_runtime.Runtime):
         """See the eager engine; the options are the same."""
         super().load(path, device, dtype=dtype, channels_last=channels_last)
         torch = self._torch
-        torch._dynamo.config.recompile_limit = _MOST_BATCH_SIZES
+        torch._dynamo.config.recompile_limit = MOST_BATCH_SIZES
         torch._inductor.config.freezing = True
         self._model = torch.compile(self._model, dynamic=False)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.corpus.lines import HEIGHT, WIDTH, model_inputs
+from crnn.corpus.lines import model_inputs
 from crnn.formats.counts import Counts, count
 from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
@@ -41,7 +41,7 @@ def timed_call(runtime: Runtime, images: np.ndarray, field: np.ndarray) -> tuple
     start = time.perf_counter_ns()
     log_probs = runtime(images, field)
     seconds = (time.perf_counter_ns() - start) * 1e-9
-    if type(log_probs) is not np.ndarray or log_probs.dtype != np.float32:
+    if type(log_probs) is not np.ndarray or log_probs.dtype not in (np.float32, np.object_):
         # A framework's own array may stand for work that continues after the clock is read.
         raise TypeError(f"the runtime returned {type(log_probs).__name__}, expected a float32 numpy array")
     # Copied now: an array that a thread of the runtime is still filling would look complete later.
@@ -123,7 +123,7 @@ class Worker:
             raise ValueError(f"{self._path} was replaced during the run: SHA-256 {actual}, verified {sha256}")
 
     def keep(self, images: np.ndarray, kinds: np.ndarray) -> None:
-        """Keep lines for later requests: images uint8 (N, 32, 400), kinds uint8 (N,)."""
+        """Keep lines for later requests: images uint8 (N, H, W), kinds uint8 (N,)."""
         self._images, self._kinds = images, kinds
 
     def _batch(self, start: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -143,7 +143,7 @@ class Worker:
             starts: first line of each batch; by default all lines are read.
 
         Returns:
-            Log probabilities of each batch (B, 50, C), in order; seconds of each; number of threads that
+            Log probabilities of each batch (B, T, C), in order; seconds of each; number of threads that
             computed after the first call, None if the system does not tell.
         """
         outputs, seconds, windows = [], [], []
@@ -188,7 +188,7 @@ class Worker:
 
     def count(self, format_name: str) -> Counts:
         """Parameters and MACs of the artifact, counted on the file. Done here because it imports the framework."""
-        return count(self._path, format_name)
+        return count(self._path, format_name, self._runtime.interface)
 
     def profile(self, batch_size: int, calls: int) -> list[Operator]:
         """The operators that the engine runs for a batch of the first lines; see ``base.Runtime.profile``."""
@@ -197,7 +197,8 @@ class Worker:
     def prepare(self, batch_sizes: Sequence[int]) -> None:
         """Call once per batch size on blank lines: engines that compile or trace do it now."""
         for size in batch_sizes:
-            self._runtime(*model_inputs(np.zeros((size, HEIGHT, WIDTH), np.uint8), np.zeros(size, np.uint8)))
+            blank = np.zeros((size, self._runtime.interface.height, self._runtime.interface.width), np.uint8)
+            self._runtime(*model_inputs(blank, np.zeros(size, np.uint8)))
 
     def memory(self) -> tuple[int, int]:
         """Resident memory now, and its peak so far, in bytes."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from crnn.measure.records import Identity
 from crnn.measure.scaling_record import Scaling
 from crnn.report import documents
-from crnn.scaling import figures, tables
+from crnn.scaling import causes, figures, serve, tables
 from crnn.scaling.model import Model, model_of
 from crnn.scaling.service import LINES
 from crnn.scaling.times import read
@@ -82,6 +82,8 @@ def filled(page: str) -> str:
             "models": tables.models(rows),
             "crossings": tables.crossings(rows),
             "services": tables.services(json.loads(SERVICES.read_text("utf-8"))),
+            "causes": tables.causes(json.loads(causes.KEPT.read_text("utf-8"))),
+            "served": tables.served_rows(json.loads(serve.KEPT.read_text("utf-8"))),
         },
     )
 
@@ -103,6 +105,7 @@ def main() -> int:
             case _:
                 PAGE.write_text(filled(PAGE.read_text("utf-8")), "utf-8")
                 figures.draw(models(), HERE)
+                figures.draw_causes(json.loads(causes.KEPT.read_text("utf-8")), HERE)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 a command
         return 2

@@ -1,11 +1,12 @@
 """The figures of the study."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crnn.scaling.causes import CAUSES
 from crnn.scaling.model import Model
 
 _SHOWN = ("torch-original", "tf-original", "litert-fp32", "ort-torch2onnx", "ov-fp32", "ov-int8", "fastest-ov-int8")
@@ -20,6 +21,32 @@ def _pyplot() -> Any:
     import matplotlib.pyplot as plt
 
     return plt
+
+
+def draw_causes(kept: Mapping[str, Any], folder: Path) -> None:
+    """Draw ``causes.svg``: milliseconds per line with and without each cause, a panel each.
+
+    Args:
+        kept: what ``causes.json`` holds.
+        folder: where the figure goes.
+    """
+    plt = _pyplot()
+    figure, panels = plt.subplots(len(CAUSES), figsize=(7, 2.4 * len(CAUSES)))
+    for axes, cause in zip(panels, CAUSES, strict=True):
+        sizes = np.array(kept[cause.name]["sizes"])
+        for side, way in (("there", cause.there), ("off", cause.off)):
+            seconds = np.array(kept[cause.name]["seconds"][side])  # (P, K)
+            per_line = 1e3 * np.exp(np.log(seconds / sizes).mean(axis=0))
+            axes.plot(sizes, per_line, "o-", markersize=3, label=f"{way.row}: {way.label}")
+        axes.set(title=f"{cause.name} ({cause.engine})", ylabel="ms per line", ylim=(0, None))
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(sizes, list(map(str, sizes)))
+        axes.grid(alpha=0.25)
+        axes.legend(fontsize=7)
+    panels[-1].set_xlabel("lines per batch")
+    figure.tight_layout()
+    figure.savefig(folder / "causes.svg", metadata={"Date": None})
+    plt.close(figure)
 
 
 def draw(models: Sequence[Model], folder: Path) -> None:

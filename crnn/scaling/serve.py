@@ -59,7 +59,7 @@ def calls(workload: Workload, lines: Lines) -> dict[int, list[float]]:
     """Seconds of single calls at a few batch sizes, in a fresh process."""
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", None))
-        worker.ask("keep", lines.images, lines.kinds)
+        worker.ask("keep", *lines.at(workload.size))
         found = {}
         for size in _PROBED:
             side = Side(worker, size)

@@ -5,7 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from crnn.measure.speedup import Estimate as OverProcesses
 from crnn.report.documents import markdown
+from crnn.scaling.causes import CAUSES, found
 from crnn.scaling.crossings import crossing, winners
 from crnn.scaling.model import Estimate, Model
 from crnn.scaling.service import Policy, Service
@@ -91,4 +93,47 @@ def services(kept: Mapping[str, Any]) -> str:
 
     rows = [(f"`{name}`", *map(cell, limits)) for name, limits in kept.items()]
     headings = ("row", *(f"p99 at most {1000 * limit:.0f} ms" for limit in LIMITS_S))
+    return markdown(headings, rows)
+
+
+def _paired(estimate: OverProcesses) -> str:
+    low, high = estimate.interval or (float("nan"), float("nan"))
+    return f"{estimate.value:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def causes(kept: Mapping[str, Any]) -> str:
+    """A row per experiment; ``kept`` is what ``causes.json`` holds."""
+    rows = []
+    for cause in CAUSES:
+        result = found(cause, kept[cause.name])
+        rows.append(
+            (
+                f"`{cause.name}`",
+                cause.engine,
+                cause.question,
+                (cause.number.__doc__ or "").partition(":")[0].rstrip("."),
+                _paired(result.there),
+                _paired(result.off),
+                "yes" if result.shrinks else "no",
+            )
+        )
+    headings = ("experiment", "engine", "question", "number", "with the cause", "without", "shrinks")
+    return markdown(headings, rows, texts=4)
+
+
+def served_rows(kept: Mapping[str, Any]) -> str:
+    """Simulated and measured 99th percentiles; ``kept`` is what ``served.json`` holds."""
+    rows = [
+        (
+            f"`{name}`",
+            f"{100 * one['share']:.0f} %",
+            f"{one['rate']:,.0f}",
+            f"{1e3 * one['predicted_p99_s']:.1f}",
+            f"{1e3 * one['measured_p99_s']:.1f}",
+            f"{100 * (one['predicted_p99_s'] / one['measured_p99_s'] - 1):+.0f} %",
+        )
+        for name, rates in kept["rows"].items()
+        for one in rates
+    ]
+    headings = ("row", "of saturation", "lines/s", "p99 simulated, ms", "p99 measured, ms", "difference")
     return markdown(headings, rows)

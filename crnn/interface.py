@@ -1,0 +1,290 @@
+"""What a recognizer takes and returns: sizes, layout, scaling, blank, alphabet.
+
+The built-in CRNN is one instance. A user's model brings another, as a TOML file with the keys of ``Interface``.
+"""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+LAYOUTS = ("BHW", "BCHW", "BHWC")
+OUTPUT_LAYOUTS = ("BTC", "TBC")
+LOG_PROBABILITIES, PROBABILITIES, LOGITS = "log probabilities", "probabilities", "logits"
+VALUES = (LOG_PROBABILITIES, PROBABILITIES, LOGITS)
+DTYPES = ("float32", "float16", "uint8")
+# A probability that is not above zero has no logarithm, and below this one float32 softmaxes round differently.
+_LEAST_PROBABILITY = np.float32(1e-12)
+# How far a sum of probabilities may be off: half precision rounds each to 1e-3, and so do quantized models.
+_ROUNDING = 0.02
+
+
+class InterfaceError(ValueError):
+    """Raised for a description that a model does not fit; the message names the key, and what the model returns."""
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities over the last axis, float32."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """What a recognizer takes and returns.
+
+    Attributes:
+        height: of the input image, in pixels.
+        width: of the input image, in pixels; all lines of a batch have it.
+        channels: 1, or 3 for models of colour images, which get the grey one three times.
+        images: name of the input for images.
+        layout: order of that input's axes, one of ``LAYOUTS``.
+        dtype: of that input, one of ``DTYPES``.
+        black: value of black before normalization.
+        white: value of white before normalization.
+        mean: is subtracted, per channel.
+        std: divides the rest, per channel.
+        field: name of the input for the line's kind, float32 (B, T, 2); empty if the model has none.
+        output: name of the output; empty for the only one.
+        output_layout: order of its axes, one of ``OUTPUT_LAYOUTS``.
+        values: what it holds, one of ``VALUES``.
+        blank: class of the CTC blank; -1 is the last one.
+        alphabet: the characters of the other classes, in order; empty for the corpus's.
+        time_steps: T.
+    """
+
+    height: int = 32
+    width: int = 400
+    channels: int = 1
+    images: str = "images"
+    layout: str = "BHW"
+    dtype: str = "float32"
+    black: float = 0.0
+    white: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    field: str = ""
+    output: str = ""
+    output_layout: str = "BTC"
+    values: str = LOG_PROBABILITIES
+    blank: int = 0
+    alphabet: str = ""
+    time_steps: int = 50
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InterfaceError: a value is not possible; the message names its key.
+        """
+        for key in ("height", "width", "time_steps"):
+            if getattr(self, key) < 1:
+                raise InterfaceError(f"{key} = {getattr(self, key)}: expected at least 1")
+        for key, known in (
+            ("channels", (1, 3)),
+            ("layout", LAYOUTS),
+            ("dtype", DTYPES),
+            ("output_layout", OUTPUT_LAYOUTS),
+            ("values", VALUES),
+        ):
+            if (value := getattr(self, key)) not in known:
+                raise InterfaceError(f"{key} = {value!r}: expected one of {', '.join(map(str, known))}")
+        for key in ("mean", "std"):
+            if len(getattr(self, key)) not in (1, self.channels):
+                raise InterfaceError(f"{key} has {len(getattr(self, key))} values, the model {self.channels} channels")
+        if not all(self.std):
+            raise InterfaceError("std = 0: expected values that are not zero")
+        if self.layout == "BHW" and self.channels != 1:
+            raise InterfaceError("layout = 'BHW' has no axis for the channels: expected BCHW or BHWC")
+        if len(set(self.alphabet)) != len(self.alphabet):
+            twice = sorted({one for one in self.alphabet if self.alphabet.count(one) > 1})
+            raise InterfaceError(f"alphabet has {''.join(twice)!r} more than once")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """From the keys of a TOML or JSON file; those that it lacks have their defaults.
+
+        Raises:
+            InterfaceError: a key or a value is not possible.
+        """
+        types: dict[str, type[Any]] = {item.name: type(item.default) for item in fields(cls)}
+        if unknown := sorted(given.keys() - types.keys()):
+            raise InterfaceError(f"no key {', '.join(map(repr, unknown))}; there are: {', '.join(types)}")
+        taken: dict[str, Any] = {}
+        for key, value in given.items():
+            expected = types[key]
+            if expected is tuple and isinstance(value, int | float) and not isinstance(value, bool):
+                value = [value]  # noqa: PLW2901 the same for all channels
+            fits = isinstance(value, list | tuple) if expected is tuple else isinstance(value, expected)
+            if expected is float and isinstance(value, int):
+                fits = True
+            if not fits or isinstance(value, bool):
+                raise InterfaceError(f"{key} = {value!r}: expected {expected.__name__.replace('tuple', 'numbers')}")
+            taken[key] = tuple(map(float, value)) if expected is tuple else expected(value)
+        return cls(**taken)
+
+    def to_json(self) -> dict[str, Any]:
+        """For ``of``."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+    def to_toml(self) -> str:
+        """As a user's file."""
+        # JSON's strings, numbers and lists are TOML's too.
+        return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in self.to_json().items())
+
+    @property
+    def pixels_per_step(self) -> int:
+        """How many pixels of the width one time step covers."""
+        return self.width // self.time_steps
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the input image."""
+        return self.height, self.width
+
+    def shapes(self, lines: int) -> dict[str, tuple[int, ...]]:
+        """The shapes of the inputs for so many lines, by name."""
+        sizes = {"B": lines, "C": self.channels, "H": self.height, "W": self.width}
+        shapes = {self.images: tuple(sizes[axis] for axis in self.layout)}
+        return shapes | ({self.field: (lines, self.time_steps, 2)} if self.field else {})
+
+    @cached_property
+    def _affine(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Factor and summand per channel, float32 (C,) each; None if the pixels stay as they are."""
+        std = np.broadcast_to(np.array(self.std, np.float64), self.channels)
+        factor = (self.white - self.black) / std
+        summand = (self.black - np.broadcast_to(np.array(self.mean, np.float64), self.channels)) / std
+        if self.channels == 1 and factor == 1 and summand == 0:
+            return None
+        return factor.astype(np.float32), summand.astype(np.float32)
+
+    def inputs(self, images: np.ndarray, field: np.ndarray) -> dict[str, np.ndarray]:
+        """What the model is given; a deployment pays for this per call.
+
+        Args:
+            images: float32 (B, H, W), 0 is black and 1 white.
+            field: float32 (B, T, 2).
+
+        Returns:
+            Arrays by the names of the model's inputs.
+        """
+        pixels = images
+        if self._affine is not None:
+            factor, summand = self._affine
+            pixels = images[:, None] * factor[:, None, None] + summand[:, None, None]  # (B, H, W) -> (B, C, H, W)
+            if self.layout == "BHW":
+                pixels = pixels[:, 0]  # (B, 1, H, W) -> (B, H, W)
+            elif self.layout == "BHWC":
+                pixels = pixels.transpose(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
+        elif self.layout != "BHW":
+            # (B, H, W) -> (B, 1, H, W) or (B, H, W, 1)
+            pixels = images[:, None] if self.layout == "BCHW" else images[..., None]
+        if self.dtype == "uint8":
+            pixels = pixels.round()
+        pixels = np.ascontiguousarray(pixels, self.dtype)
+        return {self.images: pixels, self.field: field} if self.field else {self.images: pixels}
+
+    def log_probs(self, output: np.ndarray) -> np.ndarray:
+        """Log probabilities float32 (B, T, C) with the blank first, from what the model returned.
+
+        Args:
+            output: in the described layout; any float type.
+        """
+        if output.dtype != np.float32:
+            output = output.astype(np.float32)
+        if self.output_layout == "TBC":
+            output = output.transpose(1, 0, 2)  # (T, B, C) -> (B, T, C)
+        if self.values == LOGITS:
+            output = log_softmax(output)
+        elif self.values == PROBABILITIES:
+            output = np.log(np.maximum(output, _LEAST_PROBABILITY))
+        if blank := self.blank % output.shape[-1]:
+            # (B, T, C): the classes before the blank move up by one
+            parts = output[..., blank : blank + 1], output[..., :blank], output[..., blank + 1 :]
+            output = np.concatenate(parts, axis=-1)
+        return np.ascontiguousarray(output)
+
+    def check(self, output: np.ndarray, lines: int, classes: int) -> None:
+        """Compare what the model returned for some lines with this description.
+
+        Args:
+            output: of the model, untouched.
+            lines: B; neither T nor C, so that the layout shows.
+            classes: C, the alphabet and the blank.
+
+        Raises:
+            InterfaceError: it does not fit; the message names the key that looks wrong.
+        """
+        sizes = {"B": lines, "T": self.time_steps, "C": classes}
+        expected = tuple(sizes[axis] for axis in self.output_layout)
+        returned = f"the model returned {seen(output)}"
+        if output.shape != expected:
+            raise InterfaceError(f"{self._odd_axis(output.shape, sizes)}: expected {expected}, {returned}")
+        if not np.isfinite(output).all():
+            raise InterfaceError(f"output: values that are not finite; {returned}")
+        if not -classes <= self.blank < classes:
+            raise InterfaceError(f"blank = {self.blank}: the model has {classes} classes")
+        # A softmax changes no log probabilities.
+        if (found := values_of(output)) not in (self.values, LOG_PROBABILITIES if self.values == LOGITS else ""):
+            raise InterfaceError(f"values = {self.values!r} looks wrong: {returned}, which are {found}")
+
+    def _odd_axis(self, shape: tuple[int, ...], sizes: Mapping[str, int]) -> str:
+        """The key that does not fit a shape."""
+        for other in OUTPUT_LAYOUTS:
+            if shape == tuple(sizes[axis] for axis in other):
+                return f"output_layout = {self.output_layout!r} looks wrong, the shape is {other}"
+        if len(shape) != 3 or sizes["B"] not in shape[:2]:
+            return "output: not one distribution per line and time step"
+        given = dict(zip(self.output_layout, shape, strict=True))
+        if given["B"] != sizes["B"]:
+            return f"output_layout = {self.output_layout!r} looks wrong"
+        if given["C"] != sizes["C"]:
+            return f"alphabet: {sizes['C'] - 1} characters and a blank, the model has {given['C']} classes"
+        return f"time_steps = {self.time_steps} looks wrong"
+
+
+def values_of(output: np.ndarray) -> str:
+    """What an output with the classes on its last axis holds, one of ``VALUES``."""
+    numbers = output.astype(np.float64)
+    if numbers.min() >= 0 and np.abs(numbers.sum(axis=-1) - 1).max() < _ROUNDING:
+        return PROBABILITIES
+    if numbers.max() <= _ROUNDING and np.abs(np.exp(numbers).sum(axis=-1) - 1).max() < _ROUNDING:
+        return LOG_PROBABILITIES
+    return LOGITS
+
+
+def seen(output: np.ndarray) -> str:
+    """Shape, range and sums of an output, for messages."""
+    numbers = output.astype(np.float64)
+    sums = numbers.sum(axis=-1)
+    return (
+        f"shape {output.shape}, values {numbers.min():.3g} to {numbers.max():.3g}, "
+        f"sums over the last axis {sums.min():.3g} to {sums.max():.3g}"
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The keys of a user's TOML file, checked each by itself.
+
+    Raises:
+        InterfaceError: there is no such file, it is not TOML, or a key or value is not possible.
+    """
+    try:
+        given = tomllib.loads(path.read_text("utf-8"))
+        Interface.of(given)
+    except FileNotFoundError:
+        raise InterfaceError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InterfaceError(f"{path} is not TOML: {error}") from None
+    except InterfaceError as error:
+        raise InterfaceError(f"{path}: {error}") from None
+    return given
+
+
+BUILT_IN = replace(Interface(), field="field", output="log_probs")
+"""Of the CRNN that this project trains."""

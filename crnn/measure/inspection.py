@@ -1,0 +1,296 @@
+"""What a user's model takes and returns: read from its file, and found by running it on labelled lines.
+
+What a TOML file states is checked, the rest is found:
+
+- names, sizes and axes of the inputs stand in the file;
+- the layout of the output, and what it holds, show when a batch is run;
+- blank and scaling are those of the usual ones with which the first test lines are read best.
+"""
+
+import hashlib
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+import numpy as np
+
+from crnn.corpus import Lines, open_corpus
+from crnn.corpus.lines import model_inputs
+from crnn.formats.counts import format_module
+from crnn.interface import BUILT_IN, OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
+from crnn.measure.accuracy import ctc_losses
+from crnn.measure.misreadings import alignment
+from crnn.measure.stated import of_file
+from crnn.optimize.given import missing_children, take_over
+from crnn.registry import given
+from crnn.registry.given import GivenModel
+from crnn.runtimes.base import runtime_class
+from crnn.text import best_path, character_error_rate, encode
+
+MOST_BYTES = 2 * 1024**3 - 1
+"""Protocol buffers end there, and so do ONNX files without external data."""
+# Lines per batch while the output's axes are told apart: no number of classes, and hardly one of time steps.
+_BATCH = 3
+# Lines on which scalings and blanks are tried.
+_LINES = 64
+# Another description that makes so much less error shows that the stated one is wrong.
+_MUCH_LESS = 0.5
+# Up to this CER a model reads; above, nothing follows from what it returns.
+_READABLE = 0.5
+# Of so many characters an error tells what they are read for.
+_TOLD = 5
+SCALINGS: tuple[dict[str, Any], ...] = (
+    {"black": 0.0, "white": 1.0, "mean": (0.0,), "std": (1.0,)},
+    {"black": 0.0, "white": 1.0, "mean": (0.5,), "std": (0.5,)},
+    {"black": 0.0, "white": 255.0, "mean": (0.0,), "std": (1.0,)},
+)
+_SCALING = SCALINGS[0].keys()
+_PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A model that has been looked at.
+
+    Attributes:
+        model: for the registry.
+        interface: stated and found.
+        found: the keys that were found, not stated.
+        cer: of the first lines, as a fraction.
+    """
+
+    model: GivenModel
+    interface: Interface
+    found: tuple[str, ...]
+    cer: float
+
+    def notes(self) -> list[str]:
+        """What a user should know, a line each."""
+        of, name = self.interface, given.name_of(Path(self.model.path))
+        scaled = f"black {of.black:g}, white {of.white:g}, mean {of.mean}, std {of.std}"
+        return [
+            f"{of.images} {of.dtype} {of.layout} {of.height} x {of.width} x {of.channels}, {scaled}",
+            f"{of.output} {of.output_layout}, {of.time_steps} time steps, {len(of.alphabet)} characters, "
+            f"blank {of.blank}, {of.values}",
+            f"found, not stated: {', '.join(self.found) or 'nothing'}",
+            f"CER of the first {_LINES} test lines: {self.cer:.4f}",
+            *(f"no row {name}{end}: {why}" for end, why in self.model.without.items()),
+        ]
+
+
+class _Raw(Interface):
+    """An interface whose outputs stay as the model returns them."""
+
+    def log_probs(self, output: np.ndarray) -> np.ndarray:
+        """The output itself."""
+        return output
+
+    @classmethod
+    def like(cls, interface: Interface) -> Self:
+        """With the inputs of an interface."""
+        return cls.of(interface.to_json())
+
+
+def _is_script(path: Path) -> bool:
+    """Whether a file is TorchScript: an archive with code."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def checked(path: Path) -> Path:
+    """A model's file, resolved.
+
+    Raises:
+        InterfaceError: there is no such file, or nothing here reads it; the message says what to do.
+    """
+    if not path.is_file():
+        raise InterfaceError(f"{path}: no such file")
+    if path.suffix in _PICKLED and not _is_script(path):
+        raise InterfaceError(
+            f"{path}: a pickle can run any code when it is read, so none is read; export the model: "
+            "torch.onnx.export(model, (images,), 'model.onnx', dynamo=True, dynamic_shapes=...) or torch.export.save"
+        )
+    if path.suffix not in given.KINDS:
+        raise InterfaceError(f"{path}: no engine reads it; known are {', '.join(given.KINDS)}")
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise InterfaceError(f"{path}: {size / 1024**3:.1f} GiB; models of 2 GiB and more are not supported")
+    return path.resolve()
+
+
+@contextmanager
+def _engine_says(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # Each engine has errors of its own; the first line of theirs says what is wrong.
+        raise InterfaceError(f"{what}: {type(error).__name__}: {str(error).splitlines()[0]}") from error
+
+
+class _Model:
+    """A loaded model, which is run with different descriptions."""
+
+    def __init__(self, path: Path, interface: Interface) -> None:
+        """Load it.
+
+        Raises:
+            InterfaceError: its engine cannot load it; the message ends with the engine's.
+        """
+        self._path, kind = path, given.KINDS[path.suffix]
+        self._engine = runtime_class(kind.runtime)()
+        with TemporaryDirectory() as folder, _engine_says(f"{path} cannot be loaded"):
+            artifact = Path(folder, f"model{kind.suffix}")
+            take_over(path, artifact)
+            self._engine.load(artifact, "cpu", interface=interface.to_json())
+
+    def output(self, images: np.ndarray, kinds: np.ndarray, interface: Interface) -> np.ndarray:
+        """What it returns for lines uint8 (B, H, W), untouched.
+
+        Raises:
+            InterfaceError: it cannot be run on them; the message ends with the engine's.
+        """
+        self._engine.interface = _Raw.like(interface)
+        size = f"{len(images)} images of {interface.height} x {interface.width}"
+        with _engine_says(f"{self._path} refuses {size} (height, width): other sizes may be stated"):
+            return self._engine(*model_inputs(images, kinds))
+
+
+def _of_output(output: np.ndarray, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Layout, time steps and values of an output for ``_BATCH`` lines.
+
+    Raises:
+        InterfaceError: it is not one distribution per line and time step.
+    """
+    if output.ndim != 3 or _BATCH not in output.shape[:2]:
+        raise InterfaceError(f"output: not one distribution per line and time step, but {seen(output)}")
+    layout = stated.get("output_layout", OUTPUT_LAYOUTS[output.shape[0] != _BATCH])
+    return {"output_layout": layout, "time_steps": output.shape[layout.index("T")], "values": values_of(output)}
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A description with which the first lines were read.
+
+    Attributes:
+        interface: the description.
+        texts: as read.
+        cer: of them.
+        loss: median CTC loss of a line, in nats: it tells scalings apart that read equally well.
+    """
+
+    interface: Interface
+    texts: list[str]
+    cer: float
+    loss: float
+
+
+def _tried(model: _Model, interface: Interface, stated: Mapping[str, Any], lines: Lines) -> Iterator[_Tried]:
+    """Read lines with each usual scaling and blank, and with those that are stated."""
+    images, kinds = lines.at((interface.height, interface.width))
+    classes, targets = len(interface.alphabet) + 1, encode(lines.labels, interface.alphabet)
+    for scaling in [{}] if _SCALING & stated.keys() else SCALINGS:
+        scaled = replace(interface, **scaling)
+        output = model.output(images, kinds, scaled)
+        for blank in sorted({interface.blank % classes, 0, classes - 1}):
+            described = replace(scaled, blank=blank)
+            log_probs = described.log_probs(output)
+            texts, loss = best_path(log_probs, interface.alphabet), float(np.median(ctc_losses(log_probs, *targets)))
+            yield _Tried(described, texts, character_error_rate(lines.labels, texts), loss)
+
+
+def _chosen(tried: Sequence[_Tried], stated: Mapping[str, Any]) -> _Tried:
+    """That with the least loss which has the stated blank.
+
+    Raises:
+        InterfaceError: another blank makes far less error.
+    """
+    best = min(tried, key=lambda one: one.loss)
+    if "blank" not in stated:
+        return best
+    blank = stated["blank"] % (len(best.interface.alphabet) + 1)
+    chosen = min((one for one in tried if one.interface.blank == blank), key=lambda one: one.loss)
+    if best.cer < min(_READABLE, _MUCH_LESS * chosen.cer):
+        raise InterfaceError(
+            f"blank = {stated['blank']} looks wrong: CER {chosen.cer:.3f} on {len(best.texts)} lines, "
+            f"{best.cer:.3f} with {best.interface.blank}"
+        )
+    return chosen
+
+
+def _reordered(one: _Tried, labels: Sequence[str]) -> tuple[float, dict[str, str]]:
+    """The CER with the characters in the order that fits the labels best, and what each then stands for."""
+    from scipy.optimize import linear_sum_assignment
+
+    alphabet = one.interface.alphabet
+    place = {character: index for index, character in enumerate(alphabet)}
+    counts = np.zeros((len(alphabet), len(alphabet)))
+    for label, text in zip(labels, one.texts, strict=True):
+        for expected, actual in alignment(label, text):
+            if expected and actual:
+                counts[place[actual], place[expected]] += 1
+    meant = dict(zip(alphabet, (alphabet[index] for index in linear_sum_assignment(-counts)[1]), strict=True))
+    cer = character_error_rate(labels, ["".join(meant[character] for character in text) for text in one.texts])
+    return cer, {
+        actual: meant[actual] for actual in alphabet if counts[place[actual]].any() and meant[actual] != actual
+    }
+
+
+def _check_alphabet(tried: Sequence[_Tried], chosen: _Tried, labels: Sequence[str]) -> None:
+    """Look whether the classes of a model that reads badly stand for other characters.
+
+    Raises:
+        InterfaceError: with characters in another order the lines are read with far less error.
+    """
+    if chosen.cer <= _READABLE:
+        return
+    cer, meant = min((_reordered(one, labels) for one in tried), key=lambda found: found[0])
+    if cer < min(_READABLE, _MUCH_LESS * chosen.cer):
+        raise InterfaceError(
+            f"alphabet looks wrong: CER {chosen.cer:.3f} on {len(labels)} lines, {cer:.3f} in another order: "
+            + ", ".join(f"{actual!r} is read for {expected!r}" for actual, expected in list(meant.items())[:_TOLD])
+        )
+
+
+def inspect(path: Path, stated: Mapping[str, Any], corpus_folder: Path | None) -> Inspected:
+    """Look at a model.
+
+    Args:
+        path: its file.
+        stated: keys of its interface that the user states.
+        corpus_folder: of the corpus that it will read; None for the field corpus.
+
+    Raises:
+        InterfaceError: the file cannot be used, or a key has to be stated or looks wrong.
+        CorpusError: the corpus cannot be read.
+    """
+    path = checked(path)
+    try:
+        ends = format_module(given.KINDS[path.suffix].format).ends(path)
+    except ValueError as error:
+        raise InterfaceError(str(error)) from None
+    keys = {**of_file(ends, stated), **stated}
+    shown = Interface.of(keys)
+    model = _Model(path, shown)
+    noise = np.random.default_rng(0).integers(0, 256, (_BATCH, shown.height, shown.width), np.uint8)
+    output = model.output(noise, np.zeros(_BATCH, np.uint8), shown)
+    keys = _of_output(output, stated) | keys
+    interface = Interface.of(keys)
+    size = interface.height, interface.width
+    corpus = open_corpus(corpus_folder, [size] if size != BUILT_IN.size else [], interface.time_steps)
+    interface = replace(interface, alphabet=interface.alphabet or corpus.alphabet)
+    interface.check(output, _BATCH, len(interface.alphabet) + 1)
+    if lacking := sorted(set(corpus.alphabet) - set(interface.alphabet)):
+        raise InterfaceError(f"alphabet lacks {''.join(lacking)!r}, which labels of the corpus have")
+    lines = corpus.test.take(range(min(_LINES, len(corpus.test))))
+    tried = list(_tried(model, interface, stated, lines))
+    chosen = _chosen(tried, stated)
+    _check_alphabet(tried, chosen, lines.labels)
+    found, json = chosen.interface, chosen.interface.to_json()
+    without = missing_children(path, found)
+    given_model = GivenModel(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), json, without)
+    return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer)

@@ -2,7 +2,7 @@
 
 python -m crnn list
 python -m crnn inspect model.onnx --corpus my/lines
-python -m crnn train --framework torch
+python -m crnn train --framework torch --corpus my/lines --width auto
 python -m crnn build ort-torch2onnx --corpus my/lines
 python -m crnn report results.json --sort ms@1 --format table
 python -m crnn recommend results.json --batch 1 --max memory=500MB,cer_loss=0.1pp
@@ -11,16 +11,14 @@ python -m crnn baseline promote new.json
 """
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from crnn import artifacts, interface, registry
+from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
-from crnn.corpus import CorpusError, open_corpus
+from crnn.corpus import Corpus, CorpusError, width
 from crnn.corpus.synthetic import SHIPPED, write_test_split
 from crnn.gate import summary
 from crnn.gate.baselines import FOLDER, ROLLING, faults, machine_key, promote
@@ -31,10 +29,12 @@ from crnn.gate.runs import Run, RunError, compare_runs, read, strictness_verdict
 from crnn.gate.strictness import KEY
 from crnn.gate.verdicts import INCOMPARABLE_STATUS, status
 from crnn.interface import InterfaceError
+from crnn.measure import inspect_command
 from crnn.measure.requirements import buildable
 from crnn.optimize.recipe import RecipeError
 from crnn.registry.given import open_corpus_for
 from crnn.registry.options import OptionError
+from crnn.registry.variant import Variant
 from crnn.report import command, table
 from crnn.training.loop import CheckpointError
 
@@ -68,11 +68,18 @@ def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
+def _corpus(arguments: argparse.Namespace, variants: Sequence[Variant]) -> Corpus:
+    asked = arguments.width and width(arguments.width)
+    corpus = open_corpus_for(arguments.corpus, variants, width=asked, skip_unfit=arguments.skip_unfit)
+    print("".join(f"{note}\n" for note in corpus.notes), file=sys.stderr, end="", flush=True)
+    return corpus
+
+
 def _build(arguments: argparse.Namespace) -> None:
     if bool(arguments.names) == arguments.all:
         raise LookupError("name the variants to build, or --all")
     variants = list(registry.VARIANTS) if arguments.all else [registry.get(name) for name in arguments.names]
-    corpus = open_corpus_for(arguments.corpus, variants)
+    corpus = _corpus(arguments, variants)
     if arguments.all:
         variants, notes = buildable(variants, corpus)
         print("\n".join(notes), file=sys.stderr, flush=True)
@@ -87,19 +94,6 @@ def _build(arguments: argparse.Namespace) -> None:
             print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
 
 
-def _inspect(arguments: argparse.Namespace) -> None:
-    from crnn.measure.inspection import inspect  # it imports engines
-
-    stated = interface.read(arguments.interface) if arguments.interface else {}
-    found = inspect(arguments.model, stated, arguments.corpus)
-    notes = found.notes()
-    if arguments.json:
-        print(json.dumps({"model": asdict(found.model), "notes": notes}))
-    else:
-        print("\n".join(f"# {note}" for note in notes))
-        print(found.interface.to_toml(), end="")
-
-
 def _train(arguments: argparse.Namespace) -> None:
     [original] = [row for row in registry.originals() if row.trained and row.framework == arguments.framework]
     arguments.names, arguments.force, arguments.all = [original.name], True, False
@@ -107,8 +101,7 @@ def _train(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    corpus = open_corpus(arguments.corpus)
-    rows = [("name", "technique", "runtime", "parent", "made", "artifact")]
+    corpus, rows = _corpus(arguments, ()), [("name", "technique", "runtime", "parent", "made", "artifact")]
     for variant in registry.VARIANTS:
         made = "shipped" if artifacts.is_shipped(variant, corpus) else "trained" if variant.trained else "on first use"
         there = "there" if artifacts.is_built(variant, corpus) else "not there"
@@ -186,6 +179,8 @@ def _parser() -> argparse.ArgumentParser:
 
     corpus = argparse.ArgumentParser(add_help=False)
     corpus.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus of your own; the field corpus by default")
+    corpus.add_argument("--width", metavar="N|auto", help="of its line images, in pixels; 400 by default")
+    corpus.add_argument("--skip-unfit", action="store_true", help="leave out lines that need too many time steps")
     training = argparse.ArgumentParser(add_help=False, parents=[corpus])
     training.add_argument("--epochs", type=_positive, help="maximum number; 12 by default, more for a small corpus")
     training.add_argument("--batch-size", type=_positive, help="lines per update; 64 by default, 16 for a small corpus")
@@ -211,13 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)
-    looking = commands.add_parser(
-        "inspect", parents=[corpus], help="find what a model of your own takes and returns; prints it as TOML"
-    )
-    looking.add_argument("model", type=Path, metavar="PATH")
-    looking.add_argument("--interface", type=Path, metavar="FILE.toml", help="what of it you state")
-    looking.add_argument("--json", action="store_true", help="for programs")
-    looking.set_defaults(run=_inspect)
+    inspect_command.add_to(commands, corpus)
     command.add_to(commands, _positive)
     comparison = commands.add_parser(
         "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"

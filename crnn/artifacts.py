@@ -17,6 +17,7 @@ from typing import Any
 
 from crnn import registry
 from crnn.corpus import Corpus
+from crnn.interface import BUILT_IN
 from crnn.optimize.recipe import Build
 from crnn.processor import machine_code
 from crnn.registry import provenance
@@ -154,8 +155,20 @@ def remedy(variant: Variant, corpus: Corpus) -> str:
     """The command that builds or restores the artifact."""
     if is_shipped(variant, corpus):
         return f"`git checkout -- {SHIPPED.parent.name}/{SHIPPED.name}` restores the shipped file"
-    suffix = "" if corpus.name == "field" else " --corpus FOLDER"
-    return f"`python -m crnn build {variant.name}{suffix}` builds it"
+    return f"`{' '.join(['python -m crnn build', variant.name, *corpus_words(corpus)])}` builds it"
+
+
+def corpus_words(corpus: Corpus, folder: Path | None = None) -> list[str]:
+    """The options that open a corpus as this one was opened.
+
+    Args:
+        corpus: of the user, or the field corpus.
+        folder: of the user's corpus, if it is known.
+    """
+    if corpus.name == "field":
+        return []
+    width = ["--width", str(corpus.width)] if corpus.width != BUILT_IN.width else []
+    return ["--corpus", str(folder or "FOLDER"), *width, *(["--skip-unfit"] if corpus.left_out else [])]
 
 
 def training_seconds(variant: Variant, corpus: Corpus) -> float:

@@ -147,6 +147,10 @@ class Interface:
         """Height and width of the input image."""
         return self.height, self.width
 
+    def at_width(self, width: int) -> Self:
+        """The same for lines of another width, with as many pixels per time step."""
+        return replace(self, width=width, time_steps=width // self.pixels_per_step)
+
     def shapes(self, lines: int) -> dict[str, tuple[int, ...]]:
         """The shapes of the inputs for so many lines, by name."""
         sizes = {"B": lines, "C": self.channels, "H": self.height, "W": self.width}

@@ -42,7 +42,7 @@ def main() -> None:
     reference, same = None, []
     for name, size, threads in _SETTINGS:
         variant = registry.get(name)
-        workload = Workload.of(variant, ready(variant, corpus))
+        workload = Workload.of(variant, ready(variant, corpus), corpus)
         with evaluated(workload, corpus, threads=threads, batch_size=size) as run:
             evaluation = run.evaluation
         reference = reference or evaluation

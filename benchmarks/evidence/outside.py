@@ -62,7 +62,7 @@ def polygraphy(_: Variant, artifact: Path, size: int, threads: int) -> float:
 
 def ours(variant: Variant, artifact: Path, corpus: Corpus, size: int, threads: int | None) -> list[float]:
     """Seconds of each call, as the suite's worker times them."""
-    workload = Workload.of(variant, artifact)
+    workload = Workload.of(variant, artifact, corpus)
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", threads))
         worker.ask("keep", corpus.test.images, corpus.test.kinds)

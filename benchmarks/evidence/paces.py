@@ -34,7 +34,7 @@ _SETTING = Setting((1,), Plan(warmup_s=0.1, pairs=24, block_s=0.03))
 def _blocks(name: str, order: int) -> Blocks:
     """One pair of fresh processes."""
     variant, corpus = registry.get(name), open_corpus(None)
-    own = Workload.of(variant, ready(variant, corpus))
+    own = Workload.of(variant, ready(variant, corpus), corpus)
     workloads = [own, Workload("anchor", runtime_class(variant.runtime).anchor)]
     with process_pairs.loaded(workloads, corpus.test.take(range(256)), _SETTING, order=order) as (workers, _):
         sides = [Side(worker, 1) for worker in workers]

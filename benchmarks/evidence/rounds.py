@@ -35,7 +35,7 @@ def add_rounds(kept: Path, description: str, measured: Callable[[Workload, Lines
     while time.monotonic() < until:
         for name in given.rows.split(","):
             variant = registry.get(name)
-            for how, ratio in measured(Workload.of(variant, ready(variant, corpus)), lines, order).items():
+            for how, ratio in measured(Workload.of(variant, ready(variant, corpus), corpus), lines, order).items():
                 found.setdefault(name, {}).setdefault(how, []).append(round(ratio, 6))
         kept.write_text(json.dumps(found) + "\n", "utf-8")
         order += 1

@@ -33,7 +33,7 @@ def main() -> None:
     for name in _ROWS:
         variant = registry.get(name)
         workloads = [
-            Workload.of(variant, ready(variant, corpus)),
+            Workload.of(variant, ready(variant, corpus), corpus),
             Workload("anchor", runtime_class(variant.runtime).anchor),
         ]
         measured[name] = {plan: [] for plan in PLANS}

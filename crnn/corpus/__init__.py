@@ -3,16 +3,39 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from crnn.corpus.lines import TIME_STEPS, Corpus, CorpusError, Lines, Size
+from crnn.corpus.lines import Corpus, CorpusError, Lines
+from crnn.interface import BUILT_IN, Interface
+
+AUTO = "auto"
 
 
-def open_corpus(folder: Path | None, sizes: Sequence[Size] = (), time_steps: int = TIME_STEPS) -> Corpus:
+def width(text: str) -> int | str:
+    """A width as a user gives it: a number of pixels, or ``AUTO``.
+
+    Raises:
+        CorpusError: neither, or the built-in models have no such width; the message says which they have.
+    """
+    if text == AUTO:
+        return AUTO
+    if not text.isdecimal() or int(text) < BUILT_IN.pixels_per_step or int(text) % BUILT_IN.pixels_per_step:
+        raise CorpusError(f"--width {text}: expected {AUTO} or a multiple of {BUILT_IN.pixels_per_step} pixels")
+    return int(text)
+
+
+def open_corpus(
+    folder: Path | None,
+    models: Sequence[Interface] = (BUILT_IN,),
+    *,
+    width: int | str | None = None,
+    skip_unfit: bool = False,
+) -> Corpus:
     """Open a user's corpus, or the field corpus if no folder is given.
 
     Args:
         folder: of the user's corpus.
-        sizes: further sizes at which the images are read, see ``Lines.resized``.
-        time_steps: of the model that has the fewest; labels of a user's corpus that need more are faults.
+        models: what reads it, see ``user.read_corpus``.
+        width: of the images that built-in models read, for a user's corpus; None for the usual one.
+        skip_unfit: whether lines of a user's corpus that do not fit are left out instead of an error.
 
     Raises:
         CorpusError: the corpus cannot be read; the message names every fault.
@@ -21,10 +44,12 @@ def open_corpus(folder: Path | None, sizes: Sequence[Size] = (), time_steps: int
     if folder is None:
         from crnn.corpus.synthetic import field_corpus
 
-        return field_corpus(sizes)
+        if width is not None:
+            raise CorpusError(f"--width {width}: the lines of the field corpus are {BUILT_IN.width} pixels wide")
+        return field_corpus([size for size in dict.fromkeys(model.size for model in models) if size != BUILT_IN.size])
     from crnn.corpus.user import read_corpus
 
-    return read_corpus(folder, sizes=sizes, time_steps=time_steps)
+    return read_corpus(folder, models=models, width=BUILT_IN.width if width is None else width, skip_unfit=skip_unfit)
 
 
-__all__ = ["Corpus", "CorpusError", "Lines", "open_corpus"]
+__all__ = ["AUTO", "Corpus", "CorpusError", "Lines", "open_corpus", "width"]

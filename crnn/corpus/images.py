@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
 
 from crnn.corpus.lines import Size
 
+T = TypeVar("T")
 MAX_PIXELS = 64_000_000
 """Most pixels of one image: a scanned page has fewer, and decoding more takes gigabytes."""
 
@@ -38,7 +40,7 @@ def fit(image: Image.Image, sizes: Sequence[Size]) -> list[np.ndarray]:
     adds no edge.
     """
     grey = _grey(image)
-    return [_fitted(grey, *size) for size in sizes]
+    return [np.array(grey) if grey.size == size[::-1] else _fitted(grey, *size) for size in sizes]
 
 
 def _fitted(grey: Image.Image, height: int, width: int) -> np.ndarray:
@@ -91,30 +93,35 @@ def opened(source: Path | BytesIO) -> Iterator[Image.Image]:
             raise ValueError(f"more than {MAX_PIXELS / 1e6:.0f} megapixels; crop or scale the image") from None
 
 
-def file_pixels(folder: Path, name: str, sizes: Sequence[Size]) -> list[np.ndarray]:
-    """The pixels of an image file at each size, see ``fit``; errors as in ``regular_file`` and ``opened``."""
+def aspect(image: Image.Image) -> float:
+    """Width / height."""
+    return image.width / image.height
+
+
+def file_image(folder: Path, name: str, use: Callable[[Image.Image], T]) -> T:
+    """What is made of an image file; errors as in ``regular_file`` and ``opened``."""
     with opened(regular_file(folder, name)) as image:
-        return fit(image, sizes)
+        return use(image)
 
 
-def stored_pixels(content: bytes, sizes: Sequence[Size]) -> list[np.ndarray]:
-    """The pixels of an encoded image in memory at each size, see ``fit``; errors as in ``opened``."""
+def stored_image(content: bytes, use: Callable[[Image.Image], T]) -> T:
+    """What is made of an encoded image in memory; errors as in ``opened``."""
     with opened(BytesIO(content)) as image:
-        return fit(image, sizes)
+        return use(image)
 
 
-def array_pixels(pixels: np.ndarray, sizes: Sequence[Size]) -> list[np.ndarray]:
-    """The pixels of a grey image uint8 (H, W) at each size, see ``fit``; at its own they are not changed."""
-    return [pixels if pixels.shape == size else fit(Image.fromarray(pixels), [size])[0] for size in sizes]
+def array_image(pixels: np.ndarray, use: Callable[[Image.Image], T]) -> T:
+    """What is made of a grey image uint8 (H, W)."""
+    return use(Image.fromarray(pixels))
 
 
-def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int], sizes: Sequence[Size]) -> list[np.ndarray]:
-    """The pixels of a part of a page at each size, see ``fit``.
+def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int], use: Callable[[Image.Image], T]) -> T:
+    """What is made of a part of a page.
 
     Args:
         page: the decoded page.
         box: left, upper, right and lower edge, in pixels.
-        sizes: height and width of each.
+        use: makes it.
 
     Raises:
         ValueError: the part is empty, or lies outside the page.
@@ -124,4 +131,4 @@ def cropped(page: Callable[[], Image.Image], box: tuple[int, int, int, int], siz
     inside = max(0, left), max(0, upper), min(image.width, right), min(image.height, lower)
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
         raise ValueError(f"the line at {left}, {upper} to {right}, {lower} is outside the page, {image.size}")
-    return fit(image.crop(inside), sizes)
+    return use(image.crop(inside))

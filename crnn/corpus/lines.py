@@ -12,7 +12,7 @@ from crnn.text import time_steps_needed
 
 Size = tuple[int, int]
 """Height and width of images, in pixels."""
-HEIGHT, WIDTH, TIME_STEPS = BUILT_IN.height, BUILT_IN.width, BUILT_IN.time_steps
+HEIGHT, WIDTH = BUILT_IN.size
 DIGITS, LETTERS = 0, 1
 KINDS = ("digits", "letters")
 
@@ -98,7 +98,7 @@ def content_hash(lines: Lines) -> str:
     return digest.hexdigest()
 
 
-def label_faults(name: str, label: str, alphabet: str, time_steps: int = TIME_STEPS) -> list[str]:
+def label_faults(name: str, label: str, alphabet: str, time_steps: int = BUILT_IN.time_steps) -> list[str]:
     """List the faults of one label, each as a message that starts with the line's name.
 
     Args:
@@ -124,7 +124,14 @@ class Corpus:
     """
 
     def __init__(
-        self, name: str, alphabet: str, sha256: str, test: Lines, load_training: Callable[[], tuple[Lines, Lines]]
+        self,
+        name: str,
+        alphabet: str,
+        sha256: str,
+        test: Lines,
+        load_training: Callable[[], tuple[Lines, Lines]],
+        left_out: Sequence[str] = (),
+        notes: Sequence[str] = (),
     ) -> None:
         """Create a corpus.
 
@@ -134,9 +141,17 @@ class Corpus:
             sha256: hash that identifies the corpus.
             test: the split that is measured; never trained on.
             load_training: returns the training and the validation split.
+            left_out: lines that do not fit, a message each; none of the splits has them.
+            notes: what a user should know about how it was read.
         """
         self.name, self.alphabet, self.sha256, self.test = name, alphabet, sha256, test
+        self.left_out, self.notes = left_out, notes
         self._load_training = load_training
+
+    @property
+    def width(self) -> int:
+        """Of the line images that the built-in models read, in pixels."""
+        return self.test.images.shape[2]
 
     @cached_property
     def _training(self) -> tuple[Lines, Lines]:

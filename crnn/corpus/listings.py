@@ -7,15 +7,15 @@ import csv
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crnn.corpus.images import array_pixels, file_pixels, regular_file, stored_pixels
-from crnn.corpus.lines import HEIGHT, KINDS, WIDTH, Size
+from crnn.corpus.images import array_image, file_image, regular_file, stored_image
+from crnn.corpus.lines import HEIGHT, KINDS, WIDTH
 
 if TYPE_CHECKING:
     import h5py
@@ -36,14 +36,14 @@ class Entry:
         place: listing, row and file, for messages.
         label: its text.
         kind: its kind, if the corpus gives it.
-        pixels: reads the image at each of some sizes, uint8 (H, W) each.
+        read: opens the image and returns what a function makes of it.
         split: the split that it belongs to, if the corpus says so.
     """
 
     place: str
     label: str
     kind: int | None
-    pixels: Callable[[Sequence[Size]], list[np.ndarray]]
+    read: Callable[[Callable[[Any], Any]], Any]
     split: str | None = None
 
 
@@ -66,7 +66,7 @@ def tab_separated(listing: Path, faults: Faults) -> Entries:
             faults.append(f"{place}: expected file<TAB>text[<TAB>digits|letters], found {row!r}")
             continue
         kind = KINDS.index(rest[1]) if len(rest) == 2 else None
-        yield Entry(f"{place} ({name})", rest[0], kind, functools.partial(file_pixels, listing.parent, name))
+        yield Entry(f"{place} ({name})", rest[0], kind, functools.partial(file_image, listing.parent, name))
 
 
 def icdar(listing: Path, faults: Faults) -> Entries:
@@ -76,7 +76,7 @@ def icdar(listing: Path, faults: Faults) -> Entries:
             faults.append(f'{place}: expected file, "text", found {row!r}')
             continue
         name, label = match["file"].strip(), match["text"].replace('\\"', '"')
-        yield Entry(f"{place} ({name})", label, None, functools.partial(file_pixels, listing.parent, name))
+        yield Entry(f"{place} ({name})", label, None, functools.partial(file_image, listing.parent, name))
 
 
 def _own_dataset(file: "h5py.File", name: str) -> "h5py.Dataset":
@@ -117,7 +117,7 @@ def hdf5(listing: Path, faults: Faults) -> Entries:
         faults.append(f"{name}: {error}")
         return
     for number, (image, bit, label) in enumerate(zip(pixels, letters, labels, strict=True), 1):
-        yield Entry(f"{listing.name}:{number}", label, int(bit), functools.partial(array_pixels, image))
+        yield Entry(f"{listing.name}:{number}", label, int(bit), functools.partial(array_image, image))
 
 
 def _metadata_rows(listing: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -154,7 +154,7 @@ def hugging_face(listing: Path, faults: Faults) -> Entries:
                 f"{place}: expected file_name and one of {', '.join(_TEXT_COLUMNS)}; found {', '.join(map(str, row))}"
             )
             continue
-        yield Entry(f"{place} ({name})", row[column], None, functools.partial(file_pixels, listing.parent, name))
+        yield Entry(f"{place} ({name})", row[column], None, functools.partial(file_image, listing.parent, name))
 
 
 def docTR(listing: Path, faults: Faults) -> Entries:  # noqa: N802 the project's own name
@@ -167,8 +167,8 @@ def docTR(listing: Path, faults: Faults) -> Entries:  # noqa: N802 the project's
         if not isinstance(label, str):
             faults.append(f"{listing.name} ({name}): expected a text, found {label!r}")
             continue
-        pixels = functools.partial(file_pixels, listing.parent, f"{folder}{name}")
-        yield Entry(f"{listing.name} ({name})", label, None, pixels)
+        read = functools.partial(file_image, listing.parent, f"{folder}{name}")
+        yield Entry(f"{listing.name} ({name})", label, None, read)
 
 
 def beside_images(folder: Path, faults: Faults) -> Entries:
@@ -182,7 +182,7 @@ def beside_images(folder: Path, faults: Faults) -> Entries:
             continue
         regular_file(folder, place)
         label = listing.read_text("utf-8-sig").strip("\r\n")
-        yield Entry(place, label, None, functools.partial(file_pixels, folder, found[0].relative_to(folder).as_posix()))
+        yield Entry(place, label, None, functools.partial(file_image, folder, found[0].relative_to(folder).as_posix()))
 
 
 def lmdb(listing: Path, faults: Faults) -> Entries:
@@ -201,6 +201,6 @@ def lmdb(listing: Path, faults: Faults) -> Entries:
                 if image is None or label is None:
                     faults.append(f"{place}: image-{number:09d} or label-{number:09d} is missing")
                     continue
-                yield Entry(place, label.decode(), None, functools.partial(stored_pixels, bytes(image)))
+                yield Entry(place, label.decode(), None, functools.partial(stored_image, bytes(image)))
     except engine.Error as error:
         raise ValueError(f"not an LMDB database, or damaged: {error}") from None

@@ -215,9 +215,13 @@ def _resized(lines: Lines, sizes: Sequence[Size]) -> Lines:
     """The lines with their images at further sizes."""
     if not sizes:
         return lines
-    from crnn.corpus.images import array_pixels
+    from PIL import Image
 
-    found = [np.stack(images) for images in zip(*(array_pixels(image, sizes) for image in lines.images), strict=True)]
+    from crnn.corpus.images import fit
+
+    found = [
+        np.stack(images) for images in zip(*(fit(Image.fromarray(image), sizes) for image in lines.images), strict=True)
+    ]
     return replace(lines, resized=dict(zip(sizes, found, strict=True)))
 
 

@@ -18,32 +18,25 @@ All files must be regular files inside the folder. Every fault is found before
 anything is used, and one error names them all.
 """
 
-import functools
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from crnn.corpus import listings
-from crnn.corpus.images import regular_file
-from crnn.corpus.lines import (
-    HEIGHT,
-    TIME_STEPS,
-    WIDTH,
-    Corpus,
-    CorpusError,
-    Lines,
-    Size,
-    content_hash,
-    kind_of,
-    label_faults,
-)
+from crnn.corpus.images import aspect, fit, regular_file
+from crnn.corpus.lines import HEIGHT, WIDTH, Corpus, CorpusError, Lines, content_hash, kind_of, label_faults
 from crnn.corpus.listings import SPLITS, Entries, Entry, Faults
 from crnn.corpus.pages import pages
 from crnn.corpus.synthetic import NAME as FIELD
+from crnn.interface import BUILT_IN, Interface
+from crnn.text import time_steps_needed
 
 _LISTED: dict[str, Callable[[Path, Faults], Entries]] = {
     "labels.tsv": listings.tab_separated,
@@ -92,7 +85,7 @@ def _entries(folder: Path, faults: Faults) -> list[Entry]:
         ]
     for pattern, read in _SCATTERED.items():
         if next(folder.rglob(pattern), None):
-            return _read(pattern, folder, functools.partial(read, folder, faults))
+            return _read(pattern, folder, partial(read, folder, faults))
     forms = ", ".join((*_LISTED, *_SCATTERED))
     raise CorpusError(f"corpus {folder}: holds none of {forms}; add one of them")
 
@@ -130,16 +123,44 @@ def _splits(entries: Sequence[Entry], images: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
+_READING = (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError)
+"""What opening a user's image raises."""
+# Of the widths and the labels a chosen width fits this share; it is a multiple of so many pixels.
+_FITTING, _MULTIPLE = 0.99, 32
+
+
+def _chosen_width(entries: Sequence[Entry]) -> tuple[int, str]:
+    """The width that nearly all lines fit, in pixels, and why."""
+    aspects = []
+    for entry in entries:
+        with suppress(*_READING):  # reported when its pixels are read
+            aspects.append(entry.read(aspect))
+    wide = HEIGHT * float(np.quantile(aspects or [1], _FITTING))
+    steps = int(np.quantile([time_steps_needed(entry.label) for entry in entries], _FITTING, method="higher"))
+    needed = max(wide, steps * BUILT_IN.pixels_per_step, _MULTIPLE)
+    width = _MULTIPLE * ceil(needed / _MULTIPLE)
+    return width, (
+        f"width {width}, {width // BUILT_IN.pixels_per_step} time steps: {_FITTING:.0%} of the lines are at most "
+        f"{wide:.0f} pixels wide at a height of {HEIGHT}, and their labels need at most {steps} time steps"
+    )
+
+
 def read_corpus(
-    folder: Path, alphabet: str | None = None, *, sizes: Sequence[Size] = (), time_steps: int = TIME_STEPS
+    folder: Path,
+    alphabet: str | None = None,
+    *,
+    models: Sequence[Interface] = (BUILT_IN,),
+    width: int | str = WIDTH,
+    skip_unfit: bool = False,
 ) -> Corpus:
     """Read a user's corpus.
 
     Args:
         folder: a corpus in one of the forms above.
         alphabet: the characters that labels may have; by default those that occur.
-        sizes: further sizes at which the images are read.
-        time_steps: those of the model that has the fewest: labels that need more are faults.
+        models: what reads it: their sizes are made, and labels that one of them has too few time steps for are faults.
+        width: of the images that built-in models read, in pixels; ``auto``: chosen so that nearly all lines fit.
+        skip_unfit: whether lines that need too many time steps are left out instead.
 
     Raises:
         CorpusError: no known form, or unreadable files or labels; the message names all of them.
@@ -148,7 +169,24 @@ def read_corpus(
     if not folder.is_dir():
         raise CorpusError(f"corpus {folder}: no such folder")
     faults: list[str] = []
-    entries = _entries(folder.resolve(), faults)
+    entries, notes = _entries(folder.resolve(), faults), list[str]()
+    if not entries and not faults:
+        raise CorpusError(f"corpus {folder}: it lists no lines; add one row per image")
+    if isinstance(width, str):
+        width, why = _chosen_width(entries) if entries else (WIDTH, "")
+        notes.append(why)
+    built_in = BUILT_IN.at_width(width)
+    described = [built_in if model == BUILT_IN else model for model in models]
+    time_steps = min(model.time_steps for model in described)
+    # Anchors read lines of the usual size.
+    sizes = [size for size in dict.fromkeys([*(one.size for one in described), BUILT_IN.size]) if size != built_in.size]
+    unfit = [entry for entry in entries if time_steps_needed(entry.label) > time_steps]
+    if skip_unfit and unfit:
+        left = [f"{entry.place}: needs {time_steps_needed(entry.label)} time steps" for entry in unfit]
+        notes.append(f"{len(unfit)} of {len(entries)} lines left out, the models have {time_steps} time steps")
+        entries = [entry for entry in entries if entry not in unfit]
+    else:
+        left = []
     if alphabet is None:
         alphabet = "".join(sorted({character for entry in entries for character in entry.label}))
 
@@ -156,13 +194,12 @@ def read_corpus(
     for entry in entries:
         faults += label_faults(entry.place, entry.label, alphabet, time_steps)
         try:
-            read.append(entry.pixels([(HEIGHT, WIDTH), *sizes]))
-        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+            read.append(entry.read(partial(fit, sizes=[built_in.size, *sizes])))
+        except _READING as error:
             faults.append(f"{entry.place}: {error}")
     if faults:
-        raise CorpusError(f"corpus {folder}: faults: {len(faults)}\n  " + "\n  ".join(faults))
-    if not entries:
-        raise CorpusError(f"corpus {folder}: it lists no lines; add one row per image")
+        remedy = "\n--width auto fits more of them, --skip-unfit leaves them out" if unfit and not skip_unfit else ""
+        raise CorpusError(f"corpus {folder}: faults: {len(faults)}\n  " + "\n  ".join(faults) + remedy)
 
     images, *resized = (np.stack(pixels) for pixels in zip(*read, strict=True))
     splits = _splits(entries, images)
@@ -181,4 +218,4 @@ def read_corpus(
     # The field corpus's name selects the shipped artifacts and thresholds: no other corpus may have it.
     name = folder.resolve().name
     name = f"own-{name}" if name == FIELD else name
-    return Corpus(name, alphabet, content_hash(lines), test, lambda: (train, validation))
+    return Corpus(name, alphabet, content_hash(lines), test, lambda: (train, validation), left, notes)

@@ -17,8 +17,9 @@ from typing import NamedTuple
 import ncnn
 import numpy as np
 
-from crnn.corpus.lines import HEIGHT, KINDS, TIME_STEPS, WIDTH
+from crnn.corpus.lines import KINDS
 from crnn.formats.counts import lstm_macs
+from crnn.interface import BUILT_IN, Interface
 
 IMAGES, FIELD, LOG_PROBS = "in0", "in1", "out0"
 """Blobs: images (32, 400), field (50, 2) -> log probabilities (50, C)."""
@@ -208,14 +209,14 @@ def parameters(path: Path) -> Iterator[np.ndarray]:
     yield from _tensors(read(path))
 
 
-def macs(path: Path) -> int:
+def macs(path: Path, interface: Interface = BUILT_IN) -> int:
     """MACs for one line, from the shapes of a run of the graph."""
     model = read(path)
     extractor = network(model, 1).create_extractor()
     # Otherwise inner blobs are freed as soon as they are read.
     extractor.set_light_mode(False)
-    extractor.input(IMAGES, ncnn.Mat(np.zeros((HEIGHT, WIDTH), np.float32)))
-    extractor.input(FIELD, ncnn.Mat(np.zeros((TIME_STEPS, len(KINDS)), np.float32)))
+    extractor.input(IMAGES, ncnn.Mat(np.zeros(interface.size, np.float32)))
+    extractor.input(FIELD, ncnn.Mat(np.zeros((interface.time_steps, len(KINDS)), np.float32)))
     total = 0
     for layer in model.layers:
         if layer.kind in ("Convolution", "InnerProduct", "LSTM"):

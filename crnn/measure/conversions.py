@@ -17,10 +17,10 @@ _ROOT = Path(__file__).parents[2]
 
 
 def _build(
-    groups: Sequence[Sequence[str]], folder: Path | None, show: Callable[[int, str], None]
+    groups: Sequence[Sequence[str]], corpus: Corpus, folder: Path | None, show: Callable[[int, str], None]
 ) -> list[subprocess.CompletedProcess[str]]:
     """``python -m crnn build`` for each group of names, all at the same time."""
-    own = ["--corpus", str(folder)] if folder else []
+    own = artifacts.corpus_words(corpus, folder)
     return run_shown([[sys.executable, "-m", "crnn", "build", *names, *own] for names in groups], _ROOT, show)
 
 
@@ -49,7 +49,7 @@ def build_all(
         tell(groups[group][0], f"{BUILDING} {len(groups[group])} conversions: {line}")
 
     tell(unbuilt[0].name, f"{BUILDING} {len(unbuilt)} conversions")
-    _build(groups, folder, show)
+    _build(groups, corpus, folder, show)
 
 
 def ready(
@@ -72,7 +72,7 @@ def ready(
                 artifacts.find(ancestor, corpus)
 
         tell(variant.name, BUILDING)
-        [done] = _build([[variant.name]], folder, lambda _, line: tell(variant.name, f"{BUILDING}: {line}"))
+        [done] = _build([[variant.name]], corpus, folder, lambda _, line: tell(variant.name, f"{BUILDING}: {line}"))
         if done.returncode:
             raise ArtifactError(f"building {variant.name} failed:\n{done.stderr.strip()[-3000:]}")
     return artifacts.find(variant, corpus)

@@ -21,7 +21,7 @@ import numpy as np
 from crnn.corpus import Lines, open_corpus
 from crnn.corpus.lines import model_inputs
 from crnn.formats.counts import format_module
-from crnn.interface import BUILT_IN, OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
+from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
 from crnn.measure.accuracy import ctc_losses
 from crnn.measure.misreadings import alignment
 from crnn.measure.stated import of_file
@@ -280,8 +280,7 @@ def inspect(path: Path, stated: Mapping[str, Any], corpus_folder: Path | None) -
     output = model.output(noise, np.zeros(_BATCH, np.uint8), shown)
     keys = _of_output(output, stated) | keys
     interface = Interface.of(keys)
-    size = interface.height, interface.width
-    corpus = open_corpus(corpus_folder, [size] if size != BUILT_IN.size else [], interface.time_steps)
+    corpus = open_corpus(corpus_folder, [interface], skip_unfit=True)
     interface = replace(interface, alphabet=interface.alphabet or corpus.alphabet)
     interface.check(output, _BATCH, len(interface.alphabet) + 1)
     if lacking := sorted(set(corpus.alphabet) - set(interface.alphabet)):

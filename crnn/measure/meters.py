@@ -50,7 +50,7 @@ class Meter:
         """
         self.setting = setting
         self._session, self._runner = session, runner
-        self._own = Workload.of(runner.variant, runner.artifact)
+        self._own = Workload.of(runner.variant, runner.artifact, session.corpus)
         self._reference = reference or Workload("anchor", anchor_of(runner.variant, setting))
         self.alike, self.counts_threads = slowed_alike(runner.variant), True
         # A commit of the same model is slowed down as this one is.

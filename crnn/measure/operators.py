@@ -22,7 +22,7 @@ def measure(session: Session, runner: Runner) -> Operators | None:
     Raises:
         WorkerError: the worker failed.
     """
-    workload = Workload.of(runner.variant, runner.artifact)
+    workload = Workload.of(runner.variant, runner.artifact, session.corpus)
     with workload.process(session.limit_s) as worker:
         worker.ask("load", *workload.load_request(session.device, None))
         worker.ask("keep", *session.lines.at(workload.size))

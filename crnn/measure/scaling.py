@@ -159,7 +159,7 @@ def measure(
     Raises:
         WorkerError: a worker failed for another reason than too little memory, or not even the smallest size fits.
     """
-    start, workload = time.monotonic(), Workload.of(runner.variant, artifact)
+    start, workload = time.monotonic(), Workload.of(runner.variant, artifact, session.corpus)
     alike, left_out = slowed_alike(runner.variant), None
     done: list[_Process] = []
     while len(done) < processes:

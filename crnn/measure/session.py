@@ -131,7 +131,7 @@ class Session:
         return conversions.ready(variant, self.corpus, self._folder, self._tell)
 
     def _load(self, variant: Variant, *, alone: bool) -> Loading:
-        workload = Workload.of(variant, self._artifact(variant))
+        workload = Workload.of(variant, self._artifact(variant), self.corpus)
         prepared = self.scope.batch_sizes if self.scope.prepares else ()
         return Loading(workload, self.device, self.limit_s, alone=alone and not prepared, prepared=prepared)
 
@@ -220,7 +220,7 @@ class Session:
         if (lines := self._larger(begun.variant, begun.artifact)) is None:
             return None
         self._tell(begun.variant.name, f"evaluating {len(lines)} more lines")
-        workload = Workload.of(begun.variant, begun.artifact)
+        workload = Workload.of(begun.variant, begun.artifact, self.corpus)
         return read_all(worker, workload, lines, self.corpus.alphabet, self.scope.evaluated_at).evaluation
 
     def _outputs(self, worker: WorkerProcess, begun: Begun) -> Reply:

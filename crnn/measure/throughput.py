@@ -42,7 +42,7 @@ def measure(session: Session, runner: Runner, sets: int) -> tuple[Throughput, li
     together, alone, gains = list[float](), list[float](), list[float]()
     sides = list[Side]()
     for _ in range(sets):
-        rates, used = _one_set(session, Workload.of(runner.variant, runner.artifact))
+        rates, used = _one_set(session, Workload.of(runner.variant, runner.artifact, session.corpus))
         together += [both for both, _ in rates]
         alone += [one for _, one in rates]
         gains.append(median(both / one for both, one in rates))

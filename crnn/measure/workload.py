@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crnn.artifacts import sha256_of
-from crnn.corpus.lines import HEIGHT, WIDTH, Corpus, Lines, Size
+from crnn.corpus.lines import Corpus, Lines, Size
+from crnn.interface import BUILT_IN
 from crnn.measure import accuracy
 from crnn.measure.accuracy import Evaluation, evaluate
 from crnn.registry.variant import Variant
@@ -45,6 +46,7 @@ class Workload:
         sha256: of the artifact, checked by the worker; None: no check.
         python: the interpreter; None for this one.
         size: height and width of the images that it reads.
+        width: of the lines of a built-in model, if it is not the usual one.
     """
 
     name: str
@@ -54,14 +56,17 @@ class Workload:
     root: Path | None = None
     sha256: str | None = None
     python: str | None = None
-    size: Size = (HEIGHT, WIDTH)
+    size: Size = BUILT_IN.size
+    width: int | None = None
 
     @classmethod
-    def of(cls, variant: Variant, artifact: Path) -> "Workload":
-        """A variant with its verified artifact."""
-        path, takes = artifact.resolve(), variant.interface
-        size = takes.height, takes.width
-        return cls(variant.name, variant.runtime, str(path), variant.runtime_options, sha256=sha256_of(path), size=size)
+    def of(cls, variant: Variant, artifact: Path, corpus: Corpus) -> "Workload":
+        """A variant with its verified artifact, which reads a corpus."""
+        path, size, width = artifact.resolve(), variant.interface.size, None
+        if variant.interface == BUILT_IN and corpus.width != BUILT_IN.width:
+            size, width = (BUILT_IN.height, corpus.width), corpus.width
+        options, sha256 = variant.runtime_options, sha256_of(path)
+        return cls(variant.name, variant.runtime, str(path), options, sha256=sha256, size=size, width=width)
 
     def process(self, limit_s: float = LIMIT_S, environment: Mapping[str, str] | None = None) -> WorkerProcess:
         """A fresh process that has loaded nothing yet."""
@@ -71,7 +76,9 @@ class Workload:
     def load_request(self, device: str, threads: int | None) -> tuple[Any, ...]:
         """The arguments of a worker's ``load``."""
         arguments = (self.runtime, self.artifact, device, dict(self.options), threads)
-        # Workers of older commits do not take the hash.
+        # Workers of older commits take neither the hash nor the width.
+        if self.width:
+            return (*arguments, self.sha256, self.width)
         return (*arguments, self.sha256) if self.sha256 else arguments
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crnn.corpus.lines import HEIGHT, KINDS, TIME_STEPS, WIDTH
+from crnn.corpus.lines import HEIGHT, KINDS, WIDTH
+from crnn.interface import BUILT_IN
 
 
 @dataclass(frozen=True)
@@ -12,13 +13,14 @@ class CRNNConfig:
     """Five convolution blocks, two LSTMs, a linear layer (Shi et al., 2015, arXiv:1507.05717).
 
     Each block is Conv 3x3 same -> LeakyReLU -> BatchNorm -> MaxPool. The pools reduce 32x400
-    to 1x50. The field's two features are appended to each time step.
+    to 1x50, and other widths alike. The field's two features are appended to each time step.
 
     Attributes:
         classes: characters of the alphabet plus the CTC blank, which is class 0.
         channels: output channels of the convolutions.
         pools: (height, width) of the poolings.
         lstm_units: hidden units of the LSTMs.
+        width: of the line's image, in pixels.
     """
 
     classes: int = 46
@@ -28,10 +30,9 @@ class CRNNConfig:
     negative_slope: float = 0.1
     batch_norm_epsilon: float = 1e-3
     batch_norm_momentum: float = 0.1  # weight of the new batch, PyTorch's convention
+    width: int = WIDTH
 
     height = HEIGHT
-    width = WIDTH
-    time_steps = TIME_STEPS
     field_features = len(KINDS)
 
     def __post_init__(self) -> None:
@@ -39,11 +40,19 @@ class CRNNConfig:
         for pool_height, pool_width in self.pools:
             height, width = height // pool_height, width // pool_width
         if (height, width) != (1, self.time_steps) or len(self.pools) != len(self.channels):
-            raise ValueError(f"{len(self.channels)} blocks with pools {self.pools} give {height}x{width}, not 1x50")
+            expected = f"1x{self.time_steps}"
+            raise ValueError(
+                f"{len(self.channels)} blocks with pools {self.pools} give {height}x{width}, not {expected}"
+            )
+
+    @property
+    def time_steps(self) -> int:
+        """T."""
+        return self.width // BUILT_IN.pixels_per_step
 
     def to_json(self) -> dict[str, Any]:
-        """The config as plain JSON values."""
-        return asdict(self)
+        """The config as plain JSON values; without the width of the field corpus."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("width", WIDTH)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CRNNConfig":

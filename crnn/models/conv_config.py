@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
-from crnn.corpus.lines import HEIGHT, KINDS, TIME_STEPS, WIDTH
+from crnn.corpus.lines import HEIGHT, KINDS, WIDTH
+from crnn.interface import BUILT_IN
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class ConvConfig:
         image: convolutions over the image: channels, kernel, stride as (height, width).
         columns: convolutions over time: channels, kernel, stride. The strides reduce 400 columns to 50 steps.
         context: kernels of the residual convolutions behind them, which keep the number of channels.
+        width: of the line's image, in pixels.
     """
 
     classes: int = 46
@@ -30,11 +32,10 @@ class ConvConfig:
     context: tuple[int, ...] = (5, 5)
     batch_norm_epsilon: float = 1e-3
     batch_norm_momentum: float = 0.1  # weight of the new batch, PyTorch's convention
+    width: int = WIDTH
 
     architecture: ClassVar[str] = "convolutional"
     height = HEIGHT
-    width = WIDTH
-    time_steps = TIME_STEPS
     field_features = len(KINDS)
 
     def __post_init__(self) -> None:
@@ -45,6 +46,11 @@ class ConvConfig:
             raise ValueError("there is no convolution over time")
         if self.steps != self.time_steps:
             raise ValueError(f"the strides reduce {self.width} columns to {self.steps} steps, not {self.time_steps}")
+
+    @property
+    def time_steps(self) -> int:
+        """T."""
+        return self.width // BUILT_IN.pixels_per_step
 
     @property
     def steps(self) -> int:
@@ -84,8 +90,9 @@ class ConvConfig:
         return total + width * (per_step + (self.field_features + channels) * self.classes)
 
     def to_json(self) -> dict[str, Any]:
-        """The config with the architecture's name, as JSON gives it back: tuples as lists."""
-        return json.loads(json.dumps({"architecture": self.architecture, **asdict(self)}))
+        """The config with the architecture's name, as JSON gives it back: tuples as lists; without the usual width."""
+        values = {name: value for name, value in asdict(self).items() if (name, value) != ("width", WIDTH)}
+        return json.loads(json.dumps({"architecture": self.architecture, **values}))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ConvConfig":

@@ -9,13 +9,13 @@ from crnn.interface import BUILT_IN, Interface
 from crnn.optimize.recipe import RecipeError
 
 
-def inputs_of(lines: Lines, count: int, interface: Interface = BUILT_IN) -> tuple[np.ndarray, np.ndarray]:
+def inputs_of(lines: Lines, count: int, interface: Interface | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Inputs for ``count`` evenly spaced lines: images (N, H, W) and field (N, T, 2).
 
     Args:
         lines: a split that is not measured.
         count: number of lines, at most.
-        interface: of the model that reads them.
+        interface: of a user's model that reads them; None for a built-in one.
 
     Raises:
         RecipeError: ``count`` is below 1, or the split is empty.
@@ -24,7 +24,7 @@ def inputs_of(lines: Lines, count: int, interface: Interface = BUILT_IN) -> tupl
     if count < 1:
         raise RecipeError(f"calibration needs at least one line, got {count}")
     rows = np.linspace(0, len(lines) - 1, count).astype(int)
-    images, kinds = lines.at((interface.height, interface.width))
+    images, kinds = lines.at(interface.size) if interface else (lines.images, lines.kinds)
     return model_inputs(images[rows], kinds[rows])
 
 

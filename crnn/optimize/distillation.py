@@ -40,7 +40,10 @@ def distill(
     targets = answers_of(teacher, build.corpus, schedule, build.checkpoint.parent, _VIEWS)
 
     config = CRNNConfig(
-        classes=len(build.corpus.alphabet) + 1, channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS
+        classes=len(build.corpus.alphabet) + 1,
+        channels=STUDENT_CHANNELS,
+        lstm_units=STUDENT_LSTM_UNITS,
+        width=build.corpus.width,
     )
     learner = TorchDistiller(config, schedule, weighting)
     notes = tuned(build, learner, schedule, pt_file.save, targets.batches, {"weighting": asdict(weighting)})

@@ -71,7 +71,8 @@ def train(
     teacher, corpus = build.teacher, build.corpus
     classes = len(corpus.alphabet) + 1
     try:
-        config = ConvConfig(classes=classes, image=tuple(image), columns=tuple(columns), context=tuple(context))
+        layers: dict[str, Any] = {"image": tuple(image), "columns": tuple(columns), "context": tuple(context)}
+        config = ConvConfig(classes=classes, width=corpus.width, **layers)
     except ValueError as error:
         raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
     weighting = Weighting(labels, soft, 1.0, blanks)

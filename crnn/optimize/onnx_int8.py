@@ -53,11 +53,11 @@ def static(
         RecipeError: no calibration line, or the parent has another alphabet.
         CorpusError: the corpus has no validation line.
     """
-    parent, takes = build.teacher, BUILT_IN if interface is None else Interface.of(interface)
+    parent, takes = build.teacher, None if interface is None else Interface.of(interface)
     lines = inputs_of(build.corpus.validation, calibration_lines, takes)
     model = onnx_rewrite.rewritten_for_int8(parent) if rewritten else onnx_graph.optimized(parent)
     operators = STATIC if rewritten else AS_IT_STANDS
-    quantize(model, lines, build.target, operators=operators, float_block=rewritten, interface=takes)
+    quantize(model, lines, build.target, operators=operators, float_block=rewritten, interface=takes or BUILT_IN)
     return {"calibration_lines": len(lines[0])}
 
 

@@ -99,13 +99,13 @@ def quantize(
         RecipeError: no calibration line, or the parent has another alphabet.
         CorpusError: the corpus has no validation line.
     """
-    parent, takes = build.teacher, BUILT_IN if interface is None else Interface.of(interface)
+    parent, takes = build.teacher, None if interface is None else Interface.of(interface)
     lines = inputs_of(build.corpus.validation, calibration_lines, takes)
 
     from crnn.formats import openvino_file
 
     model = model_of(parent, rewritten=rewritten)
-    openvino_file.write(quantized(model, lines, whole_ranges=whole_ranges, interface=takes), build.target)
+    openvino_file.write(quantized(model, lines, whole_ranges=whole_ranges, interface=takes or BUILT_IN), build.target)
     return {"calibration_lines": len(lines[0])}
 
 

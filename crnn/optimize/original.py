@@ -8,7 +8,7 @@ from crnn.optimize.tuning import ScheduleOptions, schedule_for, tuned
 
 
 def _config(build: Build) -> CRNNConfig:
-    return CRNNConfig(classes=len(build.corpus.alphabet) + 1)
+    return CRNNConfig(classes=len(build.corpus.alphabet) + 1, width=build.corpus.width)
 
 
 def train_torch(build: Build, **schedule_options: Unpack[ScheduleOptions]) -> dict[str, Any]:

@@ -202,12 +202,16 @@ def given() -> list[Variant]:
     return [row for model in models for row in rows_of(model)]
 
 
-def open_corpus_for(folder: Path | None, variants: Sequence[Variant]) -> "Corpus":
+def open_corpus_for(
+    folder: Path | None, variants: Sequence[Variant], *, width: int | str | None = None, skip_unfit: bool = False
+) -> "Corpus":
     """Open a corpus at the sizes of some rows.
 
     Args:
         folder: of a user's corpus; None for the field corpus.
         variants: the rows that read it.
+        width: see ``corpus.open_corpus``.
+        skip_unfit: see ``corpus.open_corpus``.
 
     Raises:
         CorpusError: the corpus cannot be read; the message names every fault.
@@ -215,10 +219,8 @@ def open_corpus_for(folder: Path | None, variants: Sequence[Variant]) -> "Corpus
     """
     from crnn.corpus import open_corpus
 
-    described = list(dict.fromkeys(row.interface for row in variants)) or [BUILT_IN]
-    own = {(BUILT_IN.height, BUILT_IN.width)}
-    sizes = [size for size in dict.fromkeys((one.height, one.width) for one in described) if size not in own]
-    corpus = open_corpus(folder, sizes, min(one.time_steps for one in described))
+    models = list(dict.fromkeys(row.interface for row in variants)) or [BUILT_IN]
+    corpus = open_corpus(folder, models, width=width, skip_unfit=skip_unfit)
     for row in variants:
         if lacking := sorted(set(corpus.alphabet) - set(row.reads(corpus.alphabet))):
             raise InterfaceError(f"{row.name}: alphabet lacks {''.join(lacking)!r}, which labels of the corpus have")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn.corpus.lines import TIME_STEPS
+from crnn.interface import BUILT_IN
 from crnn.runtimes import base
 
 
@@ -30,7 +30,7 @@ class Runtime(base.Runtime):
         size = len(images)
         if size not in self._outputs:
             uniform = np.float32(-np.log(self._classes))
-            self._outputs[size] = np.full((size, TIME_STEPS, self._classes), uniform)
+            self._outputs[size] = np.full((size, BUILT_IN.time_steps, self._classes), uniform)
         return self._outputs[size]
 
     def describe(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ import numpy as np
 
 from crnn.corpus.lines import model_inputs
 from crnn.formats.counts import Counts, count
+from crnn.interface import BUILT_IN
 from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
 from crnn.runtimes.operators import Operator
@@ -87,6 +88,7 @@ class Worker:
         options: dict[str, Any],
         threads: int | None = None,
         sha256: str | None = None,
+        width: int | None = None,
     ) -> dict[str, Any]:
         """Load the artifact.
 
@@ -97,6 +99,7 @@ class Worker:
             options: options of the engine.
             threads: number of threads; None for the engine's default.
             sha256: of the artifact; None: no check.
+            width: of the lines of a built-in model; None for the usual one.
 
         Returns:
             ``load_s``, seconds including imports; ``built``, see ``base.Runtime``; the engine's description.
@@ -112,6 +115,8 @@ class Worker:
         start = time.perf_counter()
         self._runtime = engine()
         self._runtime.threads = threads
+        if width:
+            self._runtime.interface = BUILT_IN.at_width(width)
         self._runtime.load(self._path, device, **options)
         load_s = time.perf_counter() - start
         # Check again: another environment may replace a file in a shared cache at any time.

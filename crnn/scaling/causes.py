@@ -158,7 +158,7 @@ CAUSES = (
 def _workload(way: Way, corpus: Corpus, sizes: Sequence[int], folder: Path) -> Workload:
     variant = registry.get(way.row)
     asked = sorted({way.split or size for size in sizes} | set(sizes))
-    return Workload.of(variant, built_for(ready(variant, corpus), asked, folder))
+    return Workload.of(variant, built_for(ready(variant, corpus), asked, folder), corpus)
 
 
 def _calls(way: Way, size: int) -> tuple[int, int]:

@@ -140,7 +140,7 @@ def serve(times: Times) -> list[dict[str, Any]]:
     lines = corpus.test.take(range(_LINES))
     with tempfile.TemporaryDirectory() as folder:
         sizes = range(1, POLICY.most_lines + 1)
-        workload = Workload.of(variant, built_for(ready(variant, corpus), sizes, Path(folder)))
+        workload = Workload.of(variant, built_for(ready(variant, corpus), sizes, Path(folder)), corpus)
         function, found = model_of(times).function, []
         probed = [calls(workload, lines)]
         for share in SHARES:

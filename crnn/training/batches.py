@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crnn.corpus.lines import HEIGHT, WIDTH, Lines, model_inputs
+from crnn.corpus.lines import Lines, model_inputs
 from crnn.text import encode
 
 _SHIFT_ROWS, _SHIFT_COLUMNS = 2, 6
@@ -15,8 +15,8 @@ class Batch(NamedTuple):
     """One step's input to a learner.
 
     Attributes:
-        images: float32 (B, 32, 400) in [0, 1].
-        field: float32 (B, 50, 2).
+        images: float32 (B, H, W) in [0, 1].
+        field: float32 (B, T, 2).
         classes: int32 (B, longest label), padded with the blank.
         lengths: int32 (B,), characters per label.
     """
@@ -32,16 +32,16 @@ def augment(rng: np.random.Generator, images: np.ndarray) -> np.ndarray:
 
     Args:
         rng: source of all variation.
-        images: uint8 (B, 32, 400).
+        images: uint8 (B, H, W).
 
     Returns:
-        uint8 (B, 32, 400).
+        uint8 (B, H, W).
     """
-    count = len(images)
+    count, (height, width) = len(images), images.shape[1:]
     down = rng.integers(-_SHIFT_ROWS, _SHIFT_ROWS + 1, count)
     right = rng.integers(-_SHIFT_COLUMNS, _SHIFT_COLUMNS + 1, count)
-    rows = np.clip(np.arange(HEIGHT) - down[:, None], 0, HEIGHT - 1)  # (B, 32)
-    columns = np.clip(np.arange(WIDTH) - right[:, None], 0, WIDTH - 1)  # (B, 400)
+    rows = np.clip(np.arange(height) - down[:, None], 0, height - 1)  # (B, H)
+    columns = np.clip(np.arange(width) - right[:, None], 0, width - 1)  # (B, W)
     moved = images[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
     gain = rng.uniform(0.8, 1.2, (count, 1, 1)).astype(np.float32)
     offset = rng.uniform(-20, 20, (count, 1, 1)).astype(np.float32)

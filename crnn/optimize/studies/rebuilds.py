@@ -21,7 +21,8 @@ from crnn.report.documents import markdown
 
 
 def _evaluation(variant: Variant, artifact: Path) -> Evaluation:
-    with evaluated(Workload.of(variant, artifact), open_corpus(None)) as run:
+    corpus = open_corpus(None)
+    with evaluated(Workload.of(variant, artifact, corpus), corpus) as run:
         return run.evaluation
 
 

@@ -1,0 +1,38 @@
+"""``python -m crnn inspect``: what a model of one's own takes and returns, as TOML."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from crnn import interface
+
+
+def add_to(commands: Any, corpus: argparse.ArgumentParser) -> None:
+    """Add the command.
+
+    Args:
+        commands: subparsers.
+        corpus: the options that name a corpus.
+    """
+    looking = commands.add_parser(
+        "inspect", parents=[corpus], help="find what a model of your own takes and returns; prints it as TOML"
+    )
+    looking.add_argument("model", type=Path, metavar="PATH")
+    looking.add_argument("--interface", type=Path, metavar="FILE.toml", help="what of it you state")
+    looking.add_argument("--json", action="store_true", help="for programs")
+    looking.set_defaults(run=_inspect)
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    from crnn.measure.inspection import inspect  # it imports engines
+
+    stated = interface.read(arguments.interface) if arguments.interface else {}
+    found = inspect(arguments.model, stated, arguments.corpus)
+    notes = found.notes()
+    if arguments.json:
+        print(json.dumps({"model": asdict(found.model), "notes": notes}))  # noqa: T201 a command
+        return
+    print("\n".join(f"# {note}" for note in notes))  # noqa: T201 a command
+    print(found.interface.to_toml(), end="")  # noqa: T201 a command

@@ -11,6 +11,7 @@ from crnn import registry
 from crnn.artifacts import corpus_words, location, remedy
 from crnn.corpus import CorpusError, open_corpus, width
 from crnn.corpus.user import read_corpus
+from crnn.formats.counts import macs_of_config
 from crnn.interface import BUILT_IN
 from crnn.measure.workload import Workload
 from crnn.models.config import CRNNConfig
@@ -112,6 +113,12 @@ class TestModels:
             assert config.time_steps == pixels // 8
             assert values.get("width") == (None if pixels == 400 else pixels)
             assert type(config).from_json(values) == config
+
+    def test_macs_grow_with_the_width(self):
+        """The figures in crnn/corpus/README.md, in millions."""
+        found = [macs_of_config(CRNNConfig(width=pixels)) / 1e6 for pixels in (400, 640, 960)]
+
+        assert list(map(round, found)) == [234, 374, 561]
 
     def test_rows_read_the_corpus_width(self, folder, tmp_path):
         """A built-in row reads lines of the corpus's width, and its worker is told; an anchor reads the usual ones."""

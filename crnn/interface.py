@@ -290,5 +290,5 @@ def read(path: Path) -> dict[str, Any]:
     return given
 
 
-BUILT_IN = replace(Interface(), field="field", output="log_probs")
+BUILT_IN = replace(Interface(), field="field")
 """Of the CRNN that this project trains."""

@@ -35,7 +35,8 @@ HEADINGS = ("variant", "setting", "planted", "unix_s", "order", "seconds", "late
 
 def _workloads(variant: registry.Variant, planted: str, share: np.memmap) -> list[Workload]:
     """The variant, slowed down by what is planted, and as it is."""
-    own = Workload.of(variant, ready(variant, open_corpus(None)))
+    corpus = open_corpus(None)
+    own = Workload.of(variant, ready(variant, corpus), corpus)
     how = {"share": str(share.filename)} if planted == BUSY_WAIT else {"reason": planted}
     options = {"engine": variant.runtime, "options": dict(own.options), **how}
     return [replace(own, runtime="crnn.tests.slowed_runtime", options=options), own]

@@ -44,7 +44,7 @@ def main() -> None:
             cluster(build, clusters=_CLUSTERS, seed=seed, epochs=_EPOCHS)
         entry = {"seed": seed, "sha256": sha256_of(target)}
         for name, lines in (("test", corpus), ("larger", larger)):
-            with evaluated(Workload(target.stem, "torch", str(target)), lines) as run:
+            with evaluated(Workload(target.stem, "torch", str(target), alphabet=corpus.alphabet), lines) as run:
                 entry[f"{name}_edits"] = pack(run.evaluation.edits.astype(np.uint16))
                 content[f"{name}_characters"] = pack(run.evaluation.characters.astype(np.uint16))
         models.append(entry)

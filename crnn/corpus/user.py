@@ -198,8 +198,10 @@ def read_corpus(
         except _READING as error:
             faults.append(f"{entry.place}: {error}")
     if faults:
-        remedy = "\n--width auto fits more of them, --skip-unfit leaves them out" if unfit and not skip_unfit else ""
-        raise CorpusError(f"corpus {folder}: faults: {len(faults)}\n  " + "\n  ".join(faults) + remedy)
+        remedy = (
+            "; --width auto fits more lines, --skip-unfit leaves the others out" if unfit and not skip_unfit else ""
+        )
+        raise CorpusError(f"corpus {folder}: faults: {len(faults)}{remedy}\n  " + "\n  ".join(faults))
 
     images, *resized = (np.stack(pixels) for pixels in zip(*read, strict=True))
     splits = _splits(entries, images)

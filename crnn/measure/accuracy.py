@@ -121,28 +121,30 @@ def are_texts(outputs: np.ndarray) -> bool:
     return outputs.dtype == np.object_
 
 
-def check_outputs(outputs: np.ndarray, lines: int, alphabet: str) -> None:
+def check_outputs(outputs: np.ndarray, lines: int, alphabet: str, time_steps: int | None = None) -> None:
     """Refuse outputs that are neither log probabilities nor texts of that many lines.
 
     Args:
         outputs: float32 (N, T, C) or object (N,).
         lines: N.
         alphabet: C - 1 characters.
+        time_steps: T; None: any number.
 
     Raises:
         ValueError: the shape is wrong, a value is not finite, a time step does not sum to one, or one is no text.
     """
     if not are_texts(outputs):
-        _check_shape(outputs, lines, alphabet)
+        _check_shape(outputs, (lines, time_steps, len(alphabet) + 1))
         _check_log_probs(outputs)
     elif outputs.shape != (lines,) or not all(isinstance(text, str) for text in outputs):
         raise ValueError(f"outputs of shape {outputs.shape}, expected {lines} texts")
 
 
-def _check_shape(log_probs: np.ndarray, lines: int, alphabet: str) -> None:
-    lines_count, *steps, classes = log_probs.shape
-    if (lines_count, classes) != (lines, len(alphabet) + 1) or len(steps) != 1:
-        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected ({lines}, T, {len(alphabet) + 1})")
+def _check_shape(log_probs: np.ndarray, expected: tuple[int | None, ...]) -> None:
+    fits = len(log_probs.shape) == len(expected)
+    if not fits or any(size not in (None, actual) for actual, size in zip(log_probs.shape, expected, strict=True)):
+        sizes = ", ".join("any" if size is None else str(size) for size in expected)
+        raise ValueError(f"log probabilities of shape {log_probs.shape}, expected ({sizes})")
 
 
 def _check_log_probs(log_probs: np.ndarray) -> None:

@@ -141,7 +141,6 @@ class Setting:
 
     Attributes:
         lines: the lines that they read.
-        alphabet: C - 1 characters.
         batch_sizes: lines per call, ascending.
         plan: of the timed calls; None: nothing is timed, only called.
         anchor: what they alternate with.
@@ -150,7 +149,6 @@ class Setting:
     """
 
     lines: Lines
-    alphabet: str
     batch_sizes: Sequence[int]
     plan: Plan | None
     anchor: Anchor
@@ -193,13 +191,14 @@ class Setting:
             # Whole batches: what a row reads that quantizes at run time depends on where a batch begins.
             skipped = -(-_LEAST_CALLS * largest // size) * size if smallest < size < largest else 0
             line = first_line + skipped
-            found.sizes[size] = self._at(worker, size, phases, line, first=size not in loading.prepared)
+            found.sizes[size] = self._at(loading, size, phases, line)
         return found
 
-    def _at(self, worker: WorkerProcess, size: int, phases: Phases, first_line: int, *, first: bool) -> AtSize:
+    def _at(self, loading: Loading, size: int, phases: Phases, first_line: int) -> AtSize:
+        worker, workload, first = loading.worker, loading.workload, size not in loading.prepared
         side, disturbed, ratio = Side(worker, size, line=first_line), Disturbed(), None
         with phases.of("first calls"):
-            check_outputs(worker.name, side.first_call(), size, self.alphabet)
+            check_outputs(workload, side.first_call(), size)
         if self.plan:
             with phases.of("warm up"):
                 if first:

@@ -170,7 +170,6 @@ class Session:
                 other.wait()
             setting = Setting(
                 self.lines,
-                variant.reads(self.corpus.alphabet),
                 self.scope.batch_sizes,
                 self.scope.plan,
                 self._anchor,
@@ -199,13 +198,13 @@ class Session:
                 outputs = self._outputs(worker, begun)
                 # Counted while this process evaluates.
                 worker.begin("count", variant.format)
-                alphabet = variant.reads(self.corpus.alphabet)
-                evaluated = reading(variant.name, outputs, self.lines, alphabet)
+                workload = Workload.of(variant, begun.artifact, self.corpus)
+                evaluated = reading(workload, outputs, self.lines)
                 counted = worker.finish()
                 larger = self._read_larger(worker, begun)
         runner = Runner(variant, begun.artifact, evaluated, counted, begun.replicates, begun.phases, larger=larger)
         for one in runner.replicates:
-            settle_differences(one, runner.evaluation, alphabet)
+            settle_differences(one, runner.evaluation, workload.alphabet)
         if parent and promised is not None:
             runner.parent_difference = largest_difference(evaluated.evaluation.log_probs, parent.evaluation.log_probs)
             if runner.parent_difference > promised:
@@ -221,7 +220,7 @@ class Session:
             return None
         self._tell(begun.variant.name, f"evaluating {len(lines)} more lines")
         workload = Workload.of(begun.variant, begun.artifact, self.corpus)
-        return read_all(worker, workload, lines, self.corpus.alphabet, self.scope.evaluated_at).evaluation
+        return read_all(worker, workload, lines, self.scope.evaluated_at).evaluation
 
     def _outputs(self, worker: WorkerProcess, begun: Begun) -> Reply:
         """The outputs for all lines: those of the calls so far, and the rest, read now."""

@@ -47,6 +47,8 @@ class Workload:
         python: the interpreter; None for this one.
         size: height and width of the images that it reads.
         width: of the lines of a built-in model, if it is not the usual one.
+        alphabet: the characters that it reads.
+        time_steps: of its outputs; None: any number.
     """
 
     name: str
@@ -58,15 +60,26 @@ class Workload:
     python: str | None = None
     size: Size = BUILT_IN.size
     width: int | None = None
+    alphabet: str = ""
+    time_steps: int | None = None
 
     @classmethod
     def of(cls, variant: Variant, artifact: Path, corpus: Corpus) -> "Workload":
         """A variant with its verified artifact, which reads a corpus."""
-        path, size, width = artifact.resolve(), variant.interface.size, None
-        if variant.interface == BUILT_IN and corpus.width != BUILT_IN.width:
-            size, width = (BUILT_IN.height, corpus.width), corpus.width
-        options, sha256 = variant.runtime_options, sha256_of(path)
-        return cls(variant.name, variant.runtime, str(path), options, sha256=sha256, size=size, width=width)
+        path, takes, width = artifact.resolve(), variant.interface, None
+        if takes == BUILT_IN and corpus.width != BUILT_IN.width:
+            takes, width = BUILT_IN.at_width(corpus.width), corpus.width
+        return cls(
+            variant.name,
+            variant.runtime,
+            str(path),
+            variant.runtime_options,
+            sha256=sha256_of(path),
+            size=takes.size,
+            width=width,
+            alphabet=variant.reads(corpus.alphabet),
+            time_steps=takes.time_steps,
+        )
 
     def process(self, limit_s: float = LIMIT_S, environment: Mapping[str, str] | None = None) -> WorkerProcess:
         """A fresh process that has loaded nothing yet."""
@@ -82,16 +95,16 @@ class Workload:
         return (*arguments, self.sha256) if self.sha256 else arguments
 
 
-def check_outputs(name: str, log_probs: np.ndarray, lines: int, alphabet: str) -> None:
-    """Refuse outputs of a worker, see ``accuracy.check_outputs``.
+def check_outputs(workload: Workload, outputs: np.ndarray, lines: int) -> None:
+    """Refuse outputs of a worker for so many lines, see ``accuracy.check_outputs``.
 
     Raises:
         UnsoundError: they are not log probabilities or texts of that many lines.
     """
     try:
-        accuracy.check_outputs(log_probs, lines, alphabet)
+        accuracy.check_outputs(outputs, lines, workload.alphabet, workload.time_steps)
     except ValueError as error:
-        raise UnsoundError(f"{name}: {error}") from None
+        raise UnsoundError(f"{workload.name}: {error}") from None
 
 
 Reply = tuple[np.ndarray, list[float], int | None]
@@ -112,18 +125,18 @@ class Reading(NamedTuple):
     threads: int | None
 
 
-def reading(name: str, reply: Reply, lines: Lines, alphabet: str) -> Reading:
+def reading(workload: Workload, reply: Reply, lines: Lines) -> Reading:
     """Evaluate what a worker read.
 
     Raises:
         UnsoundError: the outputs are not finite, are not log probabilities, or have the wrong shape.
     """
     log_probs, seconds, threads = reply
-    check_outputs(name, log_probs, len(lines), alphabet)
-    return Reading(evaluate(log_probs, lines, alphabet), seconds, threads)
+    check_outputs(workload, log_probs, len(lines))
+    return Reading(evaluate(log_probs, lines, workload.alphabet), seconds, threads)
 
 
-def read_all(worker: WorkerProcess, workload: Workload, lines: Lines, alphabet: str, batch_size: int) -> Reading:
+def read_all(worker: WorkerProcess, workload: Workload, lines: Lines, batch_size: int) -> Reading:
     """Have a loaded worker read lines, and evaluate its outputs.
 
     Raises:
@@ -132,7 +145,7 @@ def read_all(worker: WorkerProcess, workload: Workload, lines: Lines, alphabet: 
     """
     worker.ask("keep", *lines.at(workload.size))
     batches, seconds, threads = worker.ask("outputs", batch_size)
-    return reading(workload.name, (np.concatenate(batches)[: len(lines)], seconds, threads), lines, alphabet)
+    return reading(workload, (np.concatenate(batches)[: len(lines)], seconds, threads), lines)
 
 
 @dataclass(frozen=True)
@@ -168,5 +181,5 @@ def evaluated(
     """
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", threads))
-        found = read_all(worker, workload, corpus.test, corpus.alphabet, batch_size)
+        found = read_all(worker, workload, corpus.test, batch_size)
         yield Run(worker, found.evaluation, defaultdict(list, {batch_size: list(found.batch_seconds)}))

@@ -40,7 +40,8 @@ def static(
 ) -> dict[str, Any]:
     """Quantize convolutions per channel with activation scales from validation lines, then LSTMs dynamically.
 
-    ONNX Runtime has no LSTM with static scales. A graph without LSTMs gets no dynamic scales.
+    ONNX Runtime has no LSTM with static scales. A graph without LSTMs gets no dynamic scales; there a user's matrix
+    products get static ones.
 
     Args:
         build: the artifact to build; the parent is a ``.pt`` file or an ``.onnx`` file.
@@ -57,6 +58,8 @@ def static(
     lines = inputs_of(build.corpus.validation, calibration_lines, takes)
     model = onnx_rewrite.rewritten_for_int8(parent) if rewritten else onnx_graph.optimized(parent)
     operators = STATIC if rewritten else AS_IT_STANDS
+    if takes and not any(node.op_type == "LSTM" for node in model.graph.node):
+        operators = (*operators, *_PRODUCTS)
     quantize(model, lines, build.target, operators=operators, float_block=rewritten, interface=takes or BUILT_IN)
     return {"calibration_lines": len(lines[0])}
 
@@ -76,7 +79,7 @@ def quantize(
         model: the graph.
         lines: calibration inputs, images (N, H, W) and field (N, T, 2).
         target: the file.
-        operators: types of the nodes that get static scales; matrix products of a graph without LSTMs get them too.
+        operators: types of the nodes that get static scales.
         float_block: whether the first block stays float.
         interface: of the model.
     """
@@ -94,7 +97,7 @@ def quantize(
             static_part,
             _Batches(batches(lines, _BATCH, interface)),
             quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=[*operators, *(() if recurrent else _PRODUCTS)],
+            op_types_to_quantize=list(operators),
             nodes_to_exclude=_first_block(model) if float_block else [],
             per_channel=True,
             reduce_range=_REDUCE_RANGE,

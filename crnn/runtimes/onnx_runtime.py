@@ -70,7 +70,7 @@ class Runtime(base.Runtime):
         else:
             self._session = self._tensorrt_session(path, precision, settings)
         self._provider = self._session.get_providers()[0]
-        self._outputs = [self.interface.output or self._session.get_outputs()[0].name]
+        self._outputs = [self.interface.output] if self.interface.output else None
 
     def _settings(self) -> Any:
         """The session's options: the number of threads."""

@@ -77,14 +77,16 @@ registry.VARIANTS = (
 )
 
 
-@functools.cache
-def open_short_corpus(folder):
+def open_short_corpus(folder, *models, **options):
     """Return a few random lines in place of the field corpus, or a user's corpus unchanged.
 
     Decoding the field corpus takes longer than a test's measurements.
     """
-    if folder is not None:
-        return _open_corpus(folder)
+    return _short() if folder is None else _open_corpus(folder, *models, **options)
+
+
+@functools.cache
+def _short():
     random = np.random.default_rng(1)
     labels = tuple("".join(random.choice(list("0123456789"), 8)) for _ in range(LINES))
     images, kinds = random.integers(0, 256, (LINES, 32, 400), np.uint8), np.zeros(LINES, np.uint8)

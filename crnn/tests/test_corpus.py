@@ -9,12 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from crnn.corpus import Corpus, CorpusError, open_corpus
-from crnn.corpus.images import fit
 from crnn.corpus.labels import FIELD_ALPHABET
 from crnn.corpus.lines import DIGITS, LETTERS, model_inputs
 from crnn.corpus.synthetic import SHIPPED, SIZES, draw_split, field_test_split, unseen_typeface
@@ -119,51 +116,6 @@ class TestModelInputs:
         assert field.tolist() == [[[1, 0]] * 50, [[0, 1]] * 50]
 
 
-class TestFit:
-    @settings(max_examples=60, deadline=None)
-    @given(
-        st.integers(1, 900), st.integers(1, 200), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "LA"])
-    )
-    def test_any_size_and_mode(self, width, height, mode):
-        """Images of any size and mode become uint8 32x400."""
-        fitted = fit(Image.new(mode, (width, height)))
-
-        assert (fitted.shape, fitted.dtype) == ((32, 400), np.uint8)
-
-    def test_keeps_the_aspect(self):
-        """A square of ink in a wide image stays square."""
-        picture = Image.new("L", (400, 64), 255)
-        picture.paste(0, (100, 16, 132, 48))
-        ink = fit(picture) < 128
-
-        assert (ink.any(0).sum(), ink.any(1).sum()) == (16, 16)
-
-    def test_pads_with_the_border(self):
-        """Padding uses the image's own background, so it adds no edge."""
-        assert np.unique(fit(Image.new("L", (50, 20), 180))).tolist() == [180]
-
-    def test_transparent_is_white(self):
-        """Transparent pixels become white."""
-        assert fit(Image.new("RGBA", (50, 20), (0, 0, 0, 0))).min() == 255
-
-    def test_16_bit_scans_keep_their_contrast(self):
-        """Levels above 255 are scaled, not clipped."""
-        levels = np.full((32, 400), 40_000, np.uint16)
-        levels[:, :200] = 1_000
-        fitted = fit(Image.fromarray(levels))
-
-        assert (fitted[16, 100], fitted[16, 300]) == (0, 255)
-
-    @pytest.mark.parametrize("name", ["pages.tif", "animated.gif"])
-    def test_first_frame(self, tmp_path, name):
-        """Of several pages or frames, the first is used."""
-        frames = [Image.new("L", (50, 20), level) for level in (0, 255)]
-        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
-
-        with Image.open(tmp_path / name) as image:
-            assert fit(image).max() == 0
-
-
 class TestForms:
     def check(self, folder, count):
         """Read the folder and check that its three splits hold all lines and share no image."""
@@ -238,7 +190,7 @@ class TestBadInput:
             read_corpus(tmp_path)
         first, *faults = str(caught.value).splitlines()
         places = ("6: ", "2 (1.png): ", "3 (2.png): ", "4 (3.png): ", "5 (4.png): ", "8 (missing.png): ")
-        assert first.endswith("faults: 6")
+        assert "faults: 6;" in first
         assert all(fault.startswith(f"  labels.tsv:{place}") for fault, place in zip(faults, places, strict=True))
         assert "needs 51 time steps" in faults[4]
 

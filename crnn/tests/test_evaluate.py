@@ -11,7 +11,7 @@ from crnn.corpus.lines import Lines
 from crnn.measure.accuracy import (
     Evaluation,
     cer_difference,
-    check_log_probs,
+    check_outputs,
     ctc_losses,
     evaluate,
     largest_difference,
@@ -127,18 +127,18 @@ class TestEvaluate:
     def test_refuses_logits(self):
         """Unnormalised values are not accepted as log probabilities."""
         with pytest.raises(ValueError, match="are these logits"):
-            check_log_probs(np.ones((1, 50, 3)))
+            check_outputs(np.ones((1, 50, 3)), 1, "аб")
 
     def test_refuses_probabilities(self):
         """Probabilities, such as those of a softmax in the model, are not accepted as log probabilities."""
         with pytest.raises(ValueError, match="sum to one"):
-            check_log_probs(np.exp(random_log_probs(1, 1, 50, 3)))
+            check_outputs(np.exp(random_log_probs(1, 1, 50, 3)), 1, "аб")
 
     @pytest.mark.parametrize("shape", [(1, 50, 3), (2, 49, 3), (2, 50, 4)])
     def test_refuses_other_shapes(self, shape):
-        """The numbers of lines, time steps and classes must be those of the corpus."""
+        """The numbers of lines, time steps and classes must be those of corpus and model."""
         with pytest.raises(ValueError, match=r"expected \(2, 50, 3\)"):
-            evaluate(random_log_probs(1, *shape), lines_of("аб"), "аб")
+            check_outputs(random_log_probs(1, *shape), 2, "аб", 50)
 
 
 class TestIntervals:

@@ -60,7 +60,7 @@ class TestFound:
         """Of our own file all keys are found, and the lines are read."""
         found = inspect(source, {}, None)
 
-        assert found.interface == replace(BUILT_IN, alphabet=FIELD_ALPHABET)
+        assert found.interface == replace(BUILT_IN, output="log_probs", alphabet=FIELD_ALPHABET)
         assert found.cer < 0.02
         assert found.model.without == {}
 

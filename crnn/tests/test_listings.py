@@ -11,6 +11,7 @@ from PIL import Image
 from crnn.corpus import CorpusError
 from crnn.corpus.images import fit
 from crnn.corpus.user import read_corpus
+from crnn.interface import BUILT_IN
 
 COUNT = 40
 PAGE = """<?xml version="1.0"?>
@@ -52,7 +53,10 @@ def assert_read(folder, labels, pictures):
     found = lines(read_corpus(folder))
 
     assert found.keys() == set(labels)
-    assert all((found[label] == fit(picture)).all() for label, picture in zip(labels, pictures, strict=True))
+    assert all(
+        (found[label] == fit(picture, [BUILT_IN.size])[0]).all()
+        for label, picture in zip(labels, pictures, strict=True)
+    )
 
 
 LABELS = [f"A{number}" for number in range(COUNT)]

@@ -52,9 +52,7 @@ def test_mistakes_are_one_line(arguments, message, capsys):
     assert capsys.readouterr().err.startswith(message)
 
 
-@pytest.mark.parametrize(
-    "arguments", [["train"], ["train", "--framework", "jax"], ["build"], ["train", "--epochs", "0"]]
-)
+@pytest.mark.parametrize("arguments", [["train"], ["train", "--framework", "jax"], ["train", "--epochs", "0"]])
 def test_usage(arguments):
     """Invalid command lines end with argparse's status 2."""
     with pytest.raises(SystemExit, match="2"):

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from crnn.corpus.lines import TIME_STEPS, Corpus, Lines
+from crnn.corpus.lines import Corpus, Lines
 from crnn.formats.counts import Counts
+from crnn.interface import BUILT_IN
 from crnn.measure import meters, process_pairs
-from crnn.measure.accuracy import check_log_probs
+from crnn.measure.accuracy import check_outputs
 from crnn.measure.latency import Plan, Side, unwatched
 from crnn.measure.meters import DeploymentMeter, RelativeMeter
 from crnn.measure.pace import Pace
@@ -49,10 +50,10 @@ class TestAnchors:
         """An anchor takes batches and returns log probabilities, as a variant does."""
         anchor = runtime_class(f"crnn.runtimes.anchors.{name}")()
         anchor.load(Path(), "cpu")
-        log_probs = anchor(np.ones((2, 32, 400), np.float32), np.ones((2, TIME_STEPS, 2), np.float32))
+        log_probs = anchor(np.ones((2, 32, 400), np.float32), np.ones((2, BUILT_IN.time_steps, 2), np.float32))
 
-        assert (log_probs.shape, log_probs.dtype) == ((2, TIME_STEPS, 46), np.float32)
-        check_log_probs(log_probs)
+        assert (log_probs.shape, log_probs.dtype) == ((2, BUILT_IN.time_steps, 46), np.float32)
+        check_outputs(log_probs, 2, "x" * 45)
 
     @pytest.mark.parametrize("name", ANCHORS)
     def test_shares_no_code_with_the_variants(self, name):
@@ -149,7 +150,7 @@ class TestMeter:
         artifact = tmp_path / "none"
         artifact.touch()
         corpus = Corpus("tiny", "".join(map(chr, range(0x430, 0x430 + 45))), "", relabelled(lines), lambda: None)
-        with evaluated(Workload.of(variant, artifact), corpus) as run:
+        with evaluated(Workload.of(variant, artifact, corpus), corpus) as run:
             reading = Reading(run.evaluation, [], None)
             runner = Runner(variant, artifact, reading, Counts(0, 0, 0, 0), [], Phases())
             yield Session(corpus, Scope((1, 4)), device="cpu", limit_s=60), runner

@@ -100,7 +100,7 @@ class TestRenewed:
 
     def test_pairs_that_spread_stay_unfit(self, saved):
         """What a promotion refuses in a run, it refuses in renewed pairs."""
-        base, later = saved(run(), of_pairs([0.9, 1.1] * 4) | {"commit_info": {"id": COMMIT, "dirty": True}})
+        base, later = saved(run(), of_pairs([0.9, 1.1, 1.1, 0.9] * 2) | {"commit_info": {"id": COMMIT, "dirty": True}})
 
         assert ["do not resolve 5 %" in fault for fault in faults(renewed(base, [later]))] == [True]
 

@@ -20,9 +20,7 @@ STEADY = "crnn.tests.steady_runtime"
 LINES, SIZES = 40, (1, 8)
 PLAN = Plan(warmup_s=0.01, pairs=2, block_s=0.01, settles=False)
 LIMITS = Thresholds(parameters=0, macs=0, max_bytes=1, max_peak_memory_bytes=1)
-ROW = Variant(
-    "row", "none", "none:none", "none", STEADY, ".bin", LIMITS, trained=True, counted_by="crnn.tests.nothing_file"
-)
+ROW = Variant("row", "none", "none:none", "none", STEADY, ".bin", LIMITS, counted_by="crnn.tests.nothing_file")
 
 
 @pytest.fixture

@@ -143,20 +143,6 @@ class TestOptions:
 
         assert (status, output.count("holds none of labels.tsv")) == (pytest.ExitCode.USAGE_ERROR, 1)
 
-    def test_untrained_corpus(self, run, tmp_path):
-        """A corpus without a trained artifact is an error that gives the command to build it."""
-        import numpy as np
-        from PIL import Image
-
-        for index in range(40):
-            pixels = np.random.default_rng(index).integers(0, 256, (32, 100), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / f"{index}.png")
-        (tmp_path / "labels.tsv").write_text("".join(f"{index}.png\t{index}\n" for index in range(40)))
-        output, status = run(*MEASUREMENTS, f"--corpus={tmp_path}", "--variants=torch-original", broken=False)
-
-        assert status == pytest.ExitCode.TESTS_FAILED
-        assert "`python -m crnn build torch-original --corpus FOLDER` builds it" in output
-
 
 class TestMeasuring:
     def test_sound_variant(self, bench):

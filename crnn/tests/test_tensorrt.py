@@ -101,7 +101,9 @@ class TestEngineCache:
                 engine = Path(providers[0][1]["trt_engine_cache_path"], "graph_sm89.engine")
                 if content and not engine.exists():
                     engine.write_text(content)
-                return SimpleNamespace(get_providers=lambda: [onnx_providers.TENSORRT], run=lambda *_: [None])
+                return SimpleNamespace(
+                    get_providers=lambda: [onnx_providers.TENSORRT], run=lambda *_: [np.zeros((1, 50, 46), np.float32)]
+                )
 
             monkeypatch.setattr(onnx_providers, "session_on", session_on)
             runtime = Runtime()

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from rapidfuzz.distance import Levenshtein
 
 from crnn.corpus.labels import FIELD_ALPHABET
-from crnn.corpus.lines import DIGITS, LETTERS, TIME_STEPS
+from crnn.corpus.lines import DIGITS, LETTERS
 from crnn.corpus.synthetic import field_test_split
+from crnn.interface import BUILT_IN
 from crnn.text import BLANK, best_path, character_error_rate, decode, edits, encode, time_steps_needed
 
 field_texts = st.text(FIELD_ALPHABET, max_size=30)
@@ -42,7 +43,7 @@ class TestLabels:
 
         assert set("".join(lines.labels)) == set(FIELD_ALPHABET)
         assert max(map(len, lines.labels)) <= 30
-        assert max(map(time_steps_needed, lines.labels)) <= TIME_STEPS
+        assert max(map(time_steps_needed, lines.labels)) <= BUILT_IN.time_steps
         assert not [label for label, kind in pairs if kind == DIGITS and any(c.isalpha() for c in label)]
         assert not [label for label, kind in pairs if kind == LETTERS and any(c.isdigit() for c in label)]
 

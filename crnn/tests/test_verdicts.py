@@ -108,7 +108,7 @@ class TestBetter:
 class TestUnclear:
     def test_too_much_spread_is_inconclusive(self, compare):
         """A run that could not have detected a change as large as the limit does not pass."""
-        verdicts, code = compare(run(gate=GATE_INFO | {"gate_ratios": [0.9, 1.1, 0.95, 1.08]}))
+        verdicts, code = compare(run(gate=GATE_INFO | {"gate_ratios": [0.9, 1.1, 1.08, 0.95]}))
 
         assert (verdicts["relative_latency"].word, code) == ("inconclusive", INCONCLUSIVE_STATUS)
 

@@ -124,8 +124,9 @@ def _one_process(session: Session, workload: Workload, sizes: Sequence[int], num
         probe = Probe(beside, session.pace, f"{ANCHOR} beside dense sizes", _PLAN.settles, alike)
         draws = random.Random(number)
         for size in draws.sample(fitting, len(fitting)):
-            # Each call reads other lines: a model may be faster on some.
-            side = Side(worker, size, line=draws.randrange(len(session.lines)))
+            # Each call reads other lines: a model may be faster on some. The first call at this size was made above.
+            first = found.first_calls[fitting.index(size)]
+            side = Side(worker, size, untimed=[first], line=draws.randrange(len(session.lines)))
             beside.blocks.clear()
             with _naming(size, worker):
                 side.warm_up(_PLAN.warmup_s, _PLAN.block_s)

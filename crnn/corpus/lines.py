@@ -141,7 +141,7 @@ class Corpus:
             sha256: hash that identifies the corpus.
             test: the split that is measured; never trained on.
             load_training: returns the training and the validation split.
-            left_out: lines that do not fit, a message each; none of the splits has them.
+            left_out: lines that do not fit, with the time steps that they need; none of the splits has them.
             notes: what a user should know about how it was read.
         """
         self.name, self.alphabet, self.sha256, self.test = name, alphabet, sha256, test

@@ -125,6 +125,8 @@ def _splits(entries: Sequence[Entry], images: np.ndarray) -> np.ndarray:
 
 _READING = (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError)
 """What opening a user's image raises."""
+# Of the lines that are left out so many are named.
+_NAMED = 5
 # Of the widths and the labels a chosen width fits this share; it is a multiple of so many pixels.
 _FITTING, _MULTIPLE = 0.99, 32
 
@@ -180,13 +182,15 @@ def read_corpus(
     time_steps = min(model.time_steps for model in described)
     # Anchors read lines of the usual size.
     sizes = [size for size in dict.fromkeys([*(one.size for one in described), BUILT_IN.size]) if size != built_in.size]
-    unfit = [entry for entry in entries if time_steps_needed(entry.label) > time_steps]
-    if skip_unfit and unfit:
-        left = [f"{entry.place}: needs {time_steps_needed(entry.label)} time steps" for entry in unfit]
-        notes.append(f"{len(unfit)} of {len(entries)} lines left out, the models have {time_steps} time steps")
-        entries = [entry for entry in entries if entry not in unfit]
-    else:
-        left = []
+    needed = [time_steps_needed(entry.label) for entry in entries]
+    unfit = [f"{one.place} ({need})" for one, need in zip(entries, needed, strict=True) if need > time_steps]
+    left = unfit if skip_unfit else []
+    if left:
+        some = ", ".join(left[:_NAMED]) + (", ..." if len(left) > _NAMED else "")
+        notes.append(f"{len(left)} of {len(entries)} lines need more than {time_steps} time steps, left out: {some}")
+        entries = [entry for entry, need in zip(entries, needed, strict=True) if need <= time_steps]
+        if not entries:
+            raise CorpusError(f"corpus {folder}: no line fits {time_steps} time steps; take a larger --width")
     if alphabet is None:
         alphabet = "".join(sorted({character for entry in entries for character in entry.label}))
 

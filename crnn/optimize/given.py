@@ -49,10 +49,9 @@ def with_sizes(model: "onnx.ModelProto", interface: Interface) -> "onnx.ModelPro
     """Give the inputs' open dimensions the interface's sizes, but for the batch; changes the model."""
     shapes = interface.shapes(1)
     for value in model.graph.input:
-        for dimension, size in list(zip(value.type.tensor_type.shape.dim, shapes.get(value.name, ()), strict=False))[
-            1:
-        ]:
-            dimension.dim_value = size
+        if value.name in shapes:
+            for dimension, size in zip(value.type.tensor_type.shape.dim[1:], shapes[value.name][1:], strict=True):
+                dimension.dim_value = size
     return model
 
 

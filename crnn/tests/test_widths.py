@@ -81,10 +81,15 @@ class TestReading:
         corpus = read_corpus(folder, width=160, skip_unfit=True)
         splits = (corpus.train, corpus.validation, corpus.test)
 
-        assert corpus.notes == [f"1 of {LINES} lines left out, the models have 20 time steps"]
-        assert corpus.left_out == ["labels.tsv:1 (0.png): needs 40 time steps"]
+        assert corpus.notes == [f"1 of {LINES} lines need more than 20 time steps, left out: labels.tsv:1 (0.png) (40)"]
+        assert corpus.left_out == ["labels.tsv:1 (0.png) (40)"]
         assert sum(map(len, splits)) == LINES - 1
         assert LONG not in {label for lines in splits for label in lines.labels}
+
+    def test_no_line_fits(self, folder):
+        """Where none is left, that is said."""
+        with pytest.raises(CorpusError, match="no line fits 1 time steps; take a larger --width"):
+            read_corpus(folder, width=8, skip_unfit=True)
 
     @pytest.mark.parametrize(("text", "value"), [("auto", "auto"), ("640", 640)])
     def test_widths(self, text, value):

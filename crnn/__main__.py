@@ -13,12 +13,12 @@ python -m crnn baseline promote new.json
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
-from crnn.corpus import Corpus, CorpusError, width
+from crnn.corpus import Corpus, CorpusError, parsed_width
 from crnn.corpus.synthetic import SHIPPED, write_test_split
 from crnn.gate import summary
 from crnn.gate.baselines import FOLDER, ROLLING, faults, machine_key, promote
@@ -33,7 +33,7 @@ from crnn.measure import inspect_command
 from crnn.measure.requirements import buildable
 from crnn.optimize.recipe import RecipeError
 from crnn.registry.given import open_corpus_for
-from crnn.registry.options import OptionError
+from crnn.registry.options import OptionError, known_options
 from crnn.registry.variant import Variant
 from crnn.report import command, table
 from crnn.training.loop import CheckpointError
@@ -69,29 +69,48 @@ def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _corpus(arguments: argparse.Namespace, variants: Sequence[Variant]) -> Corpus:
-    asked = arguments.width and width(arguments.width)
+    asked = arguments.width and parsed_width(arguments.width)
     corpus = open_corpus_for(arguments.corpus, variants, width=asked, skip_unfit=arguments.skip_unfit)
     print("".join(f"{note}\n" for note in corpus.notes), file=sys.stderr, end="", flush=True)
     return corpus
 
 
-def _build(arguments: argparse.Namespace) -> None:
+def _build(arguments: argparse.Namespace) -> int:
     if bool(arguments.names) == arguments.all:
         raise LookupError("name the variants to build, or --all")
-    variants = list(registry.VARIANTS) if arguments.all else [registry.get(name) for name in arguments.names]
-    corpus = _corpus(arguments, variants)
     if arguments.all:
-        variants, notes = buildable(variants, corpus)
-        print("\n".join(notes), file=sys.stderr, flush=True)
+        return _build_all(arguments)
+    variants = [registry.get(name) for name in arguments.names]
+    corpus = _corpus(arguments, variants)
+    for variant in variants:
+        _build_one(variant, corpus, _recipe_options(arguments), arguments.force)
+    return 0
+
+
+def _build_one(variant: Variant, corpus: Corpus, options: Mapping[str, object], force: bool) -> None:
+    artifact = artifacts.build(variant, corpus, options, force)
+    record = artifacts.verified_record(artifact)
+    print(artifact, flush=True)
+    if epochs := record.get("epochs"):
+        best = record["best_epoch"]
+        print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
+
+
+def _build_all(arguments: argparse.Namespace) -> int:
+    """Build all rows that are not there; a row that fails does not stop the others, which do not need it."""
+    corpus, failed = _corpus(arguments, registry.VARIANTS), 0
+    variants, notes = buildable(registry.VARIANTS, corpus, arguments.force)
+    print("\n".join(notes), file=sys.stderr, flush=True)
     for number, variant in enumerate(variants, 1):
-        if arguments.all:
-            print(f"{number} of {len(variants)}: {variant.name}", file=sys.stderr, flush=True)
-        artifact = artifacts.build(variant, corpus, _recipe_options(arguments), arguments.force)
-        record = artifacts.verified_record(artifact)
-        print(artifact, flush=True)
-        if epochs := record.get("epochs"):
-            best = record["best_epoch"]
-            print(f"validation CER {epochs[best - 1]['validation_cer']:.4f} after epoch {best} of {len(epochs)}")
+        print(f"{number} of {len(variants)}: {variant.name}", file=sys.stderr, flush=True)
+        known = known_options(variant.load_recipe())
+        options = {name: value for name, value in _recipe_options(arguments).items() if name in known}
+        try:
+            _build_one(variant, corpus, options, arguments.force)
+        except (ValueError, RuntimeError) as error:  # corpus, recipe and artifact errors, and those of converters
+            print(f"error: {variant.name}: {error}", file=sys.stderr, flush=True)
+            failed += 1
+    return min(failed, 1)
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -140,10 +159,6 @@ def _folder(run: Run, arguments: argparse.Namespace) -> Path:
     return arguments.folder or FOLDER / machine_key(run.fingerprint)
 
 
-def _promote(arguments: argparse.Namespace) -> int:
-    return _write_baseline(read(arguments.results), arguments)
-
-
 def _write_baseline(run: Run, arguments: argparse.Namespace) -> int:
     """Promote a run that has no fault; print what changes."""
     folder, found = _folder(run, arguments), faults(run)
@@ -166,10 +181,6 @@ def _write_baseline(run: Run, arguments: argparse.Namespace) -> int:
 def _renew(arguments: argparse.Namespace) -> int:
     runs = [read(path) for path in arguments.runs]
     return _write_baseline(renewed(read(_folder(runs[0], arguments) / ROLLING), runs), arguments)
-
-
-def _draw_corpus(_: argparse.Namespace) -> None:
-    print(f"{SHIPPED}  SHA-256 {write_test_split()}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -206,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     build.set_defaults(run=_build)
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)
-    inspect_command.add_to(commands, corpus)
+    inspect_command.add_to(commands)
     command.add_to(commands, _positive)
     comparison = commands.add_parser(
         "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"
@@ -239,14 +250,14 @@ def _parser() -> argparse.ArgumentParser:
         "promote", parents=[common], help="make a saved run the baseline, and print what changes"
     )
     promotion.add_argument("results", type=Path, metavar="RUN.json")
-    promotion.set_defaults(run=_promote)
+    promotion.set_defaults(run=lambda given: _write_baseline(read(given.results), given))
     renewal = actions.add_parser(
         "renew", parents=[common], help="replace the baseline's process pairs with those of later runs, pooled"
     )
     renewal.add_argument("runs", type=Path, nargs="+", metavar="RUN.json", help="of benchmarks/test_gate.py")
     renewal.set_defaults(run=_renew)
     draw = commands.add_parser("draw-corpus", help="draw the shipped test split again")
-    draw.set_defaults(run=_draw_corpus)
+    draw.set_defaults(run=lambda _: print(f"{SHIPPED}  SHA-256 {write_test_split()}"))
     return parser
 
 

@@ -172,13 +172,17 @@ def corpus_words(corpus: Corpus, folder: Path | None = None) -> list[str]:
 
 
 def training_seconds(variant: Variant, corpus: Corpus) -> float:
-    """About how long its training takes: that of the shipped one, by number of training lines; 0 for a conversion."""
-    if not variant.trained:
+    """About how long its training takes: that of the shipped one, by number of training lines.
+
+    0 for a conversion, and for another package's row, of which nothing is shipped.
+    """
+    shipped = record_path(SHIPPED / f"{variant.name}{variant.suffix}")
+    if not variant.trained or not shipped.exists():
         return 0.0
     from crnn.corpus.synthetic import SIZES
 
-    shipped = json.loads(record_path(SHIPPED / f"{variant.name}{variant.suffix}").read_text("utf-8"))
-    return sum(epoch["seconds"] for epoch in shipped["epochs"]) * len(corpus.train) / SIZES["train"]
+    epochs = json.loads(shipped.read_text("utf-8"))["epochs"]
+    return sum(epoch["seconds"] for epoch in epochs) * len(corpus.train) / SIZES["train"]
 
 
 def is_built(variant: Variant, corpus: Corpus) -> bool:

@@ -9,7 +9,7 @@ from crnn.interface import BUILT_IN, Interface
 AUTO = "auto"
 
 
-def width(text: str) -> int | str:
+def parsed_width(text: str) -> int | str:
     """A width as a user gives it: a number of pixels, or ``AUTO``.
 
     Raises:
@@ -52,4 +52,4 @@ def open_corpus(
     return read_corpus(folder, models=models, width=BUILT_IN.width if width is None else width, skip_unfit=skip_unfit)
 
 
-__all__ = ["AUTO", "Corpus", "CorpusError", "Lines", "open_corpus", "width"]
+__all__ = ["AUTO", "Corpus", "CorpusError", "Lines", "open_corpus", "parsed_width"]

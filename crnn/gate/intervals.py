@@ -6,7 +6,7 @@ where pairs spread evenly or have two modes, and one process off does not count.
 less precise by a quarter to a half, and jumps between two modes.
 
 The order within pairs alternates, and may count: TensorFlow's first call of 128 lines took 0.3 times the anchor's
-where it went first, and 2.8 times where it went second. So the effect of the order is estimated and removed, as in
+where it went first, and 2.7 times where it went second. So the effect of the order is estimated and removed, as in
 the analysis of a crossover trial (Grizzle 1965); it costs a degree of freedom.
 """
 

@@ -9,17 +9,11 @@ from typing import Any
 from crnn import interface
 
 
-def add_to(commands: Any, corpus: argparse.ArgumentParser) -> None:
-    """Add the command.
-
-    Args:
-        commands: subparsers.
-        corpus: the options that name a corpus.
-    """
-    looking = commands.add_parser(
-        "inspect", parents=[corpus], help="find what a model of your own takes and returns; prints it as TOML"
-    )
+def add_to(commands: Any) -> None:
+    """Add the command to some subparsers."""
+    looking = commands.add_parser("inspect", help="find what a model of your own takes and returns; prints it as TOML")
     looking.add_argument("model", type=Path, metavar="PATH")
+    looking.add_argument("--corpus", type=Path, metavar="DIR", help="labelled lines; the field corpus by default")
     looking.add_argument("--interface", type=Path, metavar="FILE.toml", help="what of it you state")
     looking.add_argument("--json", action="store_true", help="for programs")
     looking.set_defaults(run=_inspect)

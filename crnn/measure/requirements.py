@@ -39,11 +39,17 @@ def runs_here(variant: Variant, corpus: Corpus, device: str) -> bool:
     return not (lacking(variant, corpus) or unsupported(variant, device) or untrained(variant, corpus))
 
 
-def buildable(variants: Iterable[Variant], corpus: Corpus) -> tuple[list[Variant], list[str]]:
-    """The rows that can be built here and are not, and what a user should know before it begins."""
+def buildable(variants: Iterable[Variant], corpus: Corpus, again: bool = False) -> tuple[list[Variant], list[str]]:
+    """The rows that can be built here and are not, and what a user should know before it begins.
+
+    Args:
+        variants: in an order in which parents come first.
+        corpus: to train on or calibrate with.
+        again: whether those that are built count too.
+    """
     waiting, notes = [], []
     for variant in variants:
-        if artifacts.is_built(variant, corpus):
+        if not again and artifacts.is_built(variant, corpus):
             continue
         if needs := lacking(variant, corpus):
             notes.append(f"{variant.name} needs {', '.join(needs)}, not installed here")

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.runtimes import base
-from crnn.runtimes.torch_compiled_runtime import MOST_BATCH_SIZES
+from crnn.runtimes import base, torch_compiled_runtime
 
 
 class Runtime(base.Runtime):
@@ -53,11 +52,7 @@ class Runtime(base.Runtime):
         model = program_file.module(path)
         if channels_last:
             model = model.to(memory_format=torch.channels_last)
-        if compiled:
-            torch._dynamo.config.recompile_limit = MOST_BATCH_SIZES
-            torch._inductor.config.freezing = True
-            model = torch.compile(model, dynamic=False)
-        self._model = model
+        self._model = torch_compiled_runtime.compiled(torch, model) if compiled else model
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
         """See the base class."""

@@ -1,11 +1,19 @@
 """PyTorch, compiled by inductor: one graph per batch size, compiled in the first call at it."""
 
 from pathlib import Path
+from typing import Any
 
 from crnn.runtimes import torch_runtime
 
 # Enough for a sweep of batch sizes; PyTorch's default limit is eight.
-MOST_BATCH_SIZES = 64
+_MOST_BATCH_SIZES = 64
+
+
+def compiled(torch: Any, model: Any) -> Any:
+    """A model compiled by inductor, with weights frozen into one graph per batch size."""
+    torch._dynamo.config.recompile_limit = _MOST_BATCH_SIZES
+    torch._inductor.config.freezing = True
+    return torch.compile(model, dynamic=False)
 
 
 class Runtime(torch_runtime.Runtime):
@@ -20,10 +28,7 @@ class Runtime(torch_runtime.Runtime):
     def load(self, path: Path, device: str, *, dtype: str = "float32", channels_last: bool = False) -> None:
         """See the eager engine; the options are the same."""
         super().load(path, device, dtype=dtype, channels_last=channels_last)
-        torch = self._torch
-        torch._dynamo.config.recompile_limit = MOST_BATCH_SIZES
-        torch._inductor.config.freezing = True
-        self._model = torch.compile(self._model, dynamic=False)
+        self._model = compiled(self._torch, self._model)
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

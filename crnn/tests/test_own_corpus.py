@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from crnn import artifacts, registry
+from crnn.__main__ import main
 from crnn.corpus import open_corpus
 from crnn.measure.footprint import most_bytes
 from crnn.measure.requirements import buildable, runs_here, untrained
+from crnn.optimize.recipe import RecipeError
 from crnn.tests.test_suite import ROOT, own_machine
 
 LINES = 40
@@ -92,6 +94,31 @@ class TestBuilding:
 
         assert artifacts.training_seconds(row, corpus) == pytest.approx(whole * len(corpus.train) / 16_000)
         assert artifacts.training_seconds(registry.get("ov-fp32"), corpus) == 0
+
+    def test_all_goes_on_after_a_failure(self, folder, tmp_path, monkeypatch, capsys):
+        """Each row gets the options that its recipe has; one that fails is named, and the others are built."""
+        built = {}
+
+        def build(variant, _, options, __):
+            if variant.name == "tf-original":
+                raise RecipeError("no")
+            built[variant.name] = options
+
+        monkeypatch.setenv("CRNN_CACHE", str(tmp_path))
+        monkeypatch.setattr("crnn.__main__._build_one", build)
+        rows = [registry.get(name) for name in ("torch-original", "tf-original", "ov-fp32")]
+        monkeypatch.setattr(registry, "VARIANTS", rows)
+        status = main(["build", "--all", "--corpus", str(folder), "--epochs", "1"])
+        said = capsys.readouterr().err
+
+        assert (status, built) == (1, {"torch-original": {"epochs": 1}, "ov-fp32": {}})
+        assert "2 rows to train, about " in said
+        assert said.splitlines()[-4:] == [
+            "1 of 3: torch-original",
+            "2 of 3: tf-original",
+            "error: tf-original: no",
+            "3 of 3: ov-fp32",
+        ]
 
     @pytest.mark.parametrize("words", [[], ["ov-fp32", "--all"]])
     def test_names_or_all(self, words):

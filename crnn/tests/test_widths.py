@@ -9,7 +9,7 @@ from PIL import Image
 
 from crnn import registry
 from crnn.artifacts import corpus_words, location, remedy
-from crnn.corpus import CorpusError, open_corpus, width
+from crnn.corpus import CorpusError, open_corpus, parsed_width
 from crnn.corpus.user import read_corpus
 from crnn.formats.counts import macs_of_config
 from crnn.interface import BUILT_IN
@@ -94,13 +94,13 @@ class TestReading:
     @pytest.mark.parametrize(("text", "value"), [("auto", "auto"), ("640", 640)])
     def test_widths(self, text, value):
         """A width is chosen, or a number of pixels."""
-        assert width(text) == value
+        assert parsed_width(text) == value
 
     @pytest.mark.parametrize("text", ["", "wide", "0", "-8", "404", "4.5"])
     def test_no_widths(self, text):
         """Time steps are of eight pixels."""
         with pytest.raises(CorpusError, match=f"--width {text}: expected auto or a multiple of 8 pixels"):
-            width(text)
+            parsed_width(text)
 
     def test_the_field_corpus_has_its_own(self):
         """Its lines are drawn at one width."""

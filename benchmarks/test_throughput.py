@@ -7,6 +7,7 @@ from fixtures.measurements import keep
 
 
 @pytest.mark.one_process
+@pytest.mark.full
 @pytest.mark.throughput
 @pytest.mark.benchmark(timer=worker_clock, group="throughput, two workers (seconds per line)")
 def test_throughput(benchmark, session, runner, options):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from crnn import artifacts, registry
 from crnn.artifacts import ArtifactError
-from crnn.corpus import Corpus, CorpusError, parsed_width
+from crnn.corpus import Corpus, CorpusError, parsed_height, parsed_width
 from crnn.corpus.synthetic import SHIPPED, write_test_split
 from crnn.gate import summary
 from crnn.gate.baselines import FOLDER, ROLLING, faults, machine_key, promote
@@ -69,8 +69,9 @@ def _recipe_options(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def _corpus(arguments: argparse.Namespace, variants: Sequence[Variant]) -> Corpus:
-    asked = arguments.width and parsed_width(arguments.width)
-    corpus = open_corpus_for(arguments.corpus, variants, width=asked, skip_unfit=arguments.skip_unfit)
+    height = arguments.height and parsed_height(arguments.height)
+    width = arguments.width and parsed_width(arguments.width)
+    corpus = open_corpus_for(arguments.corpus, variants, height=height, width=width, skip_unfit=arguments.skip_unfit)
     print("".join(f"{note}\n" for note in corpus.notes), file=sys.stderr, end="", flush=True)
     return corpus
 
@@ -190,6 +191,7 @@ def _parser() -> argparse.ArgumentParser:
 
     corpus = argparse.ArgumentParser(add_help=False)
     corpus.add_argument("--corpus", type=Path, metavar="DIR", help="a corpus of your own; the field corpus by default")
+    corpus.add_argument("--height", metavar="N", help="of its line images, in pixels; 32 by default")
     corpus.add_argument("--width", metavar="N|auto", help="of its line images, in pixels; 400 by default")
     corpus.add_argument("--skip-unfit", action="store_true", help="leave out lines that need too many time steps")
     training = argparse.ArgumentParser(add_help=False, parents=[corpus])

@@ -167,8 +167,10 @@ def corpus_words(corpus: Corpus, folder: Path | None = None) -> list[str]:
     """
     if corpus.name == "field":
         return []
-    width = ["--width", str(corpus.width)] if corpus.width != BUILT_IN.width else []
-    return ["--corpus", str(folder or "FOLDER"), *width, *(["--skip-unfit"] if corpus.left_out else [])]
+    words = ["--corpus", str(folder or "FOLDER")]
+    for option, given, usual in zip(("--height", "--width"), corpus.size, BUILT_IN.size, strict=True):
+        words += [option, str(given)] if given != usual else []
+    return words + (["--skip-unfit"] if corpus.left_out else [])
 
 
 def training_seconds(variant: Variant, corpus: Corpus) -> float:

@@ -147,9 +147,9 @@ class Interface:
         """Height and width of the input image."""
         return self.height, self.width
 
-    def at_width(self, width: int) -> Self:
-        """The same for lines of another width, with as many pixels per time step."""
-        return replace(self, width=width, time_steps=width // self.pixels_per_step)
+    def at_size(self, height: int, width: int) -> Self:
+        """The same for lines of another size, with as many pixels per time step."""
+        return replace(self, height=height, width=width, time_steps=width // self.pixels_per_step)
 
     def shapes(self, lines: int) -> dict[str, tuple[int, ...]]:
         """The shapes of the inputs for so many lines, by name."""

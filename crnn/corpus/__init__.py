@@ -7,6 +7,8 @@ from crnn.corpus.lines import Corpus, CorpusError, Lines
 from crnn.interface import BUILT_IN, Interface
 
 AUTO = "auto"
+# The first pools of the CRNN leave a row of so many; the last one takes those that are left.
+_ROWS = 16
 
 
 def parsed_width(text: str) -> int | str:
@@ -22,10 +24,22 @@ def parsed_width(text: str) -> int | str:
     return int(text)
 
 
+def parsed_height(text: str) -> int:
+    """A height as a user gives it, in pixels.
+
+    Raises:
+        CorpusError: the built-in models have no such height; the message says which they have.
+    """
+    if not text.isdecimal() or int(text) < _ROWS or int(text) % _ROWS:
+        raise CorpusError(f"--height {text}: expected a multiple of {_ROWS} pixels")
+    return int(text)
+
+
 def open_corpus(
     folder: Path | None,
     models: Sequence[Interface] = (BUILT_IN,),
     *,
+    height: int | None = None,
     width: int | str | None = None,
     skip_unfit: bool = False,
 ) -> Corpus:
@@ -34,7 +48,8 @@ def open_corpus(
     Args:
         folder: of the user's corpus.
         models: what reads it, see ``user.read_corpus``.
-        width: of the images that built-in models read, for a user's corpus; None for the usual one.
+        height: of the images that built-in models read, for a user's corpus; None for the usual one.
+        width: of these images.
         skip_unfit: whether lines of a user's corpus that do not fit are left out instead of an error.
 
     Raises:
@@ -44,12 +59,15 @@ def open_corpus(
     if folder is None:
         from crnn.corpus.synthetic import field_corpus
 
-        if width is not None:
-            raise CorpusError(f"--width {width}: the lines of the field corpus are {BUILT_IN.width} pixels wide")
+        for option, given, usual in (("height", height, "high"), ("width", width, "wide")):
+            if given is not None:
+                size = f"{getattr(BUILT_IN, option)} pixels {usual}"
+                raise CorpusError(f"--{option} {given}: the lines of the field corpus are {size}")
         return field_corpus([size for size in dict.fromkeys(model.size for model in models) if size != BUILT_IN.size])
     from crnn.corpus.user import read_corpus
 
-    return read_corpus(folder, models=models, width=BUILT_IN.width if width is None else width, skip_unfit=skip_unfit)
+    height, width = height or BUILT_IN.height, width or BUILT_IN.width
+    return read_corpus(folder, models=models, height=height, width=width, skip_unfit=skip_unfit)
 
 
-__all__ = ["AUTO", "Corpus", "CorpusError", "Lines", "open_corpus", "parsed_width"]
+__all__ = ["AUTO", "Corpus", "CorpusError", "Lines", "open_corpus", "parsed_height", "parsed_width"]

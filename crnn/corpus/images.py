@@ -19,7 +19,7 @@ MAX_PIXELS = 64_000_000
 """Most pixels of one image: a scanned page has fewer, and decoding more takes gigabytes."""
 
 
-def _grey(image: Image.Image) -> Image.Image:
+def grey(image: Image.Image) -> Image.Image:
     """An image of any mode in 8-bit grey; transparent pixels become white."""
     if "A" in image.getbands() or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -39,19 +39,22 @@ def fit(image: Image.Image, sizes: Sequence[Size]) -> list[np.ndarray]:
     The image is placed at the left, centred vertically, and padded with the median of its own border, so that padding
     adds no edge.
     """
-    grey = _grey(image)
-    return [np.array(grey) if grey.size == size[::-1] else _fitted(grey, *size) for size in sizes]
+    decoded = grey(image)
+    return [fitted(decoded, *size) for size in sizes]
 
 
-def _fitted(grey: Image.Image, height: int, width: int) -> np.ndarray:
-    scale = min(height / grey.height, width / grey.width)
-    size = max(1, round(grey.width * scale)), max(1, round(grey.height * scale))
-    scaled = np.asarray(grey.resize(size, Image.Resampling.LANCZOS))
+def fitted(image: Image.Image, height: int, width: int) -> np.ndarray:
+    """Scale a grey image as ``fit`` does: uint8 (H, W)."""
+    if image.size == (width, height):
+        return np.array(image)
+    scale = min(height / image.height, width / image.width)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    scaled = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
     border = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
-    fitted = np.full((height, width), np.uint8(np.median(border)))
+    padded = np.full((height, width), np.uint8(np.median(border)))
     top = (height - size[1]) // 2
-    fitted[top : top + size[1], : size[0]] = scaled
-    return fitted
+    padded[top : top + size[1], : size[0]] = scaled
+    return padded
 
 
 def regular_file(folder: Path, name: str) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class Lines:
         typefaces: N names, empty if unknown.
         seen: bool (N,), whether the label also occurs in the training split.
         resized: the same images at other sizes, uint8 (N, H, W) by (H, W), for models that take others.
+        files: of the images, N paths, None for a line without one of its own; empty if none has one.
     """
 
     images: np.ndarray
@@ -45,6 +47,7 @@ class Lines:
     typefaces: tuple[str, ...]
     seen: np.ndarray
     resized: Mapping[Size, np.ndarray] = field(default_factory=dict)
+    files: tuple[Path | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,6 +62,7 @@ class Lines:
             tuple(self.typefaces[row] for row in rows),
             self.seen[rows],
             {size: images[rows] for size, images in self.resized.items()},
+            tuple(self.files[row] for row in rows) if self.files else (),
         )
 
     def at(self, size: Size) -> tuple[np.ndarray, np.ndarray]:
@@ -149,9 +153,15 @@ class Corpus:
         self._load_training = load_training
 
     @property
+    def size(self) -> Size:
+        """Height and width of the line images that the built-in models read."""
+        height, width = self.test.images.shape[1:]
+        return height, width
+
+    @property
     def width(self) -> int:
         """Of the line images that the built-in models read, in pixels."""
-        return self.test.images.shape[2]
+        return self.size[1]
 
     @cached_property
     def _training(self) -> tuple[Lines, Lines]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -38,6 +38,7 @@ class Entry:
         kind: its kind, if the corpus gives it.
         read: opens the image and returns what a function makes of it.
         split: the split that it belongs to, if the corpus says so.
+        file: of the image, if the line has one of its own.
     """
 
     place: str
@@ -45,6 +46,20 @@ class Entry:
     kind: int | None
     read: Callable[[Callable[[Any], Any]], Any]
     split: str | None = None
+    file: Path | None = None
+
+    @classmethod
+    def of_file(cls, place: str, label: str, kind: int | None, folder: Path, name: str) -> Self:
+        """A line with an image file of its own.
+
+        Args:
+            place: as above.
+            label: as above.
+            kind: as above.
+            folder: that the file has to be in.
+            name: of the file, relative to it.
+        """
+        return cls(place, label, kind, functools.partial(file_image, folder, name), file=folder / name)
 
 
 Entries = Iterator[Entry]
@@ -66,7 +81,7 @@ def tab_separated(listing: Path, faults: Faults) -> Entries:
             faults.append(f"{place}: expected file<TAB>text[<TAB>digits|letters], found {row!r}")
             continue
         kind = KINDS.index(rest[1]) if len(rest) == 2 else None
-        yield Entry(f"{place} ({name})", rest[0], kind, functools.partial(file_image, listing.parent, name))
+        yield Entry.of_file(f"{place} ({name})", rest[0], kind, listing.parent, name)
 
 
 def icdar(listing: Path, faults: Faults) -> Entries:
@@ -76,7 +91,7 @@ def icdar(listing: Path, faults: Faults) -> Entries:
             faults.append(f'{place}: expected file, "text", found {row!r}')
             continue
         name, label = match["file"].strip(), match["text"].replace('\\"', '"')
-        yield Entry(f"{place} ({name})", label, None, functools.partial(file_image, listing.parent, name))
+        yield Entry.of_file(f"{place} ({name})", label, None, listing.parent, name)
 
 
 def _own_dataset(file: "h5py.File", name: str) -> "h5py.Dataset":
@@ -154,7 +169,7 @@ def hugging_face(listing: Path, faults: Faults) -> Entries:
                 f"{place}: expected file_name and one of {', '.join(_TEXT_COLUMNS)}; found {', '.join(map(str, row))}"
             )
             continue
-        yield Entry(f"{place} ({name})", row[column], None, functools.partial(file_image, listing.parent, name))
+        yield Entry.of_file(f"{place} ({name})", row[column], None, listing.parent, name)
 
 
 def docTR(listing: Path, faults: Faults) -> Entries:  # noqa: N802 the project's own name
@@ -167,8 +182,7 @@ def docTR(listing: Path, faults: Faults) -> Entries:  # noqa: N802 the project's
         if not isinstance(label, str):
             faults.append(f"{listing.name} ({name}): expected a text, found {label!r}")
             continue
-        read = functools.partial(file_image, listing.parent, f"{folder}{name}")
-        yield Entry(f"{listing.name} ({name})", label, None, read)
+        yield Entry.of_file(f"{listing.name} ({name})", label, None, listing.parent, f"{folder}{name}")
 
 
 def beside_images(folder: Path, faults: Faults) -> Entries:
@@ -182,7 +196,7 @@ def beside_images(folder: Path, faults: Faults) -> Entries:
             continue
         regular_file(folder, place)
         label = listing.read_text("utf-8-sig").strip("\r\n")
-        yield Entry(place, label, None, functools.partial(file_image, folder, found[0].relative_to(folder).as_posix()))
+        yield Entry.of_file(place, label, None, folder, found[0].relative_to(folder).as_posix())
 
 
 def lmdb(listing: Path, faults: Faults) -> Entries:

@@ -131,19 +131,19 @@ _NAMED = 5
 _FITTING, _MULTIPLE = 0.99, 32
 
 
-def _chosen_width(entries: Sequence[Entry]) -> tuple[int, str]:
-    """The width that nearly all lines fit, in pixels, and why."""
+def _chosen_width(entries: Sequence[Entry], height: int) -> tuple[int, str]:
+    """The width that nearly all lines fit at that height, in pixels, and why."""
     aspects = []
     for entry in entries:
         with suppress(*_READING):  # reported when its pixels are read
             aspects.append(entry.read(aspect))
-    wide = HEIGHT * float(np.quantile(aspects or [1], _FITTING))
+    wide = height * float(np.quantile(aspects or [1], _FITTING))
     steps = int(np.quantile([time_steps_needed(entry.label) for entry in entries], _FITTING, method="higher"))
     needed = max(wide, steps * BUILT_IN.pixels_per_step, _MULTIPLE)
     width = _MULTIPLE * ceil(needed / _MULTIPLE)
     return width, (
         f"width {width}, {width // BUILT_IN.pixels_per_step} time steps: {_FITTING:.0%} of the lines are at most "
-        f"{wide:.0f} pixels wide at a height of {HEIGHT}, and their labels need at most {steps} time steps"
+        f"{wide:.0f} pixels wide at a height of {height}, and their labels need at most {steps} time steps"
     )
 
 
@@ -152,6 +152,7 @@ def read_corpus(
     alphabet: str | None = None,
     *,
     models: Sequence[Interface] = (BUILT_IN,),
+    height: int = HEIGHT,
     width: int | str = WIDTH,
     skip_unfit: bool = False,
 ) -> Corpus:
@@ -161,7 +162,8 @@ def read_corpus(
         folder: a corpus in one of the forms above.
         alphabet: the characters that labels may have; by default those that occur.
         models: what reads it: their sizes are made, and labels that one of them has too few time steps for are faults.
-        width: of the images that built-in models read, in pixels; ``auto``: chosen so that nearly all lines fit.
+        height: of the images that built-in models read, in pixels.
+        width: of these images, in pixels; ``auto``: chosen so that nearly all lines fit.
         skip_unfit: whether lines that need too many time steps are left out instead.
 
     Raises:
@@ -175,9 +177,9 @@ def read_corpus(
     if not entries and not faults:
         raise CorpusError(f"corpus {folder}: it lists no lines; add one row per image")
     if isinstance(width, str):
-        width, why = _chosen_width(entries) if entries else (WIDTH, "")
+        width, why = _chosen_width(entries, height) if entries else (WIDTH, "")
         notes.append(why)
-    built_in = BUILT_IN.at_width(width)
+    built_in = BUILT_IN.at_size(height, width)
     described = [built_in if model == BUILT_IN else model for model in models]
     time_steps = min(model.time_steps for model in described)
     # Anchors read lines of the usual size.
@@ -217,6 +219,7 @@ def read_corpus(
         ("",) * len(entries),
         np.array([entry.label in in_training for entry in entries]),
         dict(zip(sizes, resized, strict=True)),
+        tuple(entry.file for entry in entries),
     )
     train, validation, test = (lines.take(np.flatnonzero(splits == name)) for name in ("train", "validation", "test"))
     if not len(test):

@@ -37,7 +37,7 @@ class Counts(NamedTuple):
 
 
 def format_module(name: str) -> ModuleType:
-    """The module of a format: ``crnn/formats/NAME_file.py``, or a module of your own if the name has a dot.
+    """The module of a format: ``crnn/formats/NAME_file.py``, or a module of your own of that name.
 
     Args:
         name: such as ``onnx``, the file's suffix without the dot.
@@ -45,10 +45,12 @@ def format_module(name: str) -> ModuleType:
     Raises:
         LookupError: there is no such module.
     """
-    module = name if "." in name else f"crnn.formats.{name}_file"
-    if importlib.util.find_spec(module) is None:
-        raise LookupError(f"no format {name!r}: there is no module {module}")
-    return importlib.import_module(module)
+    own = f"crnn.formats.{name}_file"
+    if "." not in name and importlib.util.find_spec(own) is not None:
+        return importlib.import_module(own)
+    if importlib.util.find_spec(name) is None:
+        raise LookupError(f"no format {name!r}: there is no module {own} or {name}")
+    return importlib.import_module(name)
 
 
 def count(path: Path, format_name: str, interface: Interface = BUILT_IN) -> Counts:

@@ -8,10 +8,11 @@ from typing import Any
 
 from crnn.measure.pair_records import Deployment
 from crnn.measure.records import Throughput
+from crnn.measure.way_record import WholeWay
 from crnn.registry.variant import Variant
 
 # Fields of the measurements that a --quick run leaves out.
-_NOT_QUICK = {Deployment.marker(), Throughput.marker()}
+_NOT_QUICK = {Deployment.marker(), Throughput.marker(), WholeWay.marker()}
 
 
 @dataclass(frozen=True)

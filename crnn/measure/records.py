@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crnn.measure import pair_records, scaling_record  # noqa: F401 their records count as kinds
+from crnn.measure import pair_records, scaling_record, way_record  # noqa: F401 their records count as kinds
 from crnn.measure.record import Record
 
 

@@ -46,7 +46,7 @@ class Workload:
         sha256: of the artifact, checked by the worker; None: no check.
         python: the interpreter; None for this one.
         size: height and width of the images that it reads.
-        width: of the lines of a built-in model, if it is not the usual one.
+        lines: height and width of a built-in model's lines, if they are not the usual ones.
         alphabet: the characters that it reads.
         time_steps: of its outputs; None: any number.
     """
@@ -59,16 +59,16 @@ class Workload:
     sha256: str | None = None
     python: str | None = None
     size: Size = BUILT_IN.size
-    width: int | None = None
+    lines: Size | None = None
     alphabet: str = ""
     time_steps: int | None = None
 
     @classmethod
     def of(cls, variant: Variant, artifact: Path, corpus: Corpus) -> "Workload":
         """A variant with its verified artifact, which reads a corpus."""
-        path, takes, width = artifact.resolve(), variant.interface, None
-        if takes == BUILT_IN and corpus.width != BUILT_IN.width:
-            takes, width = BUILT_IN.at_width(corpus.width), corpus.width
+        path, takes, lines = artifact.resolve(), variant.interface, None
+        if takes == BUILT_IN and corpus.size != BUILT_IN.size:
+            takes, lines = BUILT_IN.at_size(*corpus.size), corpus.size
         return cls(
             variant.name,
             variant.runtime,
@@ -76,7 +76,7 @@ class Workload:
             variant.runtime_options,
             sha256=sha256_of(path),
             size=takes.size,
-            width=width,
+            lines=lines,
             alphabet=variant.reads(corpus.alphabet),
             time_steps=takes.time_steps,
         )
@@ -89,9 +89,10 @@ class Workload:
     def load_request(self, device: str, threads: int | None) -> tuple[Any, ...]:
         """The arguments of a worker's ``load``."""
         arguments = (self.runtime, self.artifact, device, dict(self.options), threads)
-        # Workers of older commits take neither the hash nor the width.
-        if self.width:
-            return (*arguments, self.sha256, self.width)
+        # Workers of older commits take neither the hash nor the size, or only the width.
+        if self.lines:
+            height, width = self.lines
+            return (*arguments, self.sha256, width, *([height] if height != BUILT_IN.height else []))
         return (*arguments, self.sha256) if self.sha256 else arguments
 
 

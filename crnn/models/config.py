@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
-from crnn.corpus.lines import HEIGHT, KINDS, WIDTH
+from crnn.corpus.lines import HEIGHT, KINDS, WIDTH, Corpus
 from crnn.interface import BUILT_IN
 
 
@@ -13,7 +14,8 @@ class CRNNConfig:
     """Five convolution blocks, two LSTMs, a linear layer (Shi et al., 2015, arXiv:1507.05717).
 
     Each block is Conv 3x3 same -> LeakyReLU -> BatchNorm -> MaxPool. The pools reduce 32x400
-    to 1x50, and other widths alike. The field's two features are appended to each time step.
+    to 1x50, and other widths alike; of other heights the last one takes the rows that are left, see
+    ``of_corpus``. The field's two features are appended to each time step.
 
     Attributes:
         classes: characters of the alphabet plus the CTC blank, which is class 0.
@@ -21,6 +23,7 @@ class CRNNConfig:
         pools: (height, width) of the poolings.
         lstm_units: hidden units of the LSTMs.
         width: of the line's image, in pixels.
+        height: of the line's image, in pixels.
     """
 
     classes: int = 46
@@ -31,8 +34,8 @@ class CRNNConfig:
     batch_norm_epsilon: float = 1e-3
     batch_norm_momentum: float = 0.1  # weight of the new batch, PyTorch's convention
     width: int = WIDTH
+    height: int = HEIGHT
 
-    height = HEIGHT
     field_features = len(KINDS)
 
     def __post_init__(self) -> None:
@@ -50,9 +53,27 @@ class CRNNConfig:
         """T."""
         return self.width // BUILT_IN.pixels_per_step
 
+    @classmethod
+    def of_corpus(cls, corpus: Corpus, **others: Any) -> "CRNNConfig":
+        """A model of the corpus's alphabet and image size.
+
+        Args:
+            corpus: that it reads.
+            others: any other attribute.
+
+        Raises:
+            ValueError: no pools reduce images of that size to one row and a time step per 8 pixels.
+        """
+        height, width = corpus.size
+        *first, last = cls.pools
+        rows = height // prod(pool for pool, _ in first)
+        pools = (*first, (rows, last[1]))
+        return cls(classes=len(corpus.alphabet) + 1, width=width, height=height, pools=pools, **others)
+
     def to_json(self) -> dict[str, Any]:
-        """The config as plain JSON values; without the width of the field corpus."""
-        return {name: value for name, value in asdict(self).items() if (name, value) != ("width", WIDTH)}
+        """The config as plain JSON values; without the size of the field corpus's lines."""
+        usual = {"width": WIDTH, "height": HEIGHT}
+        return {name: value for name, value in asdict(self).items() if usual.get(name) != value}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "CRNNConfig":

@@ -24,6 +24,7 @@ class ConvConfig:
         columns: convolutions over time: channels, kernel, stride. The strides reduce 400 columns to 50 steps.
         context: kernels of the residual convolutions behind them, which keep the number of channels.
         width: of the line's image, in pixels.
+        height: of the line's image, in pixels.
     """
 
     classes: int = 46
@@ -33,9 +34,9 @@ class ConvConfig:
     batch_norm_epsilon: float = 1e-3
     batch_norm_momentum: float = 0.1  # weight of the new batch, PyTorch's convention
     width: int = WIDTH
+    height: int = HEIGHT
 
     architecture: ClassVar[str] = "convolutional"
-    height = HEIGHT
     field_features = len(KINDS)
 
     def __post_init__(self) -> None:
@@ -90,8 +91,9 @@ class ConvConfig:
         return total + width * (per_step + (self.field_features + channels) * self.classes)
 
     def to_json(self) -> dict[str, Any]:
-        """The config with the architecture's name, as JSON gives it back: tuples as lists; without the usual width."""
-        values = {name: value for name, value in asdict(self).items() if (name, value) != ("width", WIDTH)}
+        """The config with the architecture's name, as JSON gives it back: tuples as lists; without the usual size."""
+        usual = {"width": WIDTH, "height": HEIGHT}
+        values = {name: value for name, value in asdict(self).items() if usual.get(name) != value}
         return json.loads(json.dumps({"architecture": self.architecture, **values}))
 
     @classmethod

@@ -39,12 +39,7 @@ def distill(
     weighting = Weighting(labels, soft, temperature)
     targets = answers_of(teacher, build.corpus, schedule, build.checkpoint.parent, _VIEWS)
 
-    config = CRNNConfig(
-        classes=len(build.corpus.alphabet) + 1,
-        channels=STUDENT_CHANNELS,
-        lstm_units=STUDENT_LSTM_UNITS,
-        width=build.corpus.width,
-    )
+    config = CRNNConfig.of_corpus(build.corpus, channels=STUDENT_CHANNELS, lstm_units=STUDENT_LSTM_UNITS)
     learner = TorchDistiller(config, schedule, weighting)
     notes = tuned(build, learner, schedule, pt_file.save, targets.batches, {"weighting": asdict(weighting)})
     return notes | {"config": config.to_json()}

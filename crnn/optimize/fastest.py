@@ -72,7 +72,7 @@ def train(
     classes = len(corpus.alphabet) + 1
     try:
         layers: dict[str, Any] = {"image": tuple(image), "columns": tuple(columns), "context": tuple(context)}
-        config = ConvConfig(classes=classes, width=corpus.width, **layers)
+        config = ConvConfig(classes=classes, height=corpus.size[0], width=corpus.width, **layers)
     except ValueError as error:
         raise RecipeError(f"the student does not fit {teacher.name}: {error}") from None
     weighting = Weighting(labels, soft, 1.0, blanks)

@@ -203,13 +203,19 @@ def given() -> list[Variant]:
 
 
 def open_corpus_for(
-    folder: Path | None, variants: Sequence[Variant], *, width: int | str | None = None, skip_unfit: bool = False
+    folder: Path | None,
+    variants: Sequence[Variant],
+    *,
+    height: int | None = None,
+    width: int | str | None = None,
+    skip_unfit: bool = False,
 ) -> "Corpus":
     """Open a corpus at the sizes of some rows.
 
     Args:
         folder: of a user's corpus; None for the field corpus.
         variants: the rows that read it.
+        height: see ``corpus.open_corpus``.
         width: see ``corpus.open_corpus``.
         skip_unfit: see ``corpus.open_corpus``.
 
@@ -220,7 +226,7 @@ def open_corpus_for(
     from crnn.corpus import open_corpus
 
     models = list(dict.fromkeys(row.interface for row in variants)) or [BUILT_IN]
-    corpus = open_corpus(folder, models, width=width, skip_unfit=skip_unfit)
+    corpus = open_corpus(folder, models, height=height, width=width, skip_unfit=skip_unfit)
     for row in variants:
         if lacking := sorted(set(corpus.alphabet) - set(row.reads(corpus.alphabet))):
             raise InterfaceError(f"{row.name}: alphabet lacks {''.join(lacking)!r}, which labels of the corpus have")

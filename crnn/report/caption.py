@@ -1,10 +1,12 @@
 """The caption of the table: the settings behind the numbers, and what to know when reading them."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
 from typing import Any
 
 from crnn.gate.column import UNPAIRED
 from crnn.measure.records import Latency
+from crnn.measure.way_record import WholeWay
 from crnn.report.contents import Table
 from crnn.report.selection import ORIGINAL
 
@@ -103,6 +105,31 @@ def _reference(table: Table, *, short: bool) -> Iterator[str]:
         yield f"Their original was not measured, so without a speed-up: {_joined(alone)}."
 
 
+def whole_way(records: Mapping[str, WholeWay]) -> Iterator[str]:
+    """How much of the way from file to text the model is, in a sentence; none if that was not measured.
+
+    Args:
+        records: by the rows' names.
+    """
+    if not records:
+        return
+    least, most = (pick(records, key=lambda name: records[name].way_model_fraction) for pick in (min, max))
+    low, high = (f"{records[name].way_model_fraction:.0%}" for name in (least, most))
+    start = {"corpus": "the image file", "JPEG": "a JPEG file"}[records[least].way_files]
+    others = 1e3 * median(record.way_decode_s + record.way_resize_s for record in records.values())
+    yield (
+        f"Of the whole way from {start} to the text, one line at a time, the model is "
+        f"{low if least == most else f'{low} ({least}) to {high} ({most})'}; "
+        f"reading, decoding and scaling the image take {others:.2g} ms."
+    )
+
+
+def _whole_way(table: Table) -> Iterator[str]:
+    rows = table.results.rows.items()
+    found = {name: entry.record for name, row in rows if (entry := row.get((WholeWay, None)))}
+    yield from whole_way({name: record for name, record in found.items() if isinstance(record, WholeWay)})
+
+
 def _disturbances(found: Mapping[str, Any], machine: Mapping[str, Any] | None) -> Iterator[str]:
     """What disturbed the machine, and whether it was watched."""
     if machine and not machine.get("watched"):
@@ -134,5 +161,6 @@ def sentences(table: Table, machine: Mapping[str, Any] | None = None, *, short: 
         *_intervals(table, short=short),
         *_reference(table, short=short),
         *filter(None, notes),
+        *_whole_way(table),
         *_disturbances(found, machine),
     ]

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from statistics import median
 from typing import NamedTuple
 
-# Operators that hold a model's MACs, in the words of ONNX Runtime and OpenVINO.
-_MATRIX = re.compile("Conv(?!ert)|MatMul|Gemm|FullyConnected|LSTM")
+# Operators that hold a model's MACs, in the words of ONNX Runtime and OpenVINO, and in PyTorch's.
+_MATRIX = re.compile(
+    "Conv(?!ert)|MatMul|Gemm|FullyConnected|LSTM|conv(olution|[12]d)|^(add)?mm$|^bmm$|matmul|linear|lstm|rnn_layer"
+)
 FP32, INT8 = "fp32", "int8"
 
 

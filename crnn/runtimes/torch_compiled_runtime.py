@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from crnn.runtimes import torch_runtime
+from crnn.runtimes import base, torch_runtime
 
 # Enough for a sweep of batch sizes; PyTorch's default limit is eight.
 _MOST_BATCH_SIZES = 64
@@ -24,6 +24,8 @@ class Runtime(torch_runtime.Runtime):
     """
 
     requires_compiler = True
+    # Of fused kernels the profiler tells neither kind nor precision.
+    profiles, profile = False, base.Runtime.profile
 
     def load(self, path: Path, device: str, *, dtype: str = "float32", channels_last: bool = False) -> None:
         """See the eager engine; the options are the same."""

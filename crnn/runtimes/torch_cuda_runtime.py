@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crnn.runtimes import cuda, torch_runtime
+from crnn.runtimes import base, cuda, torch_runtime
 
 # PyTorch's own recipe for capturing: lazily initialized libraries are set up before it, on another stream.
 _WARM_UP_CALLS = 3
@@ -38,6 +38,9 @@ class Captured:
 
 class Runtime(torch_runtime.Runtime):
     """Runs a ``.pt`` artifact on CUDA. Without a CUDA device it does not load."""
+
+    # The profiler of the eager engine is that of the CPU.
+    profiles, profile = False, base.Runtime.profile
 
     def load(
         self, path: Path, device: str, *, dtype: str = "float32", channels_last: bool = False, graphs: bool = False

@@ -1,13 +1,15 @@
 """PyTorch in eager mode."""
 
 import importlib.util
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crnn.processor import computes_bfloat16
-from crnn.runtimes import base
+from crnn.runtimes import base, torch_profile
+from crnn.runtimes.operators import Operator
 
 
 def built_with_cuda() -> bool:
@@ -23,6 +25,7 @@ class Runtime(base.Runtime):
     # torchao defines the operators of statically quantized artifacts.
     distributions = ("torch", "torchao")
     anchor = "crnn.runtimes.anchors.torch_anchor"
+    profiles = True
 
     def load(self, path: Path, device: str, *, dtype: str = "float32", channels_last: bool = False) -> None:
         """See the base class.
@@ -71,6 +74,20 @@ class Runtime(base.Runtime):
         with torch.inference_mode():
             inputs = [torch.from_numpy(array).to(self._device, self._dtype) for array in (images, field)]
             return self._model(*inputs).cpu().numpy()
+
+    def profile(self, images: np.ndarray, field: np.ndarray, calls: int) -> list[Operator]:
+        """See the base class."""
+        from torch.profiler import ProfilerActivity, profile, record_function
+
+        self(images, field)
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as found:
+            for _ in range(calls):
+                with record_function(torch_profile.CALL):
+                    self(images, field)
+        with tempfile.TemporaryDirectory() as folder:
+            trace = Path(folder, "trace.json")
+            found.export_chrome_trace(str(trace))
+            return torch_profile.operators(trace.read_text("utf-8"))
 
     def describe(self) -> dict[str, str]:
         """See the base class."""

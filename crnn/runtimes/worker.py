@@ -7,6 +7,7 @@ its own calls and returns seconds. Nothing else in the suite reads a clock to me
 """
 
 import hashlib
+import itertools
 import resource
 import signal
 import sys
@@ -26,6 +27,7 @@ from crnn.registry.options import check_options
 from crnn.runtimes.base import Runtime, runtime_class
 from crnn.runtimes.operators import Operator
 from crnn.runtimes.threads import computing_threads, most_threads, read_threads
+from crnn.text import best_path
 
 # No library that a worker loads sends usage data: OpenVINO's does if this module can be imported.
 sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
@@ -89,6 +91,7 @@ class Worker:
         threads: int | None = None,
         sha256: str | None = None,
         width: int | None = None,
+        height: int = BUILT_IN.height,
     ) -> dict[str, Any]:
         """Load the artifact.
 
@@ -100,6 +103,7 @@ class Worker:
             threads: number of threads; None for the engine's default.
             sha256: of the artifact; None: no check.
             width: of the lines of a built-in model; None for the usual one.
+            height: of these lines.
 
         Returns:
             ``load_s``, seconds including imports; ``built``, see ``base.Runtime``; the engine's description.
@@ -116,7 +120,7 @@ class Worker:
         self._runtime = engine()
         self._runtime.threads = threads
         if width:
-            self._runtime.interface = BUILT_IN.at_width(width)
+            self._runtime.interface = BUILT_IN.at_size(height, width)
         self._runtime.load(self._path, device, **options)
         load_s = time.perf_counter() - start
         # Check again: another environment may replace a file in a shared cache at any time.
@@ -204,6 +208,39 @@ class Worker:
         for size in batch_sizes:
             blank = np.zeros((size, self._runtime.interface.height, self._runtime.interface.width), np.uint8)
             self._runtime(*model_inputs(blank, np.zeros(size, np.uint8)))
+
+    def read_files(
+        self, paths: Sequence[str], kinds: Sequence[int], alphabet: str
+    ) -> list[tuple[float, float, float, float, str]]:
+        """Read image files, one line at a time.
+
+        Args:
+            paths: of the images.
+            kinds: of their lines.
+            alphabet: the characters that the model reads.
+
+        Returns:
+            Of each file: seconds to read and decode it, to scale it to the model's input, of the model, and to decode
+            its output; the text.
+        """
+        from crnn.corpus import images
+
+        size, found = self._runtime.interface.size, []
+        for path, kind in zip(paths, kinds, strict=True):
+            times = [time.perf_counter()]
+            with images.opened(Path(path)) as picture:
+                grey = images.grey(picture)
+            times.append(time.perf_counter())
+            # (H, W) -> (1, H, W)
+            inputs = model_inputs(images.fitted(grey, *size)[None], np.array([kind], np.uint8))
+            times.append(time.perf_counter())
+            _, output = timed_call(self._runtime, *inputs)
+            times.append(time.perf_counter())
+            text = str(output[0]) if output.dtype == np.object_ else best_path(output, alphabet)[0]
+            times.append(time.perf_counter())
+            decode, scale, model, ctc = (end - start for start, end in itertools.pairwise(times))
+            found.append((decode, scale, model, ctc, text))
+        return found
 
     def memory(self) -> tuple[int, int]:
         """Resident memory now, and its peak so far, in bytes."""

@@ -1,4 +1,4 @@
-"""Keep a study of batch sizes, and fill its tables and figures into ``README.md``.
+"""Keep a study of batch sizes, measured in one or several runs, and fill its tables and figures into ``README.md``.
 
 pytest benchmarks/test_batch_scaling.py --benchmark-json=run.json
 python -m crnn.scaling keep run.json
@@ -11,43 +11,19 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from crnn.measure.records import Identity
-from crnn.measure.scaling_record import Scaling
 from crnn.report import documents
 from crnn.scaling import causes, figures, serve, tables
+from crnn.scaling.kept import keep, kept
 from crnn.scaling.model import Model, model_of
 from crnn.scaling.service import LINES
-from crnn.scaling.times import read
 
 HERE = Path(__file__).parent
-PAGE, MEASURED, SERVICES = HERE / "README.md", HERE / "measured.json", HERE / "services.json"
-
-
-def keep(run: Path) -> None:
-    """Keep the records of a run, without pytest-benchmark's own statistics.
-
-    Raises:
-        ScalingError: it is no run of this study.
-    """
-    content = json.loads(run.read_text("utf-8"))
-    read(content["benchmarks"])
-    benchmarks = [
-        {"fullname": entry["fullname"], "extra_info": entry["extra_info"]}
-        for entry in content["benchmarks"]
-        if Scaling.marker() in entry["extra_info"] and Identity.marker() in entry["extra_info"]
-    ]
-    kept = {
-        "commit": content["commit_info"]["id"],
-        "fingerprint": content["machine_info"]["fingerprint"],
-        "parts": content["crnn"]["parts"],
-        "benchmarks": benchmarks,
-    }
-    MEASURED.write_text(json.dumps(kept) + "\n", "utf-8")
+PAGE, SERVICES = HERE / "README.md", HERE / "services.json"
 
 
 def models() -> list[Model]:
     """The models of all rows that were kept."""
-    return [model_of(times) for times in read(json.loads(MEASURED.read_text("utf-8"))["benchmarks"])]
+    return [model_of(times) for times in kept()]
 
 
 def _limits_of(model: Model) -> list[dict[str, float]]:
@@ -65,8 +41,8 @@ def services() -> None:
     """Simulate each row's services; takes minutes."""
     rows = models()
     with ProcessPoolExecutor() as workers:
-        kept = dict(zip((row.times.name for row in rows), workers.map(_limits_of, rows), strict=True))
-    SERVICES.write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+        found = dict(zip((row.times.name for row in rows), workers.map(_limits_of, rows), strict=True))
+    SERVICES.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 def filled(page: str) -> str:
@@ -92,7 +68,9 @@ def main() -> int:
     """Run the command; returns the exit status."""
     parser = argparse.ArgumentParser("python -m crnn.scaling", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("keep", help="keep a run of the study").add_argument("run", type=Path, metavar="RUN.json")
+    commands.add_parser("keep", help="keep the rows of a run of the study").add_argument(
+        "run", type=Path, metavar="RUN.json"
+    )
     commands.add_parser("services", help="simulate services of the kept rows")
     commands.add_parser("page", help="fill tables and figures into the page")
     given = parser.parse_args()

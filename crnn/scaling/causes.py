@@ -55,12 +55,6 @@ def unsaved(seconds: Seconds) -> float:
     return 1 / gain(seconds)
 
 
-def sawtooth(seconds: Seconds) -> float:
-    """Seconds at odd sizes / the mean of both even neighbours, median over them: above 1, the time rises in steps."""
-    odd = [size for size in seconds if size % 2 and {size - 1, size + 1} <= seconds.keys()]
-    return median(2 * seconds[size] / (seconds[size - 1] + seconds[size + 1]) for size in odd)
-
-
 @dataclass(frozen=True)
 class Way:
     """How one side of an experiment runs the row.
@@ -127,21 +121,22 @@ CAUSES = (
     ),
     Cause(
         "threads",
-        "ONNX Runtime",
-        "Does the time rise in steps of two lines because two threads share the lines of a batch?",
-        sawtooth,
-        tuple(range(2, 13)),
-        Way("two threads", "ort-rewritten-int8"),
-        Way("one thread", "ort-rewritten-int8", threads=1),
+        "OpenVINO",
+        "Does a line cost more in small batches because two threads cannot share it well?",
+        gain,
+        (1, 2, 4, 8, 16, 32, 64),
+        Way("two threads", "ov-int8"),
+        Way("one thread", "ov-int8", threads=1),
     ),
     Cause(
         "cache",
-        "OpenVINO",
+        "ONNX Runtime",
         "Do large batches cost more per line because their activations do not fit into the caches?",
         growth,
         (1, 2, 4, 8, 16, 32, 64, 128, 256),
-        Way("one call", "ov-fp32"),
-        Way("calls of 8 lines", "ov-fp32", split=8),
+        # Freed memory is kept on both sides: mapping it again is another cause.
+        Way("one call", "ort-rewritten-int8", environment=_KEEPS_MEMORY),
+        Way("calls of 8 lines", "ort-rewritten-int8", environment=_KEEPS_MEMORY, split=8),
     ),
     Cause(
         "framework",

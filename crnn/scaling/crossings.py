@@ -37,9 +37,9 @@ def _drawn(model: Model, draws: np.random.Generator) -> Pieces:
     times = model.times
     processes = len(times.seconds)
     level = draws.normal(0, model.between / np.sqrt(processes))
-    noise = draws.normal(0, model.within / np.sqrt(processes), len(times.sizes))
+    noise = draws.normal(0, model.error, len(times.sizes))
     starts = [int(np.searchsorted(times.sizes, piece.first)) for piece in model.function.pieces]
-    return Pieces.fit(times.sizes, times.mean * np.exp(level + noise), [0, *starts[1:]])
+    return Pieces.fit(times.sizes, times.typical * np.exp(level + noise), [0, *starts[1:]])
 
 
 def _first_faster(before: Pieces, after: Pieces, sizes: np.ndarray) -> int | None:

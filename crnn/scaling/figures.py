@@ -56,7 +56,7 @@ def draw(models: Sequence[Model], folder: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 5))
     for colour, model in enumerate(shown):
         times, mark = model.times, f"C{colour}"
-        axes.plot(times.sizes, 1e3 * times.mean / times.sizes, "o", markersize=2.5, color=mark)
+        axes.plot(times.sizes, 1e3 * times.typical / times.sizes, "o", markersize=2.5, color=mark)
         sizes = np.unique(np.geomspace(1, times.sizes[-1], 400).astype(int))
         label = f"{times.name}, n½ {model.half_size.value:.1f}"
         axes.plot(sizes, 1e3 * model.function(sizes) / sizes, linewidth=1, color=mark, label=label)

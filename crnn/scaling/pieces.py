@@ -83,8 +83,11 @@ class Pieces:
         return cls(tuple(found))
 
 
-def _starts(sizes: np.ndarray, seconds: np.ndarray, pieces: int) -> list[int] | None:
+def _starts(sizes: np.ndarray, seconds: np.ndarray, pieces: int, alone: bool) -> list[int] | None:
     """Positions at which the pieces begin; None if there are too few sizes."""
+    if alone:
+        behind = _starts(sizes[1:], seconds[1:], pieces - 1, False)
+        return None if behind is None else [0, *(start + 1 for start in behind)]
     if pieces == 1:
         return [0]
     if len(sizes) < pieces * _PIECE_SIZES:
@@ -97,15 +100,16 @@ def _starts(sizes: np.ndarray, seconds: np.ndarray, pieces: int) -> list[int] | 
     return [0, *search.predict(n_bkps=pieces - 1)[:-1]]
 
 
-def fitted(sizes: np.ndarray, seconds: np.ndarray, pieces: int) -> Pieces | None:
+def fitted(sizes: np.ndarray, seconds: np.ndarray, pieces: int, alone: bool = False) -> Pieces | None:
     """The best function of that many pieces; None if there are too few sizes for them.
 
     Args:
         sizes: lines per call, int (K,), ascending.
         seconds: per call, float (K,).
         pieces: number of straight lines.
+        alone: whether the smallest size is a piece of its own: engines have other kernels for one line.
     """
-    starts = _starts(sizes, seconds, pieces)
+    starts = _starts(sizes, seconds, pieces, alone)
     return None if starts is None else Pieces.fit(sizes, seconds, starts)
 
 
@@ -122,23 +126,31 @@ def relative_errors(function: Pieces, sizes: np.ndarray, seconds: np.ndarray) ->
     return function(sizes) / seconds - 1
 
 
-def _validated(sizes: np.ndarray, seconds: np.ndarray, pieces: int) -> tuple[float, float]:
-    """Mean squared relative error at sizes that had no part in the fit, and its standard error over sizes."""
-    squares = list[float]()
+def _validated(sizes: np.ndarray, seconds: np.ndarray, pieces: int, alone: bool) -> tuple[float, float]:
+    """Mean relative error at sizes that had no part in the fit, and its standard error over sizes."""
+    # Not squared: a few small sizes with a kernel of their own would hide what all others tell.
+    errors = list[float]()
     for left_out in folds(len(sizes)):
         kept = np.delete(np.arange(len(sizes)), left_out)
-        function = fitted(sizes[kept], seconds[kept], pieces)
+        function = fitted(sizes[kept], seconds[kept], pieces, alone)
         if function is None:
             return np.inf, np.inf
-        squares += list(relative_errors(function, sizes[left_out], seconds[left_out]) ** 2)
-    if len(squares) < 2:
+        errors += list(np.abs(relative_errors(function, sizes[left_out], seconds[left_out])))
+    if len(errors) < 2:
         return np.inf, np.inf
-    return float(np.mean(squares)), float(np.std(squares, ddof=1) / sqrt(len(squares)))
+    return float(np.mean(errors)), float(np.std(errors, ddof=1) / sqrt(len(errors)))
 
 
-def number_of_pieces(sizes: np.ndarray, seconds: np.ndarray) -> int:
-    """The least number of pieces whose error is within one standard error of the best (Breiman et al., 1984)."""
-    errors = {pieces: _validated(sizes, seconds, pieces) for pieces in range(1, MOST_PIECES + 1)}
+def number_of_pieces(sizes: np.ndarray, seconds: np.ndarray, alone: bool = False) -> int:
+    """The least number of pieces whose error is within one standard error of the best (Breiman et al., 1984).
+
+    Args:
+        sizes: see ``fitted``.
+        seconds: see ``fitted``.
+        alone: see ``fitted``.
+    """
+    numbers = range(1 + alone, MOST_PIECES + 1)
+    errors = {pieces: _validated(sizes, seconds, pieces, alone) for pieces in numbers}
     best = min(errors, key=lambda pieces: errors[pieces][0])
     most = sum(errors[best])
     return next(pieces for pieces, (error, _) in errors.items() if error <= most)

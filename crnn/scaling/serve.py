@@ -30,11 +30,12 @@ from crnn.measure.workload import Workload
 from crnn.registry.options import check_options
 from crnn.runtimes.base import runtime_class
 from crnn.scaling.batcher import Batcher
+from crnn.scaling.kept import kept
 from crnn.scaling.model import model_of
 from crnn.scaling.service import Policy, Seconds, Service
-from crnn.scaling.times import ScalingError, Times, read
+from crnn.scaling.times import ScalingError, Times
 
-KEPT, MEASURED = Path(__file__).with_name("served.json"), Path(__file__).with_name("measured.json")
+KEPT = Path(__file__).with_name("served.json")
 POLICY = Policy(32, wait_s=0.002)
 SHARES = (0.4, 0.7)
 """Rates, as shares of the saturation."""
@@ -159,7 +160,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", metavar="NAME")
     given = parser.parse_args()
-    rows = {times.name: times for times in read(json.loads(MEASURED.read_text("utf-8"))["benchmarks"])}
+    rows = {times.name: times for times in kept()}
+    if unmeasured := [name for name in given.names if name not in rows]:
+        parser.error(f"not in the study of batch sizes: {', '.join(unmeasured)}")
     with measuring(wait=False):
         served = {name: serve(rows[name]) for name in given.names}
     content = {"fingerprint": fingerprint(), "most_lines": POLICY.most_lines, "wait_s": POLICY.wait_s, "rows": served}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from crnn import registry
 from crnn.measure.speedup import Estimate as OverProcesses
 from crnn.report.documents import markdown
 from crnn.scaling.causes import CAUSES, found
@@ -14,6 +15,8 @@ from crnn.scaling.service import Policy, Service
 
 POLICIES = tuple(Policy(most, wait) for most in (1, 4, 16, 64, 256) for wait in (0.0, 0.005))
 LIMITS_S = (0.010, 0.050, 0.200)
+# Conversions round differently; half precision and int8 differ by more.
+_ROUNDING = 1e-3
 
 
 def _shown(estimate: Estimate, form: str, scale: float = 1.0) -> str:
@@ -33,6 +36,14 @@ def _pieces(model: Model) -> str:
     return model.verdict + (f" (from {', '.join(starts)})" if starts else "")
 
 
+def _per_line(model: Model) -> tuple[str, str, str]:
+    """Milliseconds per line at the smallest size, the least and where, and at the largest."""
+    sizes = model.times.sizes
+    per_line = 1e3 * model.times.typical / sizes
+    best = int(per_line.argmin())
+    return f"{per_line[0]:.3g}", f"{per_line[best]:.3g} ({sizes[best]})", f"{per_line[-1]:.3g}"
+
+
 def models(found: Sequence[Model]) -> str:
     """A row per variant: a, 1/b and n½ of the straight line, the accepted model, and the error at held-out sizes."""
     rows = [
@@ -43,24 +54,49 @@ def models(found: Sequence[Model]) -> str:
             _shown(model.fixed, ".2f", 1e3),
             _rate(model.per_line),
             _shown(model.half_size, ".1f"),
+            *_per_line(model),
             f"{100 * float(np.median(model.held_out_errors)):.1f}",
             f"{100 * float(model.held_out_errors.max()):.1f}",
         )
         for model in found
     ]
-    headings = ("row", "engine", "model", "a, ms", "1/b, lines/s", "n½", "held out, median %", "largest %")
-    return markdown(headings, rows, texts=3)
+    fitted = ("row", "engine", "model", "a, ms", "1/b, lines/s", "n½")
+    headings = (*fitted, "ms per line: one", "least (at)", "largest", "held out, median %", "largest %")
+    accepted = [model for model in found if not model.rejected]
+    rejected = [f"`{model.times.name}`" for model in found if model.rejected]
+    error = float(np.median([error for model in accepted for error in model.held_out_errors]))
+    summary = (
+        f"Accepted: {len(accepted)} of {len(found)} rows, with a median error of {100 * error:.1f} % at held-out "
+        f"sizes. Rejected: {', '.join(rejected) or 'none'}."
+    )
+    return f"{markdown(headings, rows, texts=3)}\n\n{summary}"
+
+
+def _computes_the_original(name: str) -> bool:
+    """Whether a row is an original, or computes the same function in float32."""
+    if name not in registry.names():
+        return False
+    row = registry.get(name)
+    limit = row.thresholds.max_log_prob_difference
+    if row.parent is None:
+        return True
+    return not row.trained and limit is not None and limit <= _ROUNDING and _computes_the_original(row.parent)
 
 
 def crossings(found: Sequence[Model]) -> str:
-    """The fastest row from the smallest to the largest size, and the interval of each change."""
+    """The fastest row from the smallest to the largest size, and the interval of each change.
+
+    Of all rows, then of those that compute what the originals do.
+    """
     by_name, rows = {model.times.name: model for model in found}, []
-    reigns = winners(found)
-    for before, reign in zip([None, *reigns], reigns, strict=False):
-        met = crossing(by_name[before.name], by_name[reign.name]) if before else None
-        interval = f"{met.low} to {met.high or f'above {reign.last}'}" if met else "-"
-        rows.append((f"{reign.first} to {reign.last}", f"`{reign.name}`", interval))
-    return markdown(("lines per call", "fastest row", "95 % interval of the change"), rows, texts=2)
+    exact = [model for model in found if _computes_the_original(model.times.name)]
+    for among, group in (("all", found), ("the originals, converted", exact)):
+        reigns = winners(group) if group else []
+        for before, reign in zip([None, *reigns], reigns, strict=False):
+            met = crossing(by_name[before.name], by_name[reign.name]) if before else None
+            interval = f"{met.low} to {met.high or f'above {reign.last}'}" if met else "-"
+            rows.append((among, f"{reign.first} to {reign.last}", f"`{reign.name}`", interval))
+    return markdown(("of the rows", "lines per call", "fastest", "95 % interval of the change"), rows, texts=3)
 
 
 def served(model: Model, limit_s: float, lines: int) -> tuple[float, Policy | None]:

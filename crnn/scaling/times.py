@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import Any
 
@@ -33,10 +34,17 @@ class Times:
     seconds: np.ndarray
     record: Scaling
 
-    @property
-    def mean(self) -> np.ndarray:
-        """Geometric mean over processes, float (K,)."""
-        return np.exp(np.log(self.seconds).mean(axis=0))
+    @cached_property
+    def paces(self) -> np.ndarray:
+        """How much slower each process was at all sizes alike, as a logarithm with mean 0: float (P, 1)."""
+        logs = np.log(self.seconds)
+        # (P, 1, K) - (1, P, K) -> (P, P): each pair's median difference over sizes
+        return np.median(logs[:, None] - logs[None], axis=2).mean(axis=1, keepdims=True)
+
+    @cached_property
+    def typical(self) -> np.ndarray:
+        """Median over processes at their common pace, float (K,): one disturbed process does not change it."""
+        return np.exp(np.median(np.log(self.seconds) - self.paces, axis=0))
 
 
 def read(benchmarks: Iterable[Mapping[str, Any]]) -> list[Times]:

@@ -77,7 +77,7 @@ def test_the_release_checks_are_there(tests):
         pytest.param(("--benchmark-json=/dev/null",), {"search_for_missing", "study"}, id="in a file"),
         pytest.param(
             ("--benchmark-autosave", "--quick"),
-            {"process_pairs", "search_for_missing", "throughput", "study"},
+            {"process_pairs", "search_for_missing", "full", "study"},
             id="quick",
         ),
     ],

@@ -10,11 +10,12 @@ from crnn.measure.operators import faults, matrix_precisions, record
 from crnn.measure.records import Operators
 from crnn.optimize import onnx_convert, openvino_convert
 from crnn.optimize.recipe import Build
-from crnn.runtimes import noop_runtime, onnx_profile
+from crnn.runtimes import noop_runtime, onnx_profile, torch_profile
 from crnn.runtimes.base import Runtime, engine_names, runtime_class
 from crnn.runtimes.onnx_runtime import Runtime as OnnxRuntime
 from crnn.runtimes.openvino_runtime import Runtime as OpenvinoRuntime
 from crnn.runtimes.operators import Operator, is_matrix
+from crnn.runtimes.torch_runtime import Runtime as TorchRuntime
 from crnn.tests.test_models import inputs, torch_model
 from crnn.tests.test_training import ALPHABET, TINY, corpus
 
@@ -62,6 +63,68 @@ class TestOnnxProfile:
         assert found.precision == precision
 
 
+def torch_event(name, start, duration, *types, category="cpu_op", thread=1):
+    """An event of PyTorch's profile."""
+    arguments = {"Input type": list(types)}
+    return {"ph": "X", "cat": category, "name": name, "ts": start, "dur": duration, "args": arguments, "tid": thread}
+
+
+def torch_trace(*events):
+    """A trace with a call from 0 to 100 microseconds."""
+    call = torch_event(torch_profile.CALL, 0, 100, category="user_annotation")
+    return json.dumps({"traceEvents": [call, *events]})
+
+
+class TestTorchProfile:
+    def test_the_innermost_operator_counts(self):
+        """What only passes a convolution on is no operator of its own; its time is the convolution's."""
+        found = torch_profile.operators(
+            torch_trace(
+                torch_event("aten::conv2d", 0, 50, "float"),
+                torch_event("aten::convolution", 2, 46, "float"),
+                torch_event("aten::mkldnn_convolution", 4, 40, "float"),
+                torch_event("aten::empty", 5, 10, ""),
+                torch_event("aten::relu", 60, 7, "float"),
+            )
+        )
+
+        assert found == [
+            Operator("mkldnn_convolution", "fp32", pytest.approx(40e-6)),
+            Operator("empty", "fp32", pytest.approx(10e-6)),
+            Operator("relu", "fp32", pytest.approx(7e-6)),
+        ]
+
+    def test_no_time_is_lost(self):
+        """Operators take as long as the outermost events, which lie in calls."""
+        found = torch_profile.operators(
+            torch_trace(
+                torch_event("aten::lstm", 0, 90, "float"),
+                torch_event("aten::addmm", 10, 20, "float"),
+                torch_event("aten::addmm", 40, 30, "float"),
+                torch_event("aten::relu", 200, 5, "float"),
+            )
+        )
+
+        assert sum(operator.seconds for operator in found) == pytest.approx(90e-6)
+        assert [operator.kind for operator in found] == ["addmm", "addmm"]
+
+    @pytest.mark.parametrize(
+        ("name", "types", "precision"),
+        [
+            ("aten::addmm", ("float", "float"), "fp32"),
+            ("aten::addmm", ("c10::BFloat16", "c10::BFloat16"), "bf16"),
+            ("aten::addmm", ("c10::Half",), "fp16"),
+            ("onednn::qconv2d_pointwise", ("unsigned char", "float"), "int8"),
+            ("quantized::linear_dynamic", ("float", ""), "int8"),
+        ],
+    )
+    def test_precision(self, name, types, precision):
+        """Element types of the inputs tell it, or for packed int8 weights the operator's name."""
+        [found] = torch_profile.operators(torch_trace(torch_event(name, 0, 1, *types)))
+
+        assert found.precision == precision
+
+
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
@@ -73,9 +136,17 @@ class TestOnnxProfile:
         ("LSTMSequence", True),
         ("FullyConnected", True),
         ("Gemm", True),
+        ("mkldnn_convolution", True),
+        ("mkldnn_rnn_layer", True),
+        ("linear_dynamic", True),
+        ("addmm", True),
+        ("mm", True),
         ("Convert", False),
         ("QuantizeLinear", False),
         ("MaxPool", False),
+        ("max_pool2d", False),
+        ("add", False),
+        ("dropout", False),
     ],
 )
 def test_matrix_operators(kind, expected):
@@ -145,6 +216,16 @@ class TestEngines:
         assert matrix_precisions(found) == {"fp32"}
         kinds = [entry["kind"] for entry in found.operators for _ in range(entry["count"]) if "LSTM" in entry["kind"]]
         assert kinds == ["LSTM", "LSTM"]
+
+    def test_pytorch(self, tmp_path):
+        """Eager PyTorch computes five convolutions, two LSTMs and a product in float32."""
+        pt_file.save(torch_model(TINY), tmp_path / "tiny.pt")
+        found = profiled(TorchRuntime, tmp_path / "tiny.pt")
+        counts = {entry["kind"]: entry["count"] for entry in found.operators if is_matrix(entry["kind"])}
+
+        assert faults(found, "fp32") == []
+        assert sum(count for kind, count in counts.items() if "conv" in kind) == 5
+        assert sum(count for kind, count in counts.items() if "conv" not in kind) >= 3
 
     @pytest.mark.parametrize(("recipe", "precision"), [("convert", "fp32"), ("quantize", "int8")])
     def test_openvino(self, recipe, precision, graph, tmp_path):

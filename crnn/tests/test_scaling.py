@@ -41,7 +41,7 @@ def measured(tmp_path, monkeypatch):
     artifact = tmp_path / "nothing"
     artifact.touch()
     session = SimpleNamespace(
-        lines=lines(32, 1), device="cpu", limit_s=60.0, corpus=SimpleNamespace(alphabet="", width=400), pace=Pace()
+        lines=lines(32, 1), device="cpu", limit_s=60.0, corpus=SimpleNamespace(alphabet="", size=(32, 400)), pace=Pace()
     )
 
     def measure(engine="steady", processes=2, **options):

@@ -8,7 +8,7 @@ import pytest
 from crnn import registry
 from crnn.measure.workload import Workload
 from crnn.scaling import causes, serve
-from crnn.scaling.causes import CAUSES, found, gain, growth, sawtooth, unsaved
+from crnn.scaling.causes import CAUSES, found, gain, growth, unsaved
 from crnn.scaling.service import Policy
 from crnn.scaling.times import ScalingError
 from crnn.tests.test_training import lines
@@ -23,11 +23,6 @@ class TestNumbers:
         """Time per line at the smallest size, against the largest."""
         assert gain({1: 3.0, 8: 8.0}) == pytest.approx(3.0)
         assert unsaved({1: 3.0, 8: 8.0}) == pytest.approx(1 / 3)
-
-    def test_sawtooth(self):
-        """Odd sizes against their even neighbours; a line has none."""
-        assert sawtooth({2: 2.0, 3: 4.0, 4: 4.0, 5: 6.0, 6: 6.0}) == pytest.approx((4 / 3 + 6 / 5) / 2)
-        assert sawtooth({size: float(size) for size in range(2, 8)}) == pytest.approx(1.0)
 
 
 class TestExperiments:

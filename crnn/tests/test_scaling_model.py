@@ -1,5 +1,7 @@
 """Models of the time of a call, and crossings between them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -73,6 +75,18 @@ class TestLine:
         verdicts = [model_of(times(line(0.004, 0.001), within=0.03, seed=seed)).verdict for seed in range(100)]
 
         assert verdicts.count("line") >= 98
+
+    def test_disturbed_processes_change_little(self):
+        """Where a sixth of the calls of one process take three times as long, line and intervals stay as they are."""
+        quiet = times(line(0.004, 0.001))
+        seconds = quiet.seconds.copy()
+        seconds[1, ::6] *= 3
+        disturbed = model_of(replace(quiet, seconds=seconds))
+
+        assert disturbed.verdict == "line"
+        for estimate, truth in ((disturbed.fixed, 0.004), (disturbed.per_line, 0.001), (disturbed.half_size, 4.0)):
+            assert estimate.low <= truth <= estimate.high
+            assert estimate.high - estimate.low < 0.5 * truth
 
     def test_held_out_sizes_are_predicted(self):
         """Each fifth size has no part in the fit, and is predicted within the noise."""

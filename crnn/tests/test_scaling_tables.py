@@ -1,18 +1,17 @@
 """The tables of the study of batch sizes, the batching worker, and bad input of the commands."""
 
-import json
 import threading
 
 import numpy as np
 import pytest
 
-from crnn.scaling import __main__ as command
-from crnn.scaling import tables
+from crnn.scaling import kept, tables
 from crnn.scaling.batcher import Batcher
 from crnn.scaling.model import model_of
 from crnn.scaling.service import Policy
 from crnn.scaling.times import ScalingError
-from crnn.tests.test_scaling_model import line, step, times
+from crnn.tests import saved_runs
+from crnn.tests.test_scaling_model import line, record, step, times
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,9 @@ def models():
 
 def cells(table):
     """The rows of a Markdown table, below its heading."""
-    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+    return [
+        [cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:] if row.startswith("|")
+    ]
 
 
 class TestTables:
@@ -43,6 +44,7 @@ class TestTables:
         assert rows[0][3].startswith("1.00 [")
         assert rows[1][4].startswith("1,000 [")
         assert rows[1][5].startswith("21.2 [")
+        assert tables.models(models).endswith("% at held-out sizes. Rejected: none.")
 
     def test_held_out_sizes(self, models):
         """Each held-out size of these rows is predicted within 5 %."""
@@ -53,8 +55,19 @@ class TestTables:
         """Each range of sizes names its fastest row, and where the change lies."""
         rows = cells(tables.crossings(models[:2]))
 
-        assert [row[:2] for row in rows] == [["1 to 20", "`small`"], ["21 to 256", "`large`"]]
-        assert [row[2].split()[0] for row in rows] in (["-", "20"], ["-", "21"])
+        assert [row[:3] for row in rows] == [["all", "1 to 20", "`small`"], ["all", "21 to 256", "`large`"]]
+        assert [row[3].split()[0] for row in rows] in (["-", "20"], ["-", "21"])
+
+    def test_crossings_of_converted_originals(self):
+        """Rows that round more than a conversion, or were trained, do not count among these."""
+        names = ("torch-original", "ort-torch2onnx", "ov-bf16", "torch-distilled")
+        models = [model_of(times(line(0.001, 0.002 / at), name=name)) for at, name in enumerate(names, 1)]
+        rows = cells(tables.crossings(models))
+
+        assert [(row[0], row[2]) for row in rows] == [
+            ("all", "`torch-distilled`"),
+            ("the originals, converted", "`ort-torch2onnx`"),
+        ]
 
     def test_the_best_policy_meets_the_limit(self, models):
         """A row is served with the policy that reaches the highest rate; a lower limit allows no more."""
@@ -98,11 +111,44 @@ class TestBatcher:
             batcher.add(1)
 
 
-class TestCommand:
+class TestKept:
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, tmp_path, monkeypatch):
+        """Rows are kept in a folder of this test."""
+        monkeypatch.setattr(kept, "MEASURED", tmp_path / "measured.json")
+
+    @staticmethod
+    def run(folder, **seconds):
+        """Keep a run of rows, each with so many seconds for every call."""
+        content = saved_runs.run(accuracy=None, footprint=None, latency=None, deployment=None)
+        content |= {"datetime": "2026-11-28T06:00:00+00:00", "benchmarks": []}
+        for name, second in seconds.items():
+            info = saved_runs.IDENTITY | {"variant": name} | record(range(1, 6), [[second] * 5] * 3).to_json()
+            content["benchmarks"].append({"fullname": f"test_batch_scaling[{name}]", "extra_info": info})
+        return content, saved_runs.write(folder / "run.json", content)
+
+    def test_rows_of_several_runs(self, tmp_path):
+        """A later run adds its rows, and replaces those that it measured again."""
+        for seconds in ({"one": 1.0, "two": 2.0}, {"two": 2.5, "three": 3.0}):
+            kept.keep(self.run(tmp_path, **seconds)[1])
+
+        assert {times.name: float(times.typical[0]) for times in kept.kept()} == pytest.approx(
+            {"one": 1.0, "two": 2.5, "three": 3.0}
+        )
+
+    def test_another_machine(self, tmp_path):
+        """Rows of another machine are refused, and those that were kept stay."""
+        content, path = self.run(tmp_path, one=1.0)
+        kept.keep(path)
+        content["machine_info"]["fingerprint"]["cores"] = 99
+        saved_runs.write(path, content)
+
+        with pytest.raises(ScalingError, match=r"measured elsewhere than the rows in measured.json: cores \(\d+, 99\)"):
+            kept.keep(path)
+        assert [times.name for times in kept.kept()] == ["one"]
+
     def test_another_run(self, tmp_path):
         """A run without this study is refused, and nothing is kept."""
-        path = tmp_path / "run.json"
-        path.write_text(json.dumps({"benchmarks": []}))
-
         with pytest.raises(ScalingError, match="no batch scaling in this file"):
-            command.keep(path)
+            kept.keep(self.run(tmp_path)[1])
+        assert not kept.MEASURED.exists()

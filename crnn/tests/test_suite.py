@@ -112,12 +112,15 @@ class TestCollecting:
             "footprint::footprint[{}]",
             "latency::latency[{}-2]",
             "latency::latency[{}-7]",
+            "whole_way::whole_way[{}]",
         )
         watched = [row.name for row in VARIANTS if row.watched]
         served = [row.name for row in VARIANTS if row.runtime in ("onnx", "openvino")]
+        profiled = [*served, *(row.name for row in VARIANTS if row.runtime == "torch")]
         expected = {test.format(name) for name in names() for test in tests}
         expected |= {f"gate::{at}[{name}]" for name in watched for at in ("process_pairs", "deployment")}
-        expected |= {f"{at}::{at}[{name}]" for name in served for at in ("throughput", "operators")}
+        expected |= {f"throughput::throughput[{name}]" for name in served}
+        expected |= {f"operators::operators[{name}]" for name in profiled}
         collected = {line for line in output.splitlines() if "[" in line}
         assert collected == {"benchmarks/test_{}.py::test_{}".format(*test.split("::")) for test in expected}
 

@@ -40,7 +40,9 @@ def measured(tmp_path, monkeypatch):
         return TimedDifference(0.0, frozenset(), frozenset())
 
     monkeypatch.setattr(throughput, "timed_difference", difference)
-    session = SimpleNamespace(lines=LINES, device="cpu", limit_s=60.0, corpus=SimpleNamespace(alphabet="", width=400))
+    session = SimpleNamespace(
+        lines=LINES, device="cpu", limit_s=60.0, corpus=SimpleNamespace(alphabet="", size=(32, 400))
+    )
     runner = SimpleNamespace(variant=variant, artifact=tmp_path / "nothing", evaluation=None)
     record, seconds = throughput.measure(session, runner, 2)
     return record, seconds, seen

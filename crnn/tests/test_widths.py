@@ -1,4 +1,4 @@
-"""Lines of any width: the corpus's own, chosen or given, and the models that read them."""
+"""Lines of any size: the corpus's own, chosen or given, and the models that read them."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from PIL import Image
 
 from crnn import registry
 from crnn.artifacts import corpus_words, location, remedy
-from crnn.corpus import CorpusError, open_corpus, parsed_width
+from crnn.corpus import CorpusError, open_corpus, parsed_height, parsed_width
 from crnn.corpus.user import read_corpus
 from crnn.formats.counts import macs_of_config
 from crnn.interface import BUILT_IN
@@ -103,9 +103,23 @@ class TestReading:
             parsed_width(text)
 
     def test_the_field_corpus_has_its_own(self):
-        """Its lines are drawn at one width."""
+        """Its lines are drawn at one size."""
         with pytest.raises(CorpusError, match="--width 640: the lines of the field corpus are 400 pixels wide"):
             open_corpus(None, width=640)
+        with pytest.raises(CorpusError, match="--height 48: the lines of the field corpus are 32 pixels high"):
+            open_corpus(None, height=48)
+
+    def test_heights(self, folder):
+        """Images have the given height, and a width is chosen for it."""
+        corpus = read_corpus(write(folder.parent / "wide at 64", (1_200, 50), ["1"] * LINES), height=64, width="auto")
+
+        assert corpus.size == (64, 1536)
+
+    @pytest.mark.parametrize("text", ["", "auto", "0", "40", "-16"])
+    def test_no_heights(self, text):
+        """The last pool of the CRNN takes whole rows."""
+        with pytest.raises(CorpusError, match=f"--height {text}: expected a multiple of 16 pixels"):
+            parsed_height(text)
 
 
 class TestModels:
@@ -118,6 +132,15 @@ class TestModels:
             assert config.time_steps == pixels // 8
             assert values.get("width") == (None if pixels == 400 else pixels)
             assert type(config).from_json(values) == config
+
+    @pytest.mark.parametrize("height", [16, 48, 64])
+    def test_heights(self, folder, height):
+        """The CRNN's last pool takes the rows that its first ones leave, so a time step has as many features."""
+        config = CRNNConfig.of_corpus(read_corpus(folder, height=height))
+
+        assert (config.height, config.pools[-1], config.time_steps) == (height, (height // 16, 1), 50)
+        assert CRNNConfig.from_json(config.to_json()) == config
+        assert ConvConfig.from_json(ConvConfig(height=height).to_json()).height == height
 
     def test_macs_grow_with_the_width(self):
         """The figures in crnn/corpus/README.md, in millions."""
@@ -132,6 +155,9 @@ class TestModels:
         workload = Workload.of(registry.get("ov-fp32"), artifact, corpus)
 
         assert (workload.size, workload.load_request("cpu", None)[-1]) == ((32, 320), 320)
+        assert Workload.of(registry.get("ov-fp32"), artifact, read_corpus(folder, height=48)).load_request("cpu", None)[
+            -2:
+        ] == (400, 48)
         assert Workload("anchor", "x").size == (32, 400)
         assert [images.shape for images in inputs_of(corpus.validation, 2)] == [(2, 32, 320), (2, 40, 2)]
 
@@ -144,14 +170,20 @@ class TestModels:
         assert corpus_words(narrow, folder) == ["--corpus", str(folder), "--width", "160", "--skip-unfit"]
         assert remedy(row, wide) == "`python -m crnn build torch-original --corpus FOLDER --width 640` builds it"
 
+    def test_each_height_too(self, folder):
+        """As each width."""
+        row, high = registry.get("torch-original"), read_corpus(folder, height=64)
+
+        assert remedy(row, high) == "`python -m crnn build torch-original --corpus FOLDER --height 64` builds it"
+
 
 ROWS = "torch-original,torch-int8-dynamic,ort-torch2onnx,ort-rewritten,ort-int8-static,ov-fp32,ov-int8,ncnn-fp32"
 
 
 class TestWholeWay:
     def test_train_and_measure(self, folder, tmp_path):
-        """The original is trained at another width, its conversions are built, and all of them agree with it."""
-        words = ["--corpus", str(folder), "--width", "320"]
+        """The original is trained at another size, its conversions are built, and all of them agree with it."""
+        words = ["--corpus", str(folder), "--height", "48", "--width", "320"]
         environment = own_machine(tmp_path)
         out = f"--benchmark-json={tmp_path / 'run.json'}"
         for command in (

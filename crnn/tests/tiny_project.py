@@ -57,7 +57,7 @@ CORPUS = """
 # Decoding the field corpus takes longer than these tests.
 from types import SimpleNamespace
 from crnn import corpus
-corpus.open_corpus = lambda *_, **__: SimpleNamespace(name="field", sha256="c0", alphabet="", notes=(), width=400)
+corpus.open_corpus = lambda *_, **__: SimpleNamespace(name="field", sha256="c0", alphabet="", notes=(), size=(32, 400))
 """
 INI = "[pytest]\naddopts = -p no:faker -p no:hypothesispytest --import-mode=importlib\n"
 TESTS = [f"benchmarks/test_tiny.py::test_{name}" for name in ("steady[1]", "steady[2]", "real_timer", "last")]

@@ -9,6 +9,7 @@ from crnn import registry
 from crnn.measure.misreadings import alignment
 from crnn.measure.records import Accuracy, Operators
 from crnn.measure.speedup import NO_DIFFERENCE
+from crnn.measure.way_record import WholeWay
 from crnn.registry.variant import Variant
 from crnn.report import advice
 from crnn.report.caption import sentences
@@ -180,7 +181,7 @@ class Shown:
                 "artifact": identity.artifact_sha256[:16],
                 **(_made(variant) if variant else {"recipe": "unknown: not in this registry"}),
             },
-            "figures": {heading: cell for heading, cell in cells if cell not in ("-", name)},
+            "figures": {heading: cell for heading, cell in cells if cell not in ("-", name)} | self._way(name),
             "worst": self._worst(name),
             "confusions": self._confusions(name, identity.original),
             "operators": [
@@ -190,6 +191,18 @@ class Shown:
             if isinstance(operators, Operators) and operators.operators_s
             else [],
         }
+
+    def _way(self, name: str) -> dict[str, str]:
+        """What each stage from image file to text takes, if that was measured."""
+        found = self.results.rows[name].get((WholeWay, None))
+        if not found or not isinstance(found.record, WholeWay):
+            return {}
+        record = found.record
+        stages = {"decode": record.way_decode_s, "scale": record.way_resize_s, "model": record.way_model_s}
+        said = ", ".join(
+            f"{stage} {1e3 * seconds:.3g} ms" for stage, seconds in (stages | {"CTC": record.way_ctc_s}).items()
+        )
+        return {"from file to text": f"{said}; the model is {record.way_model_fraction:.0%}"}
 
     def _accuracy(self, name: str) -> Accuracy | None:
         found = self.results.rows.get(name, {}).get((Accuracy, None))

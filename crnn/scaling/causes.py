@@ -51,7 +51,7 @@ def gain(seconds: Seconds) -> float:
 
 
 def unsaved(seconds: Seconds) -> float:
-    """The inverse of ``gain``: 1 where a batch saves nothing."""
+    """Seconds per line at the largest size / at the smallest: 1 where a batch saves nothing."""
     return 1 / gain(seconds)
 
 

@@ -2,13 +2,15 @@
 
     python -m crnn.scaling.serve ort-torch2onnx ov-int8 litert-fp32
 
-In LoadGen's Server scenario lines arrive at random (Poisson); a thread reads them in dynamic batches. Before and after
-it, a worker is timed at a few batch sizes in the same minutes: the simulation takes t(n) from the study, at the pace
-of these minutes. Writes ``served.json``.
+In LoadGen's Server scenario lines arrive at random (Poisson); a thread reads them in dynamic batches. The engine has
+one thread, because arrivals and results take a core of their own: on two cores, two threads of the engine would wait
+for the load generator. Before and after, a worker with one thread is timed in the same minutes; the simulation takes
+t(n) and its noise from these calls. Writes ``served.json``.
 """
 
 import argparse
 import json
+import random
 import re
 import tempfile
 from collections.abc import Sequence
@@ -24,22 +26,20 @@ from crnn.corpus.lines import Lines, model_inputs
 from crnn.measure.batch_sizes import built_for
 from crnn.measure.conversions import ready
 from crnn.measure.fingerprint import fingerprint
-from crnn.measure.latency import Side
 from crnn.measure.lock import measuring
 from crnn.measure.workload import Workload
 from crnn.registry.options import check_options
 from crnn.runtimes.base import runtime_class
 from crnn.scaling.batcher import Batcher
-from crnn.scaling.kept import kept
-from crnn.scaling.model import model_of
 from crnn.scaling.service import Policy, Seconds, Service
-from crnn.scaling.times import ScalingError, Times
+from crnn.scaling.times import ScalingError
 
 KEPT = Path(__file__).with_name("served.json")
 POLICY = Policy(32, wait_s=0.002)
 SHARES = (0.4, 0.7)
 """Rates, as shares of the saturation."""
-_LINES, _SECONDS, _PROBED = 512, 40, (1, 4, 12, 32)
+_LINES, _SECONDS, _THREADS, _ROUNDS = 512, 40, 1, 16
+_PROBED = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 28, 32)
 _P99 = re.compile(r"99\.00 percentile latency \(ns\)\s*:\s*(\d+)")
 
 
@@ -57,29 +57,31 @@ def loadgen() -> Any:
 
 
 def calls(workload: Workload, lines: Lines) -> dict[int, list[float]]:
-    """Seconds of single calls at a few batch sizes, in a fresh process."""
+    """Seconds of single calls at a few batch sizes, in a fresh process.
+
+    Sizes follow each other at random, as in a service: an engine may be faster where they do not change.
+    """
+    draws, found = random.Random(0), dict[int, list[float]]()
     with workload.process() as worker:
-        worker.ask("load", *workload.load_request("cpu", None))
+        worker.ask("load", *workload.load_request("cpu", _THREADS))
         worker.ask("keep", *lines.at(workload.size))
-        found = {}
-        for size in _PROBED:
-            side = Side(worker, size)
-            side.warm_up(0.3, 0.5)
-            found[size] = side.run_block()
-    return found
+        for _ in range(_ROUNDS):
+            for size in draws.sample(_PROBED, len(_PROBED)):
+                seconds, _ = worker.ask("time", size, draws.randrange(len(lines)), 1)
+                found.setdefault(size, []).extend(seconds)
+    # The first round compiles and allocates.
+    return {size: found[size][1:] for size in _PROBED}
 
 
-def at_this_pace(seconds: Seconds, probed: Sequence[dict[int, list[float]]]) -> tuple[Seconds, np.ndarray]:
-    """t(n) at the pace of some calls, and the factors of single calls around it.
+def measured(probed: Sequence[dict[int, list[float]]]) -> tuple[Seconds, np.ndarray]:
+    """t(n) of some calls, and the factors of single calls around it.
 
     Args:
-        seconds: t(n) of the study.
-        probed: seconds of calls by batch size.
+        probed: seconds of calls by batch size; between these sizes t(n) is a straight line.
     """
     medians = {size: median([second for one in probed for second in one[size]]) for size in probed[0]}
-    pace = median(value / float(seconds(np.array(size))) for size, value in medians.items())
     factors = [second / medians[size] for one in probed for size, found in one.items() for second in found]
-    return (lambda sizes: pace * seconds(sizes)), np.array(factors)
+    return (lambda sizes: np.interp(sizes, list(medians), list(medians.values()))), np.array(factors)
 
 
 def served_p99_s(workload: Workload, lines: Lines, rate: float, policy: Policy, duration_s: float = _SECONDS) -> float:
@@ -96,6 +98,7 @@ def served_p99_s(workload: Workload, lines: Lines, rate: float, policy: Policy, 
     engine = runtime_class(workload.runtime)
     check_options(engine.load, workload.options, workload.runtime)
     runtime = engine()
+    runtime.threads = _THREADS
     runtime.load(Path(workload.artifact), "cpu", **workload.options)
     images, fields = model_inputs(lines.images, lines.kinds)
     for size in range(1, policy.most_lines + 1):
@@ -135,23 +138,21 @@ def served_p99_s(workload: Workload, lines: Lines, rate: float, policy: Policy, 
     return int(line[1]) * 1e-9
 
 
-def serve(times: Times) -> list[dict[str, Any]]:
+def serve(name: str) -> list[dict[str, Any]]:
     """Measured and simulated percentiles of a row, at each share of its saturation."""
-    variant, corpus = registry.get(times.name), open_corpus(None)
+    variant, corpus = registry.get(name), open_corpus(None)
     lines = corpus.test.take(range(_LINES))
     with tempfile.TemporaryDirectory() as folder:
         sizes = range(1, POLICY.most_lines + 1)
         workload = Workload.of(variant, built_for(ready(variant, corpus), sizes, Path(folder)), corpus)
-        function, found = model_of(times).function, []
-        probed = [calls(workload, lines)]
+        found, probed = [], [calls(workload, lines)]
         for share in SHARES:
-            seconds, _ = at_this_pace(function, probed[-1:])
-            rate = share * Service(seconds, POLICY).saturation
-            measured = served_p99_s(workload, lines, rate, POLICY)
+            rate = share * Service(measured(probed[-1:])[0], POLICY).saturation
+            p99 = served_p99_s(workload, lines, rate, POLICY)
             probed.append(calls(workload, lines))
-            seconds, noise = at_this_pace(function, probed[-2:])
+            seconds, noise = measured(probed[-2:])
             predicted = Service(seconds, POLICY, noise).p99_s(rate)
-            found.append({"share": share, "rate": rate, "measured_p99_s": measured, "predicted_p99_s": predicted})
+            found.append({"share": share, "rate": rate, "measured_p99_s": p99, "predicted_p99_s": predicted})
     return found
 
 
@@ -160,12 +161,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", metavar="NAME")
     given = parser.parse_args()
-    rows = {times.name: times for times in kept()}
-    if unmeasured := [name for name in given.names if name not in rows]:
-        parser.error(f"not in the study of batch sizes: {', '.join(unmeasured)}")
+    if unknown := [name for name in given.names if name not in registry.names()]:
+        parser.error(f"no variant {', '.join(unknown)}")
     with measuring(wait=False):
-        served = {name: serve(rows[name]) for name in given.names}
-    content = {"fingerprint": fingerprint(), "most_lines": POLICY.most_lines, "wait_s": POLICY.wait_s, "rows": served}
+        served = {name: serve(name) for name in given.names}
+    # Rows that were served before stay.
+    before = json.loads(KEPT.read_text("utf-8"))["rows"] if KEPT.exists() else {}
+    content = {"fingerprint": fingerprint(), "most_lines": POLICY.most_lines, "wait_s": POLICY.wait_s}
+    content |= {"rows": before | served}
     KEPT.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
 
 

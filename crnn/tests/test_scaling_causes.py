@@ -89,9 +89,9 @@ class TestLoadGen:
         with pytest.raises(ScalingError, match="LoadGen is not installed: pip install mlcommons-loadgen"):
             serve.loadgen()
 
-    def test_the_pace_of_these_minutes(self):
-        """Calls that take twice as long as in the study double its t(n); single calls vary around it."""
-        seconds, factors = serve.at_this_pace(lambda sizes: 0.001 * sizes, [{1: [0.002, 0.002, 0.003], 4: [0.008] * 3}])
+    def test_what_calls_tell(self):
+        """Between the measured sizes t(n) is a straight line; single calls vary around it."""
+        seconds, factors = serve.measured([{1: [0.002, 0.002, 0.003], 4: [0.008] * 3}])
 
-        assert float(seconds(np.array(10))) == pytest.approx(0.02)
+        assert float(seconds(np.array(2))) == pytest.approx(0.004)
         assert sorted(factors.tolist()) == pytest.approx([1.0, 1.0, 1.0, 1.0, 1.0, 1.5])

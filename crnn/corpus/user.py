@@ -131,13 +131,36 @@ _NAMED = 5
 _FITTING, _MULTIPLE = 0.99, 32
 
 
-def _chosen_width(entries: Sequence[Entry], height: int) -> tuple[int, str]:
-    """The width that nearly all lines fit at that height, in pixels, and why."""
+def _wide(entries: Sequence[Entry], height: int) -> float:
+    """The width that nearly all images have at most at that height, in pixels."""
     aspects = []
     for entry in entries:
         with suppress(*_READING):  # reported when its pixels are read
             aspects.append(entry.read(aspect))
-    wide = height * float(np.quantile(aspects or [1], _FITTING))
+    return height * float(np.quantile(aspects or [1], _FITTING))
+
+
+def width_of_images(folder: Path, height: int) -> tuple[int, str]:
+    """The width that nearly all images of a corpus fit, for a model whose time steps are not known yet; and why.
+
+    Args:
+        folder: of the corpus.
+        height: of the model's images, in pixels.
+
+    Raises:
+        CorpusError: the corpus has no known form, or its listing cannot be read.
+    """
+    wide = _wide(_entries(Path(folder).resolve(), []), height)
+    width = _MULTIPLE * ceil(max(wide, 1) / _MULTIPLE)
+    return (
+        width,
+        f"width {width}: {_FITTING:.0%} of the lines are at most {wide:.0f} pixels wide at a height of {height}",
+    )
+
+
+def _chosen_width(entries: Sequence[Entry], height: int) -> tuple[int, str]:
+    """The width that nearly all lines fit at that height, in pixels, and why."""
+    wide = _wide(entries, height)
     steps = int(np.quantile([time_steps_needed(entry.label) for entry in entries], _FITTING, method="higher"))
     needed = max(wide, steps * BUILT_IN.pixels_per_step, _MULTIPLE)
     width = _MULTIPLE * ceil(needed / _MULTIPLE)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from crnn import interface
+from crnn.corpus import parsed_width
 
 
 def add_to(commands: Any) -> None:
@@ -15,6 +16,9 @@ def add_to(commands: Any) -> None:
     looking.add_argument("model", type=Path, metavar="PATH")
     looking.add_argument("--corpus", type=Path, metavar="DIR", help="labelled lines; the field corpus by default")
     looking.add_argument("--interface", type=Path, metavar="FILE.toml", help="what of it you state")
+    looking.add_argument(
+        "--width", metavar="N|auto", help="of the images, if the file leaves it open; auto: chosen for the corpus's"
+    )
     looking.add_argument("--json", action="store_true", help="for programs")
     looking.set_defaults(run=_inspect)
 
@@ -23,7 +27,8 @@ def _inspect(arguments: argparse.Namespace) -> None:
     from crnn.measure.inspection import inspect  # it imports engines
 
     stated = interface.read(arguments.interface) if arguments.interface else {}
-    found = inspect(arguments.model, stated, arguments.corpus)
+    width = arguments.width and parsed_width(arguments.width)
+    found = inspect(arguments.model, stated, arguments.corpus, width)
     notes = found.notes()
     if arguments.json:
         print(json.dumps({"model": asdict(found.model), "notes": notes}))  # noqa: T201 a command

@@ -20,11 +20,13 @@ import numpy as np
 
 from crnn.corpus import Lines, open_corpus
 from crnn.corpus.lines import model_inputs
+from crnn.corpus.user import width_of_images
 from crnn.formats.counts import format_module
-from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
+from crnn.formats.ends import Ends
+from crnn.interface import BUILT_IN, OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
 from crnn.measure.accuracy import ctc_losses
 from crnn.measure.misreadings import alignment
-from crnn.measure.stated import of_file
+from crnn.measure.stated import height_of_open_width, of_file
 from crnn.optimize.given import missing_children, take_over
 from crnn.registry import given
 from crnn.registry.given import GivenModel
@@ -61,18 +63,21 @@ class Inspected:
         interface: stated and found.
         found: the keys that were found, not stated.
         cer: of the first lines, as a fraction.
+        why: how its width was chosen.
     """
 
     model: GivenModel
     interface: Interface
     found: tuple[str, ...]
     cer: float
+    why: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What a user should know, a line each."""
         of, name = self.interface, given.name_of(Path(self.model.path))
         scaled = f"black {of.black:g}, white {of.white:g}, mean {of.mean}, std {of.std}"
         return [
+            *self.why,
             f"{of.images} {of.dtype} {of.layout} {of.height} x {of.width} x {of.channels}, {scaled}",
             f"{of.output} {of.output_layout}, {of.time_steps} time steps, {len(of.alphabet)} characters, "
             f"blank {of.blank}, {of.values}",
@@ -256,13 +261,31 @@ def _check_alphabet(tried: Sequence[_Tried], chosen: _Tried, labels: Sequence[st
         )
 
 
-def inspect(path: Path, stated: Mapping[str, Any], corpus_folder: Path | None) -> Inspected:
+def _at_width(
+    ends: Ends, stated: Mapping[str, Any], corpus_folder: Path | None, width: int | str | None
+) -> tuple[dict[str, Any], list[str]]:
+    """The width of a model whose file leaves it open, as a key of its interface, and why; nothing for others."""
+    height = None if width is None else height_of_open_width(ends, stated)
+    if height is None or width is None:
+        return {}, []
+    if isinstance(width, int):
+        return {"width": width}, []
+    if corpus_folder is None:
+        return {"width": BUILT_IN.width}, []
+    chosen, why = width_of_images(corpus_folder, height)
+    return {"width": chosen}, [why]
+
+
+def inspect(
+    path: Path, stated: Mapping[str, Any], corpus_folder: Path | None, width: int | str | None = None
+) -> Inspected:
     """Look at a model.
 
     Args:
         path: its file.
         stated: keys of its interface that the user states.
         corpus_folder: of the corpus that it will read; None for the field corpus.
+        width: of the images, if the file leaves it open; ``auto``: that of the corpus's images.
 
     Raises:
         InterfaceError: the file cannot be used, or a key has to be stated or looks wrong.
@@ -273,7 +296,8 @@ def inspect(path: Path, stated: Mapping[str, Any], corpus_folder: Path | None) -
         ends = format_module(given.KINDS[path.suffix].format).ends(path)
     except ValueError as error:
         raise InterfaceError(str(error)) from None
-    keys = {**of_file(ends, stated), **stated}
+    wide, why = _at_width(ends, stated, corpus_folder, width)
+    keys = {**of_file(ends, {**stated, **wide}), **stated}
     shown = Interface.of(keys)
     model = _Model(path, shown)
     noise = np.random.default_rng(0).integers(0, 256, (_BATCH, shown.height, shown.width), np.uint8)
@@ -292,4 +316,4 @@ def inspect(path: Path, stated: Mapping[str, Any], corpus_folder: Path | None) -
     found, json = chosen.interface, chosen.interface.to_json()
     without = missing_children(path, found)
     given_model = GivenModel(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), json, without)
-    return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer)
+    return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer, tuple(why))

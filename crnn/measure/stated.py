@@ -74,9 +74,29 @@ def _sizes(images: Tensor, layout: str, stated: Mapping[str, Any]) -> dict[str, 
         if size and stated.get(key, size) != size:
             raise InterfaceError(f"{key} = {stated[key]} looks wrong: the input is {images}")
         if not size and key not in stated:
-            raise InterfaceError(f"{key}: open in {images}; state it, such as `{key} = {getattr(BUILT_IN, key)}`")
+            option = ", or give --width" if key == "width" else ""
+            example = f"`{key} = {getattr(BUILT_IN, key)}`"
+            raise InterfaceError(f"{key}: open in {images}; state it, such as {example}{option}")
         found[key] = size or stated[key]
     return found
+
+
+def height_of_open_width(ends: Ends, stated: Mapping[str, Any]) -> int | None:
+    """The height of the images, if the file leaves their width open; None if it does not, or if both are open.
+
+    Args:
+        ends: inputs and outputs of the file.
+        stated: keys of an interface that the user states.
+
+    Raises:
+        InterfaceError: it is not clear which input takes the images.
+    """
+    images, _ = _inputs(ends, stated)
+    layout = stated.get("layout") or _layout(images.shape or (0,) * len("BHW"))
+    fixed = dict(zip(layout, images.shape, strict=False))
+    if fixed.get("W") or "width" in stated:
+        return None
+    return fixed.get("H") or stated.get("height")
 
 
 def of_file(ends: Ends, stated: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,17 @@ import numpy as np
 from crnn.scaling.causes import CAUSES
 from crnn.scaling.model import Model
 
-_SHOWN = ("torch-original", "tf-original", "litert-fp32", "ort-torch2onnx", "ov-fp32", "ov-int8", "fastest-ov-int8")
-"""One row per engine, and the fastest, where they were measured."""
+_SHOWN = (
+    "torch-original",
+    "tf-original",
+    "litert-fp32",
+    "ort-torch2onnx-optimized",
+    "ort-rewritten-int8",
+    "ov-fp32",
+    "ov-int8",
+    "fastest-ov-int8",
+)
+"""Rows of each engine, and the fastest, where they were measured."""
 
 
 def _pyplot() -> Any:
@@ -58,8 +67,7 @@ def draw(models: Sequence[Model], folder: Path) -> None:
         times, mark = model.times, f"C{colour}"
         axes.plot(times.sizes, 1e3 * times.typical / times.sizes, "o", markersize=2.5, color=mark)
         sizes = np.unique(np.geomspace(1, times.sizes[-1], 400).astype(int))
-        label = f"{times.name}, n½ {model.half_size.value:.1f}"
-        axes.plot(sizes, 1e3 * model.function(sizes) / sizes, linewidth=1, color=mark, label=label)
+        axes.plot(sizes, 1e3 * model.function(sizes) / sizes, linewidth=1, color=mark, label=times.name)
     axes.set(xscale="log", yscale="log", xlabel="lines per call", ylabel="milliseconds per line")
     axes.set_xticks(ticks := [1, 2, 4, 8, 16, 32, 64, 128, 256], list(map(str, ticks)))
     axes.minorticks_off()

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from crnn import interface, registry
 from crnn.corpus import open_corpus
@@ -21,6 +21,7 @@ from crnn.measure import inspection
 from crnn.measure.conversions import ready
 from crnn.measure.inspection import inspect
 from crnn.tests.disguised import PADDLE, disguise
+from crnn.tests.test_widths import write
 
 ROOT = Path(__file__).parents[2]
 
@@ -125,6 +126,52 @@ def graph(path, inputs, outputs, kind="Identity", domain=""):
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]
     onnx.save(helper.make_model(helper.make_graph(nodes, "own", *ends), opset_imports=opsets, ir_version=10), path)
     return path
+
+
+def convolution(path, classes):
+    """A recognizer of lines of any width: one convolution of 32 x 8 pixels per time step, with random weights."""
+    weights = np.random.default_rng(0).normal(0, 0.1, (classes, 1, 32, 8)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "weights"], ["columns"], strides=[32, 8]),
+        helper.make_node("Squeeze", ["columns", "axes"], ["steps"]),  # (B, C, 1, T) -> (B, C, T)
+        helper.make_node("Transpose", ["steps"], ["y"], perm=[0, 2, 1]),  # (B, C, T) -> (B, T, C)
+    ]
+    ends = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+        for name, shape in (("x", ["b", 1, 32, "w"]), ("y", ["b", "t", classes]))
+    ]
+    constants = [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([2]), "axes")]
+    made = helper.make_graph(nodes, "own", *ends, constants)
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Images that are 96 pixels wide at a height of 32, with ten digits in their labels."""
+    labels = [f"{index:03}" for index in range(60)]
+    return write(tmp_path_factory.mktemp("corpora") / "narrow", (192, 64), labels)
+
+
+class TestOpenWidth:
+    @pytest.mark.parametrize(("width", "found", "steps"), [("auto", 96, 12), (160, 160, 20)])
+    def test_is_given_or_chosen(self, folder, tmp_path, width, found, steps):
+        """A width that the file leaves open is the given one, or that of the corpus's images; it says why."""
+        told = inspect(convolution(tmp_path / "own.onnx", 11), {}, folder, width)
+
+        assert (told.interface.width, told.interface.time_steps) == (found, steps)
+        why = ["width 96: 99% of the lines are at most 96 pixels wide at a height of 32"]
+        assert told.notes()[: len(told.why)] == (why if width == "auto" else [])
+
+    def test_a_stated_one_wins(self, folder, tmp_path):
+        """What the user's file states is not chosen again."""
+        told = inspect(convolution(tmp_path / "own.onnx", 11), {"width": 200}, folder, "auto")
+
+        assert (told.interface.width, told.why) == (200, ())
+
+    def test_a_fixed_one_stays(self, paddle):
+        """A file that tells its width needs none."""
+        assert inspect(paddle, {}, None, "auto").interface.width == 400
 
 
 IMAGES = {"x": ["b", 1, 32, 400]}

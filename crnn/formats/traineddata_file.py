@@ -14,7 +14,7 @@ import numpy as np
 # Where systems keep the files of languages; Tesseract itself reads the variable.
 _VARIABLE, _PLACES = "TESSDATA_PREFIX", ("/usr/share", "/usr/local/share", "/opt/homebrew/share")
 _LSTM = 17
-# A network's type as text, then three bytes of flags and sizes, the fourth of which is its number of weights.
+# Behind the name of a network's type: two bytes, flags, inputs, outputs, and its number of weights.
 _HEADER = struct.Struct("<bbiiii")
 
 

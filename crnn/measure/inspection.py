@@ -20,13 +20,11 @@ import numpy as np
 
 from crnn.corpus import Lines, open_corpus
 from crnn.corpus.lines import model_inputs
-from crnn.corpus.user import width_of_images
 from crnn.formats.counts import format_module
-from crnn.formats.ends import Ends
-from crnn.interface import BUILT_IN, OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
+from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
 from crnn.measure.accuracy import ctc_losses
 from crnn.measure.misreadings import alignment
-from crnn.measure.stated import height_of_open_width, of_file
+from crnn.measure.stated import at_width, of_file
 from crnn.optimize.given import missing_children, take_over
 from crnn.registry import given
 from crnn.registry.given import GivenModel
@@ -37,14 +35,12 @@ MOST_BYTES = 2 * 1024**3 - 1
 """Protocol buffers end there, and so do ONNX files without external data."""
 # Lines per batch while the output's axes are told apart: no number of classes, and hardly one of time steps.
 _BATCH = 3
-# Lines on which scalings and blanks are tried.
-_LINES = 64
+_LINES = 64  # on which scalings and blanks are tried
 # Another description that makes so much less error shows that the stated one is wrong.
 _MUCH_LESS = 0.5
 # Up to this CER a model reads; above, nothing follows from what it returns.
 _READABLE = 0.5
-# Of so many characters an error tells what they are read for.
-_TOLD = 5
+_TOLD = 5  # characters of which an error tells what they are read for
 SCALINGS: tuple[dict[str, Any], ...] = (
     {"black": 0.0, "white": 1.0, "mean": (0.0,), "std": (1.0,)},
     {"black": 0.0, "white": 1.0, "mean": (0.5,), "std": (0.5,)},
@@ -261,21 +257,6 @@ def _check_alphabet(tried: Sequence[_Tried], chosen: _Tried, labels: Sequence[st
         )
 
 
-def _at_width(
-    ends: Ends, stated: Mapping[str, Any], corpus_folder: Path | None, width: int | str | None
-) -> tuple[dict[str, Any], list[str]]:
-    """The width of a model whose file leaves it open, as a key of its interface, and why; nothing for others."""
-    height = None if width is None else height_of_open_width(ends, stated)
-    if height is None or width is None:
-        return {}, []
-    if isinstance(width, int):
-        return {"width": width}, []
-    if corpus_folder is None:
-        return {"width": BUILT_IN.width}, []
-    chosen, why = width_of_images(corpus_folder, height)
-    return {"width": chosen}, [why]
-
-
 def inspect(
     path: Path, stated: Mapping[str, Any], corpus_folder: Path | None, width: int | str | None = None
 ) -> Inspected:
@@ -296,7 +277,7 @@ def inspect(
         ends = format_module(given.KINDS[path.suffix].format).ends(path)
     except ValueError as error:
         raise InterfaceError(str(error)) from None
-    wide, why = _at_width(ends, stated, corpus_folder, width)
+    wide, why = at_width(ends, stated, corpus_folder, width)
     keys = {**of_file(ends, {**stated, **wide}), **stated}
     shown = Interface.of(keys)
     model = _Model(path, shown)
@@ -314,6 +295,6 @@ def inspect(
     chosen = _chosen(tried, stated)
     _check_alphabet(tried, chosen, lines.labels)
     found, json = chosen.interface, chosen.interface.to_json()
-    without = missing_children(path, found)
-    given_model = GivenModel(str(path), hashlib.sha256(path.read_bytes()).hexdigest(), json, without)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    given_model = GivenModel(str(path), digest, json, missing_children(path, found))
     return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer, tuple(why))

@@ -183,7 +183,7 @@ def measure(
         scaling_sizes=list(sizes),
         scaling_ratios=[[round(one.ratios[size], 5) for size in sizes] for one in done],
         scaling_anchor_s=[median(one.anchor_s) for one in done],
-        scaling_first_calls_s=done[0].first_calls[: len(sizes)],
+        scaling_first_calls_s=[round(second, 5) for second in done[0].first_calls[: len(sizes)]],
         scaling_peak_memory_bytes=done[0].peaks[: len(sizes)],
         scaling_resident_after_load_bytes=done[0].resident,
         scaling_anchor=ANCHOR,

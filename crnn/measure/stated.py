@@ -1,8 +1,10 @@
 """Names, sizes and axes of a model's inputs and output: as its file has them, checked with what the user states."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from crnn.corpus.user import width_of_images
 from crnn.formats.ends import Ends, Tensor
 from crnn.interface import BUILT_IN, InterfaceError
 
@@ -81,7 +83,7 @@ def _sizes(images: Tensor, layout: str, stated: Mapping[str, Any]) -> dict[str, 
     return found
 
 
-def height_of_open_width(ends: Ends, stated: Mapping[str, Any]) -> int | None:
+def _height_of_open_width(ends: Ends, stated: Mapping[str, Any]) -> int | None:
     """The height of the images, if the file leaves their width open; None if it does not, or if both are open.
 
     Args:
@@ -97,6 +99,32 @@ def height_of_open_width(ends: Ends, stated: Mapping[str, Any]) -> int | None:
     if fixed.get("W") or "width" in stated:
         return None
     return fixed.get("H") or stated.get("height")
+
+
+def at_width(
+    ends: Ends, stated: Mapping[str, Any], corpus_folder: Path | None, width: int | str | None
+) -> tuple[dict[str, Any], list[str]]:
+    """The width of a model whose file leaves it open, as a key of its interface, and why; nothing for others.
+
+    Args:
+        ends: inputs and outputs of the file.
+        stated: keys of an interface that the user states.
+        corpus_folder: of the corpus that it will read; None for the field corpus.
+        width: the asked one; ``auto``: that of the corpus's images.
+
+    Raises:
+        InterfaceError: it is not clear which input takes the images.
+        CorpusError: the corpus cannot be read.
+    """
+    height = None if width is None else _height_of_open_width(ends, stated)
+    if height is None or width is None:
+        return {}, []
+    if isinstance(width, int):
+        return {"width": width}, []
+    if corpus_folder is None:
+        return {"width": BUILT_IN.width}, []
+    chosen, why = width_of_images(corpus_folder, height)
+    return {"width": chosen}, [why]
 
 
 def of_file(ends: Ends, stated: Mapping[str, Any]) -> dict[str, Any]:

@@ -124,6 +124,14 @@ def whole_way(records: Mapping[str, WholeWay]) -> Iterator[str]:
     )
 
 
+def stages(record: WholeWay) -> str:
+    """What each stage from image file to text takes."""
+    seconds = {"decode": record.way_decode_s, "scale": record.way_resize_s}
+    seconds |= {"model": record.way_model_s, "CTC": record.way_ctc_s}
+    said = ", ".join(f"{stage} {1e3 * second:.3g} ms" for stage, second in seconds.items())
+    return f"{said}; the model is {record.way_model_fraction:.0%}"
+
+
 def _whole_way(table: Table) -> Iterator[str]:
     rows = table.results.rows.items()
     found = {name: entry.record for name, row in rows if (entry := row.get((WholeWay, None)))}

@@ -26,7 +26,7 @@ def _pyplot() -> Any:
     import matplotlib as mpl
 
     mpl.use("svg")
-    mpl.rcParams.update({"svg.hashsalt": "scaling", "font.size": 9})
+    mpl.rcParams.update({"svg.hashsalt": "scaling", "svg.fonttype": "none", "font.size": 9})
     import matplotlib.pyplot as plt
 
     return plt

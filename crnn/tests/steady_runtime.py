@@ -4,7 +4,19 @@ import os
 import time
 from pathlib import Path
 
+from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes import noop_runtime
+
+STEADY = Variant(
+    "steady",
+    "",
+    "",
+    framework="torch",
+    runtime="crnn.tests.steady_runtime",
+    suffix=".nothing",
+    thresholds=Thresholds(parameters=0, macs=0, max_bytes=0, max_peak_memory_bytes=0),
+)
+"""A row of this engine."""
 
 
 def write_nothing(build):

@@ -9,9 +9,9 @@ import pytest
 from crnn.measure import roofline, throughput
 from crnn.measure.latency import TimedDifference
 from crnn.measure.records import Latency, Throughput
-from crnn.registry.variant import Thresholds, Variant
 from crnn.runtimes.matmul_runtime import SIZE
 from crnn.runtimes.matmul_runtime import Runtime as Product
+from crnn.tests.steady_runtime import STEADY
 from crnn.tests.test_training import lines
 
 LINES = lines(256, 1)
@@ -24,15 +24,6 @@ def measured(tmp_path, monkeypatch):
     monkeypatch.setattr(throughput, "_WINDOW_S", 0.02)
     monkeypatch.setattr(throughput, "_WARMUP_S", 0.002)
     (tmp_path / "nothing").touch()
-    variant = Variant(
-        "steady",
-        "",
-        "",
-        framework="torch",
-        runtime="crnn.tests.steady_runtime",
-        suffix=".nothing",
-        thresholds=Thresholds(parameters=0, macs=0, max_bytes=0, max_peak_memory_bytes=0),
-    )
     seen = []
 
     def difference(sides, *_):
@@ -43,7 +34,7 @@ def measured(tmp_path, monkeypatch):
     session = SimpleNamespace(
         lines=LINES, device="cpu", limit_s=60.0, corpus=SimpleNamespace(alphabet="", size=(32, 400))
     )
-    runner = SimpleNamespace(variant=variant, artifact=tmp_path / "nothing", evaluation=None)
+    runner = SimpleNamespace(variant=STEADY, artifact=tmp_path / "nothing", evaluation=None)
     record, seconds = throughput.measure(session, runner, 2)
     return record, seconds, seen
 

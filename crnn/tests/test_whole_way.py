@@ -10,21 +10,12 @@ from crnn.corpus import images
 from crnn.corpus.user import read_corpus
 from crnn.measure import whole_way
 from crnn.measure.way_record import WholeWay
-from crnn.registry.variant import Thresholds, Variant
 from crnn.report import caption
+from crnn.tests.steady_runtime import STEADY
 from crnn.tests.test_training import lines
 
 MILLISECOND = 1e-3
 COUNT = 6
-STEADY = Variant(
-    "steady",
-    "",
-    "",
-    framework="torch",
-    runtime="crnn.tests.steady_runtime",
-    suffix=".nothing",
-    thresholds=Thresholds(parameters=0, macs=0, max_bytes=0, max_peak_memory_bytes=0),
-)
 
 
 @pytest.fixture
@@ -105,6 +96,10 @@ def record(fraction, **changed):
 
 
 class TestSentence:
+    def test_stages(self):
+        """Each stage has its milliseconds."""
+        assert caption.stages(record(0.5)) == "decode 1 ms, scale 2 ms, model 4 ms, CTC 0.1 ms; the model is 50%"
+
     def test_one_row(self):
         """Its part is named."""
         assert list(caption.whole_way({"one": record(0.25)})) == [

@@ -31,13 +31,13 @@ def prepare_torchvision():
     The wheel of the package index is built for CUDA, and does not load beside a PyTorch for the CPU; then its import
     fails for want of two operators. Recognizers use none of them.
     """
-    import torch
+    from torch import library, ops
 
-    [library] = Path(importlib.util.find_spec("torchvision").origin).parent.glob("_C*.so")
+    [file] = Path(importlib.util.find_spec("torchvision").origin).parent.glob("_C*.so")
     try:
-        torch.ops.load_library(str(library))
+        ops.load_library(str(file))
     except OSError:
-        operators = torch.library.Library("torchvision", "DEF")
+        operators = library.Library("torchvision", "DEF")
         for name in ("nms", "qnms"):
             operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         # They are there as long as their library, which the cache keeps.

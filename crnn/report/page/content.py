@@ -12,7 +12,7 @@ from crnn.measure.speedup import NO_DIFFERENCE
 from crnn.measure.way_record import WholeWay
 from crnn.registry.variant import Variant
 from crnn.report import advice
-from crnn.report.caption import sentences
+from crnn.report.caption import sentences, stages
 from crnn.report.contents import Table
 from crnn.report.criteria import CRITERIA, OBJECTIVES, Measured
 from crnn.report.page.pictures import pictures
@@ -170,6 +170,7 @@ class Shown:
         identity, row = self.results.identity(name), self.results.rows[name]
         variant = next((one for one in registry.VARIANTS if one.name == name), None)
         operators = next((entry.record for (kind, _), entry in row.items() if kind is Operators), None)
+        ways = [("from file to text", stages(one.record)) for one in row.values() if isinstance(one.record, WholeWay)]
         cells = zip(self.table.headings, self._cells[name], strict=True)
         return {
             "name": name,
@@ -181,7 +182,7 @@ class Shown:
                 "artifact": identity.artifact_sha256[:16],
                 **(_made(variant) if variant else {"recipe": "unknown: not in this registry"}),
             },
-            "figures": {heading: cell for heading, cell in cells if cell not in ("-", name)} | self._way(name),
+            "figures": {heading: cell for heading, cell in cells if cell not in ("-", name)} | dict(ways),
             "worst": self._worst(name),
             "confusions": self._confusions(name, identity.original),
             "operators": [
@@ -191,18 +192,6 @@ class Shown:
             if isinstance(operators, Operators) and operators.operators_s
             else [],
         }
-
-    def _way(self, name: str) -> dict[str, str]:
-        """What each stage from image file to text takes, if that was measured."""
-        found = self.results.rows[name].get((WholeWay, None))
-        if not found or not isinstance(found.record, WholeWay):
-            return {}
-        record = found.record
-        stages = {"decode": record.way_decode_s, "scale": record.way_resize_s, "model": record.way_model_s}
-        said = ", ".join(
-            f"{stage} {1e3 * seconds:.3g} ms" for stage, seconds in (stages | {"CTC": record.way_ctc_s}).items()
-        )
-        return {"from file to text": f"{said}; the model is {record.way_model_fraction:.0%}"}
 
     def _accuracy(self, name: str) -> Accuracy | None:
         found = self.results.rows.get(name, {}).get((Accuracy, None))

@@ -36,7 +36,7 @@ from crnn.registry.given import open_corpus_for
 from crnn.registry.options import OptionError, known_options
 from crnn.registry.variant import Variant
 from crnn.report import command, table
-from crnn.training.loop import CheckpointError
+from crnn.training.loop import TrainingError
 
 # Training allocates and frees the same large tensors at every step. By default glibc returns them
 # to the system each time, and the page faults take a third of a step's time.
@@ -283,7 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         OptionError,
         RecipeError,
         InterfaceError,
-        CheckpointError,
+        TrainingError,
         table.ReportError,
         OSError,
     ) as error:

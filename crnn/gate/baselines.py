@@ -16,6 +16,7 @@ from crnn.gate.measures import MEASURES, PAIRED, paired
 from crnn.gate.runs import Run, limits_for, read
 from crnn.gate.sequential import BASELINE_LOOKS, resolved
 from crnn.measure.pace import SLOW
+from crnn.measure.packing import fold
 from crnn.measure.pair_records import Pairs
 from crnn.measure.record import Record
 from crnn.measure.records import measured
@@ -96,7 +97,7 @@ def faults(run: Run) -> list[str]:
 
 
 def promote(run: Run, folder: Path, pinned_because: str | None = None) -> list[Path]:
-    """Write a run into the folder of baselines, without the raw seconds of its calls.
+    """Write a run into the folder of baselines, without the raw seconds of its calls; shared arrays are saved once.
 
     Args:
         run: the run to promote; check ``faults`` first.
@@ -124,7 +125,7 @@ def promote(run: Run, folder: Path, pinned_because: str | None = None) -> list[P
 
 def _write(content: Mapping[str, Any], path: Path) -> Path:
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(json.dumps(content, separators=(",", ":")) + "\n", "utf-8")
+    temporary.write_text(json.dumps(fold(content), separators=(",", ":")) + "\n", "utf-8")
     return temporary.replace(path)
 
 

@@ -1,6 +1,5 @@
 """Saved runs: read, compare, promote to baseline."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -13,6 +12,7 @@ from crnn.gate.machines import Machines
 from crnn.gate.measures import MEASURES, PAIRED, limits_of
 from crnn.gate.strictness import KEY, loosened
 from crnn.gate.verdicts import MISSING, NEW, NOT_COMPARABLE, Verdict
+from crnn.measure.packing import saved
 from crnn.registry import VARIANTS
 
 QUICK = "a --quick run: it has fewer lines and no process pairs"
@@ -80,7 +80,7 @@ def read(path: Path) -> Run:
         RunError: the file is missing, truncated, in another format, or without a measurement of this suite.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = saved(path)
     except OSError as error:
         raise RunError(f"{path} cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -1,19 +1,15 @@
 """The commands that show a saved run: the table, and the recommendation."""
 
 import argparse
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from crnn.measure.packing import saved
 from crnn.report import advice, criteria, table
 from crnn.report.recommendation import Wish, recommend
 from crnn.report.results import Results
-
-
-def _run(path: Path) -> Any:
-    return json.loads(path.read_text("utf-8"))
 
 
 def _named(path: Path, show: Callable[[], str]) -> None:
@@ -37,7 +33,7 @@ def _several(paths: Sequence[Path]) -> list[tuple[str, Any]]:
     found = []
     for path in paths:
         try:
-            found.append((path.stem, _run(path)))
+            found.append((path.stem, saved(path)))
         except (OSError, ValueError) as error:
             raise table.ReportError(f"{path}: {error}") from None
     return found
@@ -70,7 +66,7 @@ def _print_table(arguments: argparse.Namespace) -> None:
     )
     # Without a terminal nothing limits the width.
     width = shutil.get_terminal_size((0, 0)).columns
-    _named(results, lambda: table.render_run(_run(results), request, arguments.format, width=width))
+    _named(results, lambda: table.render_run(saved(results), request, arguments.format, width=width))
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -86,7 +82,7 @@ def _report(arguments: argparse.Namespace) -> None:
 
 def _recommend(arguments: argparse.Namespace) -> None:
     def show() -> str:
-        results = Results.read(table.benchmarks_of(_run(arguments.results))).only(arguments.variants)
+        results = Results.read(table.benchmarks_of(saved(arguments.results))).only(arguments.variants)
         wish = Wish(arguments.batch, criteria.parse(arguments.max), arguments.minimize)
         return advice.text(recommend(results, wish))
 

@@ -7,14 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from crnn.gate.baselines import FOLDER, PINNED, ROLLING, faults, machine_key, newest, promote
 from crnn.gate.measures import MEASURES, PAIRED
 from crnn.gate.runs import compare_runs, limits_for, read
 from crnn.gate.sequential import SAME, resolved
-from crnn.measure.packing import pack, unpack
 from crnn.tests.saved_runs import GATE_INFO, run, write
 
 
@@ -193,11 +191,3 @@ class TestCommitted:
 
         named = re.findall(r"`([a-z0-9-]+)` (\d+\.\d) %", paragraph)
         assert sorted(named) == sorted((name, f"{100 * least:.1f}") for (_, name), least in wide.items())
-
-
-class TestCompact:
-    def test_round_trip(self):
-        """Unpacked arrays equal the packed ones."""
-        array = np.random.default_rng(1).normal(size=100).astype(np.float32)
-
-        assert unpack(pack(array)).tolist() == array.tolist()

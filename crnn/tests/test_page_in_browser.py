@@ -5,13 +5,13 @@ Screenshots in three widths go to ``$CRNN_SCREENSHOTS``, if it is set. Without a
 """
 
 import csv
-import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from crnn.measure.packing import saved
 from crnn.report.page import page as pages
 from crnn.report.page.content import shown
 from crnn.report.recommendation import Wish, recommend
@@ -28,7 +28,7 @@ WIDTHS = (390, 820, 1400)
 @pytest.fixture(scope="module")
 def run():
     """The committed baseline."""
-    return json.loads(next(BASELINES.glob("*/0001_baseline.json")).read_text("utf-8"))
+    return saved(next(BASELINES.glob("*/0001_baseline.json")))
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 """The README: its table, answers and figure are those of the committed baseline; it is short."""
 
-import json
 import re
 import shlex
 
 from crnn.__main__ import main
+from crnn.measure.packing import saved
 from crnn.report import table
 from crnn.report.page import charts
 from crnn.report.page.content import shown
@@ -19,7 +19,7 @@ def places(svg):
 
 def test_readme_shows_the_committed_baseline():
     """The README's table is the report of the newest committed baseline."""
-    results = json.loads(BASELINES[-1].read_text("utf-8"))
+    results = saved(BASELINES[-1])
 
     readme = (ROOT / "README.md").read_text("utf-8")
     shown = readme.split("<!-- results -->\n")[1].split("\n<!-- /results -->")[0]
@@ -50,7 +50,7 @@ def test_readme_is_read_in_three_minutes():
 
 def test_readme_shows_the_plot_of_the_committed_baseline():
     """The README's figure has a mark per row, where the committed baseline has it."""
-    [run] = shown([("baseline", json.loads(BASELINES[-1].read_text("utf-8")))])
+    [run] = shown([("baseline", saved(BASELINES[-1]))])
     drawn = charts.pareto(run.points, batch=1)
 
     figure = (ROOT / "crnn" / "report" / "pareto.svg").read_text("utf-8")

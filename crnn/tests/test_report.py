@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from crnn.measure.packing import saved
 from crnn.registry import names
 from crnn.report import table
 from crnn.report.table import ReportError, Request
@@ -248,7 +249,7 @@ class TestRequest:
 class TestBaseline:
     def test_originals_are_good_and_alike(self):
         """Both originals lie between 0.2 and 1.0 % CER, within 0.3 points of each other."""
-        results = json.loads(BASELINES[-1].read_text("utf-8"))
+        results = saved(BASELINES[-1])
         cers = [
             benchmark["extra_info"]["cer_fraction"]
             for benchmark in results["benchmarks"]

@@ -13,7 +13,7 @@ from crnn.corpus.lines import Lines
 from crnn.models.config import CRNNConfig
 from crnn.optimize.tuning import schedule_for
 from crnn.training.batches import augment, steps_per_epoch, training_batches
-from crnn.training.loop import CheckpointError, EarlyStopping, Schedule, fit, validation_cer
+from crnn.training.loop import CheckpointError, DivergedError, EarlyStopping, Schedule, fit, validation_cer
 
 TINY = CRNNConfig(classes=4, channels=(2, 2, 2, 2, 4), lstm_units=(4, 4))
 # For TensorFlow, which needs seconds to trace each layer.
@@ -226,3 +226,19 @@ def test_checkpoint_of_another_corpus_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match=r"belongs to a run with other settings .*; delete it to restart"):
         fit(StubLearner(set()), corpus(2), schedule, checkpoint, interrupt)
     assert checkpoint.exists()
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_stops_the_training(loss, tmp_path):
+    """The message names the step; the checkpoint is that of the epoch before, without the broken weights."""
+    checkpoint, schedule = tmp_path / "checkpoint.npz", Schedule(epochs=3, batch_size=4)
+
+    class Diverging(StubLearner):
+        def step(self, batch, learning_rate):
+            return loss if super().step(batch, learning_rate) and self.updates == 5 else 1.0
+
+    with pytest.raises(DivergedError, match=rf"the loss of step 2 of epoch 2 is {loss}; use another seed"):
+        fit(Diverging(set()), corpus(), schedule, checkpoint, lambda _: None)
+
+    with np.load(checkpoint) as content:
+        assert content["now/weights/updates"] == 3

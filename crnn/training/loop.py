@@ -60,8 +60,16 @@ class Schedule:
         return low + (peak - low) * (1 + np.cos(np.pi * share)) / 2
 
 
-class CheckpointError(RuntimeError):
+class TrainingError(RuntimeError):
+    """Training cannot start or go on."""
+
+
+class CheckpointError(TrainingError):
     """The checkpoint belongs to a run with other settings."""
+
+
+class DivergedError(TrainingError):
+    """The loss is no number any more."""
 
 
 class Learner(Protocol):
@@ -182,6 +190,7 @@ def fit(
 
     Raises:
         CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
+        DivergedError: the loss is infinite or not a number; the checkpoint is that of the epoch before.
         OSError: the checkpoint cannot be written; the previous one is kept.
     """
     from tqdm import tqdm  # imported here: measuring imports this module's errors and needs no progress bar
@@ -217,6 +226,11 @@ def fit(
             for index, batch in enumerate(bar):
                 rate = schedule.learning_rate(epoch * per_epoch + index, schedule.epochs * per_epoch)
                 losses.append(learner.step(batch, rate))
+                if not np.isfinite(losses[-1]):
+                    raise DivergedError(
+                        f"training diverged: the loss of step {index + 1} of epoch {epoch + 1} is {losses[-1]}; "
+                        "use another seed (--seed) or a larger batch (--batch-size)"
+                    )
                 bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
         cer = validation_cer(learner, corpus.validation, corpus.alphabet)
         seconds = time.monotonic() - started

@@ -1,9 +1,9 @@
 """The committed baseline's measurements of each row, for the page's tables of related rows."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from crnn.measure.packing import saved
 from crnn.measure.records import Accuracy, Footprint, Latency
 from crnn.measure.records import measured as read
 from crnn.measure.speedup import speedup
@@ -27,7 +27,7 @@ class Row:
 def measured() -> dict[str, Row]:
     """The committed baseline's measurements, by variant."""
     records: dict[str, list[object]] = {}
-    for benchmark in json.loads(BASELINE.read_text("utf-8"))["benchmarks"]:
+    for benchmark in saved(BASELINE)["benchmarks"]:
         entry = read(benchmark["extra_info"])
         if entry and entry.identity:
             records.setdefault(entry.identity.variant, []).append(entry.record)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from crnn import registry
 from crnn.models.config import CRNNConfig
 from crnn.scaling import __main__ as command
 from crnn.scaling import causes, kept, serve
@@ -22,6 +23,12 @@ class TestPage:
     def test_tables_are_those_of_the_data(self):
         """Every table between markers is what the committed data give."""
         assert command.filled(PAGE) == PAGE
+
+    def test_every_row_that_runs_on_a_cpu_was_measured(self, models):
+        """No row is missing but those that the machine cannot run, and the one that the page names."""
+        expected = {row.name for row in registry.VARIANTS if not row.unmeasured}
+
+        assert {model.times.name for model in models} == expected - {"torch-int8-static"}
 
     def test_held_out_sizes_are_predicted(self, models):
         """The median error at the held-out sizes of each row whose model is accepted is at most 5 %."""

@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from crnn import registry
 from crnn.report import documents
 from crnn.scaling import causes, figures, serve, tables
 from crnn.scaling.kept import keep, kept
@@ -22,8 +23,9 @@ PAGE, SERVICES = HERE / "README.md", HERE / "services.json"
 
 
 def models() -> list[Model]:
-    """The models of all rows that were kept."""
-    return [model_of(times) for times in kept()]
+    """The models of all rows that were kept, in the registry's order."""
+    order = {name: index for index, name in enumerate(registry.names())}
+    return [model_of(times) for times in sorted(kept(), key=lambda times: order.get(times.name, len(order)))]
 
 
 def _limits_of(model: Model) -> list[dict[str, float]]:
@@ -51,13 +53,13 @@ def filled(page: str) -> str:
     Raises:
         ValueError: the page lacks markers.
     """
-    rows = models()
+    rows, simulated = models(), json.loads(SERVICES.read_text("utf-8"))
     return documents.filled(
         page,
         {
             "models": tables.models(rows),
             "crossings": tables.crossings(rows),
-            "services": tables.services(json.loads(SERVICES.read_text("utf-8"))),
+            "services": tables.services({row.times.name: simulated[row.times.name] for row in rows}),
             "causes": tables.causes(json.loads(causes.KEPT.read_text("utf-8"))),
             "served": tables.served_rows(json.loads(serve.KEPT.read_text("utf-8"))),
         },

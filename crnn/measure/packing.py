@@ -6,6 +6,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -52,22 +53,24 @@ def _replaced(run: Mapping[str, Any], texts: Mapping[str, str]) -> list[dict[str
 
 
 def fold(run: Mapping[str, Any]) -> dict[str, Any]:
-    """A run with the arrays that several rows share saved once; a baseline of all rows is a quarter smaller.
+    """A run with the arrays that several rows share saved once, under ``crnn.shared``.
 
     All rows read the same lines, so their characters per line are the same array.
     """
     counts = Counter(text for text in _texts(run) if len(text) >= _LONG)
-    shared = {f"{_SHARED}-{index}": text for index, text in enumerate(text for text in counts if counts[text] > 1)}
-    session = {**run.get(_SESSION, {}), **({_SHARED: shared} if shared else {})}
-    return {**run, "benchmarks": _replaced(run, {text: key for key, text in shared.items()}), _SESSION: session}
+    # A digest as the key: no other text of a row, such as its name, is taken for one.
+    keys = {text: f"{_SHARED}:{sha256(text.encode()).hexdigest()[:16]}" for text in counts if counts[text] > 1}
+    shared = {_SHARED: {key: text for text, key in keys.items()}} if keys else {}
+    return {**run, "benchmarks": _replaced(run, keys), _SESSION: {**run.get(_SESSION, {}), **shared}}
 
 
-def unfold(run: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of ``fold``; a run that was not folded stays as it is."""
-    session = dict(run.get(_SESSION, {}))
-    if not (shared := session.pop(_SHARED, None)):
-        return dict(run)
-    return {**run, "benchmarks": _replaced(run, shared), _SESSION: session}
+def unfold(run: Any) -> Any:
+    """The inverse of ``fold``; what was not folded is returned as it is, be it a run or not."""
+    session = run.get(_SESSION) if isinstance(run, dict) else None
+    if not isinstance(session, dict) or _SHARED not in session:
+        return run
+    rest = {name: value for name, value in session.items() if name != _SHARED}
+    return {**run, "benchmarks": _replaced(run, session[_SHARED]), _SESSION: rest}
 
 
 def saved(path: Path) -> Any:
@@ -77,6 +80,4 @@ def saved(path: Path) -> Any:
         OSError: the file cannot be read.
         ValueError: it is not JSON.
     """
-    content = json.loads(path.read_text("utf-8"))
-    folded = isinstance(content, dict) and isinstance(content.get(_SESSION), dict) and _SHARED in content[_SESSION]
-    return unfold(content) if folded else content
+    return unfold(json.loads(path.read_text("utf-8")))

@@ -53,13 +53,13 @@ def filled(page: str) -> str:
     Raises:
         ValueError: the page lacks markers.
     """
-    rows, simulated = models(), json.loads(SERVICES.read_text("utf-8"))
+    rows = models()
     return documents.filled(
         page,
         {
             "models": tables.models(rows),
             "crossings": tables.crossings(rows),
-            "services": tables.services({row.times.name: simulated[row.times.name] for row in rows}),
+            "services": tables.services(json.loads(SERVICES.read_text("utf-8"))),
             "causes": tables.causes(json.loads(causes.KEPT.read_text("utf-8"))),
             "served": tables.served_rows(json.loads(serve.KEPT.read_text("utf-8"))),
         },

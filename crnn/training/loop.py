@@ -190,7 +190,7 @@ def fit(
 
     Raises:
         CheckpointError: the checkpoint belongs to another schedule, corpus or settings.
-        DivergedError: the loss is infinite or not a number; the checkpoint is that of the epoch before.
+        DivergedError: the loss is infinite or not a number; the checkpoint stays that of the last whole epoch.
         OSError: the checkpoint cannot be written; the previous one is kept.
     """
     from tqdm import tqdm  # imported here: measuring imports this module's errors and needs no progress bar
@@ -229,7 +229,7 @@ def fit(
                 if not np.isfinite(losses[-1]):
                     raise DivergedError(
                         f"training diverged: the loss of step {index + 1} of epoch {epoch + 1} is {losses[-1]}; "
-                        "use another seed (--seed) or a larger batch (--batch-size)"
+                        f"delete {checkpoint} and use another seed (--seed) or a larger batch (--batch-size)"
                     )
                 bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
         cer = validation_cer(learner, corpus.validation, corpus.alphabet)

@@ -5,15 +5,21 @@ from typing import Any
 
 from crnn.runtimes import base, torch_runtime
 
-# Enough for a sweep of batch sizes; PyTorch's default limit is eight.
-_MOST_BATCH_SIZES = 64
+# Every size up to 256; PyTorch's default limit is eight.
+_MOST_BATCH_SIZES = 256
 
 
 def compiled(torch: Any, model: Any) -> Any:
-    """A model compiled by inductor, with weights frozen into one graph per batch size."""
+    """A model compiled by inductor, with weights frozen into one graph per batch size.
+
+    The whole model is one graph. By default dynamo breaks it at an LSTM, compiles block by block, and counts each of
+    them towards the limit of recompilations, beyond which it calls them eagerly and only logs that. A whole graph that
+    cannot be compiled, or exceeds the limit, is an error.
+    """
+    torch._dynamo.config.allow_rnn = True
     torch._dynamo.config.recompile_limit = _MOST_BATCH_SIZES
     torch._inductor.config.freezing = True
-    return torch.compile(model, dynamic=False)
+    return torch.compile(model, dynamic=False, fullgraph=True)
 
 
 class Runtime(torch_runtime.Runtime):

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from crnn.formats import pt_file, torch_qdq
+from crnn.models.torch_crnn import LogProbabilities
 from crnn.runtimes import base
 from crnn.runtimes.process import WorkerProcess
 from crnn.runtimes.torch_compiled_runtime import Runtime as CompiledRuntime
+from crnn.runtimes.torch_compiled_runtime import compiled
 from crnn.runtimes.torch_runtime import Runtime
 from crnn.tests.test_models import SHALLOW, SMALL, inputs, torch_model, torch_outputs
 
@@ -86,6 +88,25 @@ def test_compiled_int8(tmp_path):
     assert loaded["engine"].split()[-1] == "inductor"
     assert threads in (1, None)  # None if the system does not report it
     assert np.abs(outputs - expected).max() < 0.05
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_batch_size_is_compiled_as_one_whole_graph():
+    """Neither the LSTMs nor a further size leave a part of the model to eager PyTorch."""
+    from torch._dynamo.utils import counters
+
+    torch._dynamo.reset()
+    counters.clear()
+    restored = (
+        torch._dynamo.config.patch(allow_rnn=False, recompile_limit=8),
+        torch._inductor.config.patch(freezing=False),
+    )
+    with restored[0], restored[1], torch.inference_mode():
+        model = compiled(torch, LogProbabilities(torch_model(SHALLOW)).eval())
+        for size in (1, 2, 3):
+            model(*map(torch.from_numpy, inputs(count=size)))
+
+    assert (counters["stats"]["unique_graphs"], dict(counters["graph_break"])) == (3, {})
 
 
 def test_without_a_compiler_it_is_missing(monkeypatch):

@@ -242,3 +242,18 @@ def test_a_loss_that_is_no_number_stops_the_training(loss, tmp_path):
 
     with np.load(checkpoint) as content:
         assert content["now/weights/updates"] == 3
+
+
+@pytest.mark.parametrize(("sets", "half"), [(("AVX-512", "AVX512-BF16"), True), (("AVX512-BF16", "AMX-BF16"), False)])
+def test_keras_trains_in_bfloat16_but_not_on_amx(sets, half, monkeypatch):
+    """On AMX gradients in bfloat16 may be no numbers, so the training is in float32; the option is reset after it."""
+    from crnn.training import keras_learner
+
+    def option():
+        return keras_learner.tf.config.optimizer.get_experimental_options()["auto_mixed_precision_onednn_bfloat16"]
+
+    monkeypatch.setattr(keras_learner, "instruction_sets", lambda: sets)
+    with keras_learner.bfloat16():
+        within = option()
+
+    assert (within, option()) == (half, False)

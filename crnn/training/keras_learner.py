@@ -8,6 +8,7 @@ import numpy as np
 from crnn.models import keras_crnn
 from crnn.models.config import CRNNConfig
 from crnn.models.keras_crnn import keras, tf
+from crnn.processor import instruction_sets
 from crnn.text import BLANK
 from crnn.training.batches import Batch
 from crnn.training.loop import Schedule, State
@@ -17,10 +18,14 @@ from crnn.training.loop import Schedule, State
 def bfloat16() -> Iterator[None]:
     """Train in bfloat16, as the PyTorch learner's autocast does; a step takes little more than half the time.
 
+    Not on processors with AMX: on lines of 608 columns the gradients of convolutions were no numbers within 300
+    steps, in each of four trainings, at different steps; without AMX, or in float32, never (TensorFlow
+    2.21.0, ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16``). There the training is in float32.
+
     The option applies to the whole process, so it is reset for conversions and measurements that follow.
     """
     option = "auto_mixed_precision_onednn_bfloat16"
-    tf.config.optimizer.set_experimental_options({option: True})
+    tf.config.optimizer.set_experimental_options({option: "AMX-BF16" not in instruction_sets()})
     try:
         yield
     finally:

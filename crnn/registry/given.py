@@ -113,14 +113,28 @@ def _of_openvino(row: Variant, interface: dict[str, Any]) -> Iterator[Variant]:
     )
 
 
+def _of_script(row: Variant, options: dict[str, Any]) -> Iterator[Variant]:
+    """TorchScript; ``torch.compile`` does not compile it."""
+    yield row.derive(
+        f"{row.name}-channels-last",
+        "channels-last memory format",
+        SAME_FILE,
+        runtime_options=options | {"channels_last": True},
+        runtime=row.runtime,
+        **_EXACT,
+    )
+
+
 def _of_program(row: Variant, options: dict[str, Any]) -> Iterator[Variant]:
-    for end, technique, settings in (
-        ("channels-last", "channels-last memory format", {"channels_last": True}),
-        ("compiled", "torch.compile (inductor), frozen", {"compiled": True}),
-    ):
-        yield row.derive(
-            f"{row.name}-{end}", technique, SAME_FILE, runtime_options=options | settings, runtime=row.runtime, **_EXACT
-        )
+    yield from _of_script(row, options)
+    yield row.derive(
+        f"{row.name}-compiled",
+        "torch.compile (inductor), frozen",
+        SAME_FILE,
+        runtime_options=options | {"compiled": True},
+        runtime=row.runtime,
+        **_EXACT,
+    )
 
 
 def _of_keras(row: Variant, options: dict[str, Any]) -> Iterator[Variant]:
@@ -157,7 +171,7 @@ class Kind(NamedTuple):
 
 
 _PROGRAM = Kind("program", ".pt2", "program", _of_program)
-_SCRIPT = _PROGRAM._replace(suffix=".ts")
+_SCRIPT = Kind("program", ".ts", "program", _of_script)
 KINDS = {
     ".onnx": Kind("onnx", ".onnx", "onnx", _of_onnx),
     ".xml": Kind("openvino", ".openvino", "openvino", _of_openvino),

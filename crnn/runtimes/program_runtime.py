@@ -10,7 +10,7 @@ from crnn.runtimes import base, torch_compiled_runtime
 
 
 class Runtime(base.Runtime):
-    """Runs a ``.pt2`` or TorchScript artifact, as it is or compiled by inductor."""
+    """Runs a ``.pt2`` or TorchScript artifact; inductor compiles the first only."""
 
     requires = ("torch",)
     distributions = ("torch",)

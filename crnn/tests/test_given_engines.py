@@ -179,7 +179,7 @@ class TestRows:
             (".onnx", {"", "-optimized", "-rewritten", "-int8-dynamic", "-int8-static", "-ov", "-ov-bf16", "-ov-int8"}),
             (".xml", {"", "-bf16", "-int8"}),
             (".pt2", {"", "-channels-last", "-compiled"}),
-            (".pt", {"", "-channels-last", "-compiled"}),
+            (".pt", {"", "-channels-last"}),
             (".keras", {"", "-xla", "-litert"}),
             (".tflite", {""}),
         ],

@@ -18,9 +18,9 @@ from crnn.training.loop import Schedule, State
 def bfloat16() -> Iterator[None]:
     """Train in bfloat16, as the PyTorch learner's autocast does; a step takes little more than half the time.
 
-    Not on processors with AMX: on lines of 608 columns the gradients of convolutions were no numbers within 300
-    steps, in each of four trainings, at different steps; without AMX, or in float32, never (TensorFlow
-    2.21.0, ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16``). There the training is in float32.
+    Not on processors with AMX, where it trains in float32: four trainings there, on lines of 608 columns, ended in
+    gradients of convolutions that were no numbers, at different steps. The same training with
+    ``ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16``, and one in float32, went on (TensorFlow 2.21.0).
 
     The option applies to the whole process, so it is reset for conversions and measurements that follow.
     """

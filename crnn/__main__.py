@@ -42,6 +42,8 @@ from crnn.training.loop import TrainingError
 # to the system each time, and the page faults take a third of a step's time.
 _ALLOCATOR = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=4294967295:glibc.malloc.trim_threshold=8589934591"
 
+_FAULTS = (ArtifactError, CorpusError, InterfaceError, OptionError, RecipeError, TrainingError)
+
 
 def _positive(text: str) -> int:
     number = int(text)
@@ -272,21 +274,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             registry.use_file(parsed.registry)
         for fault in registry.faults():
             print(f"warning: {fault}", file=sys.stderr)
-        return parsed.run(parsed) or 0
+        code = parsed.run(parsed) or 0
+        sys.stdout.flush()
+        return code
     except RunError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return INCOMPARABLE_STATUS
-    except (
-        ArtifactError,
-        CorpusError,
-        LookupError,
-        OptionError,
-        RecipeError,
-        InterfaceError,
-        TrainingError,
-        table.ReportError,
-        OSError,
-    ) as error:
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it exits
+        return 0
+    except (*_FAULTS, table.ReportError, LookupError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

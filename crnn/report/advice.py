@@ -53,7 +53,10 @@ def sentences(found: Recommendation) -> Iterator[str]:
     wish = found.wish
     yield headline(found)
     for row in found.ties:
-        yield f"  {row.name}: {_figures(row, wish)}"
+        factor = row.score(wish.minimize) / found.winner.score(wish.minimize)
+        yield f"  {row.name}, {factor:.2f} times the {wish.minimize}: {_figures(row, wish)}"
+    if found.ties:
+        yield "  (Compared are ratios to the anchor, measured in the same minutes; the times shown are of different minutes.)"
     if found.changes:
         yield ""
         yield "What would change the answer:"

@@ -19,9 +19,10 @@ def _named(path: Path, show: Callable[[], str]) -> None:
         ReportError: the file cannot be read or shown.
     """
     try:
-        print(show())  # noqa: T201 a command
+        text = show()
     except (OSError, ValueError) as error:
         raise table.ReportError(f"{path}: {error}") from None
+    print(text)  # noqa: T201 a command
 
 
 def _several(paths: Sequence[Path]) -> list[tuple[str, Any]]:

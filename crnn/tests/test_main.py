@@ -52,6 +52,17 @@ def test_mistakes_are_one_line(arguments, message, capsys):
     assert capsys.readouterr().err.startswith(message)
 
 
+def test_a_reader_may_have_read_enough():
+    """A pipe that is closed before all is printed, as ``head`` does, is no error."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "crnn", "list"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as listed:
+        listed.stdout.close()
+        errors = listed.stderr.read()
+
+    assert (listed.returncode, errors) == (0, b"")
+
+
 @pytest.mark.parametrize("arguments", [["train"], ["train", "--framework", "jax"], ["train", "--epochs", "0"]])
 def test_usage(arguments):
     """Invalid command lines end with argparse's status 2."""

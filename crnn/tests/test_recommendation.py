@@ -219,6 +219,7 @@ class TestWords:
             "With 1 line per call and CER at most 0.80 %, ship small: latency 2 ms, CER 0.75 %, memory 400 MB"
         )
         assert "No difference in latency to it is shown for: same." in " ".join(text.split())
+        assert "same, 1.00 times the latency: latency 2.01 ms" in text
         assert "with CER of 0.90 % allowed, rough wins (0.50 times the latency)" in text
         assert "with CER below 0.75 % required, same wins" in text
 

@@ -12,7 +12,13 @@ from crnn.registry import VARIANTS, original_of
 from crnn.registry.variant import Variant
 from crnn.report.documents import markdown
 
-BASELINE = HERE.parents[2] / "fixtures" / "baselines" / "linux-x86_64-amd-epyc-26-2-1-2-cores" / "0001_baseline.json"
+BASELINE = (
+    HERE.parents[2]
+    / "fixtures"
+    / "baselines"
+    / "linux-x86_64-intel-r-xeon-r-processor-6-167-1-2-cores"
+    / "0001_baseline.json"
+)
 
 
 @dataclass

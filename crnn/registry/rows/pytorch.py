@@ -32,7 +32,7 @@ PRUNED_ITERATIVE = originals.TORCH.derive(
     parameters=712_390,
     macs=77_001_600,
     max_bytes=2_950_000,
-    max_peak_memory_bytes=700_000_000,
+    max_peak_memory_bytes=690_000_000,
 )
 DISTILLED = originals.TORCH.derive(
     "torch-distilled",

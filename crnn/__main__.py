@@ -276,7 +276,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"warning: {fault}", file=sys.stderr)
         code = parsed.run(parsed) or 0
         sys.stdout.flush()
-        return code
     except RunError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return INCOMPARABLE_STATUS
@@ -289,6 +288,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command resumes after the last finished epoch", file=sys.stderr)
         return 130
+    else:
+        return code
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ _INSTRUCTION_SETS = {
     "bf16": "BF16",
 }
 
+# Those with kernels for a precision, from the narrowest to the widest.
+_KERNELS = {
+    "int8": ("AVX2", "AVX-512", "AVX-VNNI", "AVX512-VNNI", "AMX-INT8", "NEON", "SVE", "I8MM"),
+    "bf16": ("AVX2", "AVX-512", "AVX512-BF16", "AMX-BF16", "NEON", "SVE", "BF16"),
+}
 
 # Linux reports the length in bytes. Compiled code contains it: it only runs where vectors are as long.
 _SVE_LENGTH = Path("/proc/sys/abi/sve_default_vector_length")
@@ -56,6 +61,16 @@ def instruction_sets() -> tuple[str, ...]:
     """The instruction sets of this processor that speed depends on; empty if the system does not tell."""
     found = features()
     return tuple(name for feature, name in _INSTRUCTION_SETS.items() if feature in found)
+
+
+def widest(precision: str, found: Iterable[str]) -> str | None:
+    """The widest of some instruction sets for a precision; None where speed hardly depends on them, as in float32.
+
+    Args:
+        precision: such as ``int8``.
+        found: names that ``instruction_sets`` returned on some machine.
+    """
+    return next((name for name in reversed(_KERNELS.get(precision, ())) if name in set(found)), None)
 
 
 def machine_code() -> tuple[str, ...]:

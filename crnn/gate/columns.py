@@ -6,10 +6,10 @@ from crnn.gate.column import REFERENCE, UNPAIRED, Column, Place, Value
 from crnn.measure import speedup as estimates
 from crnn.measure.record import Record
 from crnn.measure.records import Footprint, Identity, Latency, Measured
+from crnn.processor import widest
 
 # In quantized rows rounding alone makes some weights zero.
 _NOTABLE = 0.9
-_LOW_PRECISION = {"int8", "bf16"}
 
 
 def _speedup(measured: Measured, reference: Measured | None, rows: Sequence[Measured]) -> Value:
@@ -42,10 +42,11 @@ def _file_format(record: Record) -> str:
 
 
 def _instruction_sets(record: Record) -> str:
-    """The processor's instruction sets in parentheses, for rows whose speed depends on them: int8 and bf16."""
-    if not isinstance(record, Identity) or not _LOW_PRECISION & set(record.variant.split("-")):
+    """The widest instruction set in parentheses, for rows whose speed depends on it: int8 and bf16."""
+    if not isinstance(record, Identity):
         return ""
-    return record.instruction_sets and f" ({record.instruction_sets})"
+    found = (widest(word, record.instruction_sets.split(", ")) for word in record.variant.split("-"))
+    return "".join(f" (up to {name})" for name in found if name)
 
 
 IDENTITY = (

@@ -56,7 +56,7 @@ def sentences(found: Recommendation) -> Iterator[str]:
         factor = row.score(wish.minimize) / found.winner.score(wish.minimize)
         yield f"  {row.name}, {factor:.2f} times the {wish.minimize}: {_figures(row, wish)}"
     if found.ties:
-        yield "  (Compared are ratios to the anchor, measured in the same minutes; the times shown are of different minutes.)"
+        yield "  (Compared by ratios to the anchor of the same minutes; the times shown are of different minutes.)"
     if found.changes:
         yield ""
         yield "What would change the answer:"

@@ -162,7 +162,12 @@ def _styled(chart: Any) -> Any:
     return (
         chart.configure(background="transparent", font="system-ui, sans-serif")
         .configure_axis(labelColor="currentColor", titleColor="currentColor", gridOpacity=0.25)
-        .configure_legend(labelColor="currentColor", titleColor="currentColor", orient="bottom", columns=4)
+        .configure_legend(
+            labelColor="currentColor",
+            titleColor="currentColor",
+            orient="bottom",
+            columns={"expr": "width < 500 ? 2 : 4"},
+        )
         .configure_text(color="currentColor")
         .configure_view(stroke=None)
     )

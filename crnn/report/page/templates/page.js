@@ -4,7 +4,9 @@ const data = JSON.parse(document.getElementById("data").textContent);
 // Plots: their specifications hold all data, so nothing is loaded.
 addEventListener("bundled", () => {
   for (const [id, spec] of Object.entries(data.plots)) {
-    vegaEmbed(`#${id}`, spec, { renderer: "svg", actions: false }).then(() => {
+    // Legends below each other: side by side the second would be cut off on a phone.
+    const config = { legend: { layout: { bottom: { direction: "vertical" } } } };
+    vegaEmbed(`#${id}`, spec, { renderer: "svg", actions: false, config }).then(() => {
       document.getElementById(id).dataset.drawn = "yes";
     });
   }

@@ -5,6 +5,8 @@ import functools
 import io
 from collections.abc import Callable
 
+import numpy as np
+
 from crnn.corpus import CorpusError, open_corpus
 
 
@@ -18,17 +20,22 @@ def pictures(corpus_sha256: str) -> Callable[[int], str | None]:
     """
 
     @functools.cache
-    def picture(line: int) -> str | None:
+    def images() -> np.ndarray | None:
         try:
             corpus = open_corpus(None)
         except CorpusError:
             return None
-        if corpus.sha256 != corpus_sha256 or line >= len(corpus.test):
+        return corpus.test.images if corpus.sha256 == corpus_sha256 else None
+
+    @functools.cache
+    def picture(line: int) -> str | None:
+        found = images()
+        if found is None or line >= len(found):
             return None
         from PIL import Image
 
         encoded = io.BytesIO()
-        Image.fromarray(corpus.test.images[line]).save(encoded, "WEBP", quality=50)
+        Image.fromarray(found[line]).save(encoded, "WEBP", quality=50)
         return f"data:image/webp;base64,{base64.b64encode(encoded.getvalue()).decode()}"
 
     return picture

@@ -26,15 +26,16 @@ def _named(path: Path, show: Callable[[], str]) -> None:
 
 
 def _several(paths: Sequence[Path]) -> list[tuple[str, Any]]:
-    """Runs by the names of their files.
+    """Runs by the names of their files, and of their folders where files have the same name.
 
     Raises:
         ReportError: one cannot be read; the message names it.
     """
     found = []
+    unique = len({path.stem for path in paths}) == len(paths)
     for path in paths:
         try:
-            found.append((path.stem, saved(path)))
+            found.append((path.stem if unique else f"{path.parent.name}/{path.stem}", saved(path)))
         except (OSError, ValueError) as error:
             raise table.ReportError(f"{path}: {error}") from None
     return found

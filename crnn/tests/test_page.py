@@ -13,6 +13,7 @@ from crnn.measure.records import Operators
 from crnn.report import advice
 from crnn.report.page import charts, history, page
 from crnn.report.page.content import shown
+from crnn.report.page.joined import side_by_side
 from crnn.report.page.pictures import pictures
 from crnn.report.recommendation import recommend
 from crnn.report.results import ReportError
@@ -136,6 +137,23 @@ class TestPage:
         assert re.findall(r'<section class="run" data-run="(\d)"', made) == ["0", "1"]
         assert len(places(made)["choices"]) == 2
 
+    def test_runs_side_by_side(self):
+        """Rows of several runs are joined by name; each run has its own speed-ups, and a dash for a row it lacks."""
+        fewer = other(benchmarks=[entry for row in FIVE[:2] for entry in row])
+
+        headings, rows = side_by_side(shown([("one", RUN), ("two", fewer)]))
+        cer = {name: cells[2 * headings.index("CER %") :][:2] for name, cells in rows}
+        assert {name: "-" not in cells for name, cells in cer.items()} == {
+            "original": True,
+            "small": True,
+            "same": False,
+            "rough": False,
+            "bad": False,
+        }
+        assert cer["small"][0] == cer["small"][1]
+        assert "<h2>Side by side</h2>" in page.html([("one", RUN), ("two", fewer)])
+        assert "<h2>Side by side</h2>" not in page.html([("one", RUN)])
+
 
 class TestPoints:
     def test_dominated_rows(self):
@@ -225,6 +243,16 @@ class TestBadInput:
 
         assert main(["report", str(path), str(path)]) == 1
         assert "several runs are shown side by side on a page: add --html FILE" in capsys.readouterr().err
+
+    def test_runs_of_the_same_name(self, tmp_path):
+        """Files of the same name are named with their folders."""
+        for folder in ("here", "there"):
+            (tmp_path / folder).mkdir()
+            (tmp_path / folder / "run.json").write_text(json.dumps(RUN))
+
+        made = tmp_path / "page.html"
+        main(["report", *(str(tmp_path / folder / "run.json") for folder in ("here", "there")), "--html", str(made)])
+        assert "<title>CRNN benchmarks: here/run, there/run</title>" in made.read_text("utf-8")
 
     def test_one_row(self):
         """One row is a page."""

@@ -8,6 +8,7 @@ from typing import Any
 from crnn.report.criteria import CRITERIA, OBJECTIVES, label
 from crnn.report.page import charts, history
 from crnn.report.page.content import LIMITS, Shown, shown
+from crnn.report.page.joined import side_by_side
 from crnn.report.results import ReportError
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -71,6 +72,7 @@ def html(runs: Sequence[tuple[str, Any]]) -> str:
         plots["history"] = charts.history(kept).to_dict()
     return environment.get_template("page.html.j2").render(
         runs=several,
+        joined=side_by_side(several) if len(several) > 1 else None,
         label=label,
         history=kept,
         criteria=[CRITERIA[name] for name in LIMITS],

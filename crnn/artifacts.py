@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from crnn import registry
 from crnn.corpus import Corpus
 from crnn.interface import BUILT_IN
 from crnn.optimize.recipe import Build
+from crnn.optimize.tuning import lines_read
 from crnn.processor import machine_code
 from crnn.registry import provenance
 from crnn.registry.options import check_options
@@ -174,7 +176,7 @@ def corpus_words(corpus: Corpus, folder: Path | None = None) -> list[str]:
 
 
 def training_seconds(variant: Variant, corpus: Corpus) -> float:
-    """About how long its training takes: that of the shipped one, by number of training lines.
+    """About how long its training takes: that of the shipped one, by the lines it reads and their pixels.
 
     0 for a conversion, and for another package's row, of which nothing is shipped.
     """
@@ -184,7 +186,9 @@ def training_seconds(variant: Variant, corpus: Corpus) -> float:
     from crnn.corpus.synthetic import SIZES
 
     epochs = json.loads(shipped.read_text("utf-8"))["epochs"]
-    return sum(epoch["seconds"] for epoch in epochs) * len(corpus.train) / SIZES["train"]
+    lines = lines_read(len(corpus.train), len(epochs)) / (len(epochs) * SIZES["train"])
+    pixels = prod(corpus.size) / prod(BUILT_IN.size)
+    return sum(epoch["seconds"] for epoch in epochs) * lines * pixels
 
 
 def is_built(variant: Variant, corpus: Corpus) -> bool:

@@ -42,6 +42,18 @@ def schedule_for(build: Build, default: Schedule = Schedule(), **given: Unpack[S
     return replace(default, **{**smaller, **given})
 
 
+def lines_read(lines_count: int, epochs: int) -> float:
+    """About how many lines a training reads, repeats included, that has so many epochs on a large corpus.
+
+    Args:
+        lines_count: of the training split.
+        epochs: of the default schedule.
+    """
+    if lines_count >= _SMALL_CORPUS_LINES:
+        return epochs * lines_count
+    return epochs * max(lines_count, _LEAST_UPDATES * _SMALL_BATCH_SIZE / _WHOLE_TRAINING_EPOCHS)
+
+
 def tuned(
     build: Build,
     learner: Learner,

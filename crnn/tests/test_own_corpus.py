@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from math import inf
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from crnn.corpus import open_corpus
 from crnn.measure.footprint import most_bytes
 from crnn.measure.requirements import buildable, runs_here, untrained
 from crnn.optimize.recipe import RecipeError
+from crnn.optimize.tuning import lines_read, schedule_for
 from crnn.tests.test_suite import ROOT, own_machine
+from crnn.training.batches import steps_per_epoch
 
 LINES = 40
 
@@ -86,14 +89,31 @@ class TestBuilding:
         assert notes[-1].startswith(f"{trained} rows to train, about ")
         assert f"and {len(rows) - trained} to convert; the same command resumes" in notes[-1]
 
-    def test_time_is_that_of_the_shipped_one_by_lines(self, corpus):
-        """Half of the lines take half as long."""
+    @pytest.mark.parametrize(
+        ("lines", "size", "share"),
+        [
+            (8_000, (32, 400), 1 / 2),
+            (16_000, (32, 800), 2),
+            # As many updates as of any small corpus: 2,500 with 16 lines, for the twelve epochs of the shipped one.
+            (400, (32, 400), 2_500 * 16 / 12 / 16_000),
+        ],
+    )
+    def test_time_is_that_of_the_shipped_one(self, lines, size, share):
+        """The time of a training is the shipped one's, by the lines that it reads and their pixels."""
         row = registry.get("torch-original")
         epochs = json.loads(artifacts.record_path(artifacts.SHIPPED / "torch-original.pt").read_text())["epochs"]
-        whole = sum(epoch["seconds"] for epoch in epochs)
+        corpus = SimpleNamespace(train=range(lines), size=size)
 
-        assert artifacts.training_seconds(row, corpus) == pytest.approx(whole * len(corpus.train) / 16_000)
+        whole = sum(epoch["seconds"] for epoch in epochs)
+        assert artifacts.training_seconds(row, corpus) == pytest.approx(whole * share)
         assert artifacts.training_seconds(registry.get("ov-fp32"), corpus) == 0
+
+    def test_the_lines_are_those_of_the_schedule(self, corpus):
+        """The lines that a training is said to read are those of its schedule."""
+        schedule = schedule_for(SimpleNamespace(corpus=corpus))
+        steps = schedule.epochs * steps_per_epoch(corpus.train, schedule.batch_size)
+
+        assert lines_read(len(corpus.train), 12) == pytest.approx(steps * schedule.batch_size, rel=0.05)
 
     def test_all_goes_on_after_a_failure(self, folder, tmp_path, monkeypatch, capsys):
         """Each row gets the options that its recipe has; one that fails is named, and the others are built."""

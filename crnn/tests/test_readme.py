@@ -43,6 +43,23 @@ def test_readme_says_what_to_ship(capsys):
     ] == []
 
 
+def test_readme_says_what_comes_next(capsys):
+    """Where a line of the answer says how much longer another row takes, the command says so too."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    said = re.findall(r"^- .*\(`(--.+?)`\).* `(.+?)` takes ([\d.]+) times as long", readme, re.MULTILINE)
+    answers = []
+    for options, *_ in said:
+        assert main(["recommend", str(BASELINES[-1]), *shlex.split(options)]) == 0
+        answers.append(" ".join(capsys.readouterr().out.split()))
+
+    assert len(said) == 2
+    assert [
+        (name, factor)
+        for (_, name, factor), answer in zip(said, answers, strict=True)
+        if f"{name} {factor} times the latency" not in answer
+    ] == []
+
+
 def test_readme_is_read_in_three_minutes():
     """The README has at most 120 lines, the table of results included."""
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 120

@@ -279,10 +279,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RunError as error:
         print(f"cannot compare: {error}", file=sys.stderr)
         return INCOMPARABLE_STATUS
-    except BrokenPipeError:  # the reader, such as `head`, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it exits
-        return 0
     except (*_FAULTS, table.ReportError, LookupError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and command.reader_left():
+            return 0
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

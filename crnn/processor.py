@@ -3,7 +3,7 @@
 import functools
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 # Needed by oneDNN for bfloat16. Without them PyTorch falls back to loops that take ten times as long as
@@ -63,14 +63,14 @@ def instruction_sets() -> tuple[str, ...]:
     return tuple(name for feature, name in _INSTRUCTION_SETS.items() if feature in found)
 
 
-def widest(precision: str, found: Iterable[str]) -> str | None:
+def widest(precision: str, found: Collection[str]) -> str | None:
     """The widest of some instruction sets for a precision; None where speed hardly depends on them, as in float32.
 
     Args:
         precision: such as ``int8``.
         found: names that ``instruction_sets`` returned on some machine.
     """
-    return next((name for name in reversed(_KERNELS.get(precision, ())) if name in set(found)), None)
+    return next((name for name in reversed(_KERNELS.get(precision, ())) if name in found), None)
 
 
 def machine_code() -> tuple[str, ...]:

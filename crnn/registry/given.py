@@ -113,28 +113,20 @@ def _of_openvino(row: Variant, interface: dict[str, Any]) -> Iterator[Variant]:
     )
 
 
+_LAYOUT = ("channels-last", "channels-last memory format", {"channels_last": True})
+_COMPILED = ("compiled", "torch.compile (inductor), frozen", {"compiled": True})
+
+
+def _of_program(row: Variant, options: dict[str, Any], ways: Sequence[Any] = (_LAYOUT, _COMPILED)) -> Iterator[Variant]:
+    for end, technique, settings in ways:
+        yield row.derive(
+            f"{row.name}-{end}", technique, SAME_FILE, runtime_options=options | settings, runtime=row.runtime, **_EXACT
+        )
+
+
 def _of_script(row: Variant, options: dict[str, Any]) -> Iterator[Variant]:
     """TorchScript; ``torch.compile`` does not compile it."""
-    yield row.derive(
-        f"{row.name}-channels-last",
-        "channels-last memory format",
-        SAME_FILE,
-        runtime_options=options | {"channels_last": True},
-        runtime=row.runtime,
-        **_EXACT,
-    )
-
-
-def _of_program(row: Variant, options: dict[str, Any]) -> Iterator[Variant]:
-    yield from _of_script(row, options)
-    yield row.derive(
-        f"{row.name}-compiled",
-        "torch.compile (inductor), frozen",
-        SAME_FILE,
-        runtime_options=options | {"compiled": True},
-        runtime=row.runtime,
-        **_EXACT,
-    )
+    return _of_program(row, options, (_LAYOUT,))
 
 
 def _of_keras(row: Variant, options: dict[str, Any]) -> Iterator[Variant]:

@@ -1,7 +1,10 @@
 """The commands that show a saved run: the table, and the recommendation."""
 
 import argparse
+import os
+import select
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,16 @@ from crnn.measure.packing import saved
 from crnn.report import advice, criteria, table
 from crnn.report.recommendation import Wish, recommend
 from crnn.report.results import Results
+
+
+def reader_left() -> bool:
+    """Whether standard output is a pipe that nobody reads any more, as behind ``head``; then nothing more is sent."""
+    pipe = select.poll()
+    pipe.register(sys.stdout.fileno(), 0)  # errors are always told
+    if not pipe.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more when it exits
+    return True
 
 
 def _named(path: Path, show: Callable[[], str]) -> None:

@@ -63,6 +63,16 @@ def test_a_reader_may_have_read_enough():
     assert (listed.returncode, errors) == (0, b"")
 
 
+def test_another_broken_pipe_is_an_error(monkeypatch, capfd):
+    """A pipe that breaks elsewhere, such as to a process that has died, is an error like any other."""
+
+    def broken():
+        raise BrokenPipeError("of a worker")
+
+    monkeypatch.setattr(registry, "faults", broken)
+    assert (main(["list"]), capfd.readouterr().err) == (1, "error: of a worker\n")
+
+
 @pytest.mark.parametrize("arguments", [["train"], ["train", "--framework", "jax"], ["train", "--epochs", "0"]])
 def test_usage(arguments):
     """Invalid command lines end with argparse's status 2."""

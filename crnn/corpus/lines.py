@@ -32,7 +32,7 @@ class Lines:
     """Lines of one split.
 
     Attributes:
-        images: uint8 (N, 32, 400), 0 is black.
+        images: uint8 (N, H, W), 0 is black.
         labels: N texts as written.
         kinds: uint8 (N,), 0 for digits and 1 for letters; the model's field input encodes them.
         typefaces: N names, empty if unknown.

@@ -22,7 +22,7 @@ from crnn.formats.counts import lstm_macs
 from crnn.interface import BUILT_IN, Interface
 
 IMAGES, FIELD, LOG_PROBS = "in0", "in1", "out0"
-"""Blobs: images (32, 400), field (50, 2) -> log probabilities (50, C)."""
+"""Blobs: images (H, W), field (T, 2) -> log probabilities (T, C)."""
 _MEMBERS = ("model.param", "model.bin")
 _MAGIC = "7767517"
 # What precedes a matrix tells its type.
@@ -189,7 +189,7 @@ def network(model: Model, threads: int) -> ncnn.Net:
 
 
 def run(net: ncnn.Net, image: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Log probabilities (50, C) of one line: image (32, 400), field (50, 2).
+    """Log probabilities (T, C) of one line: image (H, W), field (T, 2).
 
     Raises:
         RuntimeError: a layer fails.

@@ -109,7 +109,7 @@ def check_outputs(workload: Workload, outputs: np.ndarray, lines: int) -> None:
 
 
 Reply = tuple[np.ndarray, list[float], int | None]
-"""Log probabilities of all lines (N, 50, C), seconds of each batch that was read for them, number of threads."""
+"""Log probabilities of all lines (N, T, C), seconds of each batch that was read for them, number of threads."""
 
 
 class Reading(NamedTuple):

@@ -17,7 +17,7 @@ from crnn.models.config import CRNNConfig
 
 
 def build(config: CRNNConfig) -> keras.Model:
-    """``[images (B, 32, 400, 1), field (B, 50, 2)] -> logits (B, 50, C)``."""
+    """``[images (B, H, W, 1), field (B, T, 2)] -> logits (B, T, C)``."""
     images = keras.Input((config.height, config.width, 1), name="images")
     field = keras.Input((config.time_steps, config.field_features), name="field")
     columns = images
@@ -31,9 +31,9 @@ def build(config: CRNNConfig) -> keras.Model:
             name=f"norm{index}",
         )(columns)
         columns = keras.layers.MaxPooling2D(pool, name=f"pool{index}")(columns)
-    # (B, 1, 50, F) -> (B, 50, F)
+    # (B, 1, T, F) -> (B, T, F)
     steps = keras.layers.Reshape((config.time_steps, config.channels[-1]), name="columns")(columns)
-    steps = keras.layers.Concatenate(name="join_field")([steps, field])  # (B, 50, F + 2)
+    steps = keras.layers.Concatenate(name="join_field")([steps, field])  # (B, T, F + 2)
     for index, units in enumerate(config.lstm_units, 1):
         steps = keras.layers.LSTM(units, return_sequences=True, name=f"lstm{index}")(steps)
     logits = keras.layers.Dense(config.classes, name="classifier")(steps)
@@ -41,7 +41,7 @@ def build(config: CRNNConfig) -> keras.Model:
 
 
 def serving_function(model: keras.Model, **options: bool) -> tf.types.experimental.PolymorphicFunction:
-    """The deployed function: ``(images (B, 32, 400), field (B, 50, 2)) -> log probabilities (B, 50, C)``.
+    """The deployed function: ``(images (B, H, W), field (B, T, 2)) -> log probabilities (B, T, C)``.
 
     Args:
         model: what ``build`` returns, or an optimized model with the same inputs and outputs.
@@ -53,7 +53,7 @@ def serving_function(model: keras.Model, **options: bool) -> tf.types.experiment
     ]
 
     def log_probabilities(images: tf.Tensor, field: tf.Tensor) -> tf.Tensor:
-        # (B, 32, 400) -> (B, 32, 400, 1)
+        # (B, H, W) -> (B, H, W, 1)
         return tf.nn.log_softmax(model([images[..., None], field], training=False))
 
     return tf.function(log_probabilities, input_signature=signature, **options)

@@ -22,7 +22,7 @@ class ConvNorm(nn.Module):
 
 
 class ConvRecognizer(nn.Module):
-    """``(images (B, 1, 32, 400), field (B, 50, 2)) -> logits (B, 50, C)``."""
+    """``(images (B, 1, H, W), field (B, T, 2)) -> logits (B, T, C)``."""
 
     def __init__(self, config: ConvConfig) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class ConvRecognizer(nn.Module):
         self.field = nn.Linear(config.field_features, config.classes, bias=False)
 
     def features(self, images: Tensor) -> Tensor:
-        """What the classifier reads, (B, F, 1, 50)."""
+        """What the classifier reads, (B, F, 1, T)."""
         values = images
         for layer in self.image:
             values = torch.relu(layer(values))
@@ -58,6 +58,6 @@ class ConvRecognizer(nn.Module):
         return values
 
     def forward(self, images: Tensor, field: Tensor) -> Tensor:
-        # (B, C, 1, 50) -> (B, C, 50) -> (B, 50, C)
+        # (B, C, 1, T) -> (B, C, T) -> (B, T, C)
         logits = self.classifier(self.features(images)).squeeze(2).transpose(1, 2)
         return logits + self.field(field)

@@ -23,7 +23,7 @@ class ConvBlock(nn.Module):
 
 
 class CRNN(nn.Module):
-    """``(images (B, 1, 32, 400), field (B, 50, 2)) -> logits (B, 50, C)``."""
+    """``(images (B, 1, H, W), field (B, T, 2)) -> logits (B, T, C)``."""
 
     def __init__(self, config: CRNNConfig) -> None:
         super().__init__()
@@ -43,22 +43,22 @@ class CRNN(nn.Module):
 
     def forward(self, images: Tensor, field: Tensor) -> Tensor:
         columns = self.blocks(images)
-        # (B, F, 1, 50) -> (B, F, 50) -> (B, 50, F)
+        # (B, F, 1, T) -> (B, F, T) -> (B, T, F)
         steps = columns.squeeze(2).transpose(1, 2)
-        steps = torch.cat([steps, field], dim=2)  # (B, 50, F + 2)
+        steps = torch.cat([steps, field], dim=2)  # (B, T, F + 2)
         for lstm in self.lstms:
             steps, _ = lstm(steps)
         return self.classifier(steps)
 
 
 class LogProbabilities(nn.Module):
-    """The deployed function: ``(images (B, 32, 400), field (B, 50, 2)) -> (B, 50, C)``."""
+    """The deployed function: ``(images (B, H, W), field (B, T, 2)) -> (B, T, C)``."""
 
     def __init__(self, model: CRNN, channels_last: bool = False) -> None:
         super().__init__()
         self.model, self.channels_last = model, channels_last
 
     def forward(self, images: Tensor, field: Tensor) -> Tensor:
-        # (B, 32, 400) -> (B, 1, 32, 400); with one channel, only the strides tell channels last from channels first
+        # (B, H, W) -> (B, 1, H, W); with one channel, only the strides tell channels last from channels first
         pixels = images.unsqueeze(-1).permute(0, 3, 1, 2) if self.channels_last else images.unsqueeze(1)
         return torch.log_softmax(self.model(pixels, field).float(), dim=-1)

@@ -103,7 +103,7 @@ def set_ranges(model: keras.Model, source: keras.Model, inputs: Iterable[np.ndar
     Args:
         model: what ``quantization_aware`` returned; it is changed.
         source: the float model that it was made from.
-        inputs: images (N, 32, 400, 1) and field (N, 50, 2).
+        inputs: images (N, H, W, 1) and field (N, T, 2).
     """
     inner = {layer.layer.name: layer for layer in model.layers if hasattr(layer, "layer")}
     watched = [layer for layer in source.layers if layer.name in inner]

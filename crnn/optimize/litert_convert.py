@@ -36,7 +36,7 @@ def left_by_converter(
         model: any Keras model with the CRNN's inputs and outputs; fake quantization is converted with its scales.
         quantization: ``none``; ``float16``: weights stored in float16, computed in float32; ``dynamic``:
             int8 weights, activations quantized in each call.
-        representative: calibration inputs, images (N, 32, 400) and field (N, 50, 2); with these and
+        representative: calibration inputs, images (N, H, W) and field (N, T, 2); with these and
             ``dynamic`` every operator that can be is int8, with fixed activation scales.
     """
     from crnn.formats import tflite_file
@@ -50,7 +50,7 @@ def left_by_converter(
 
     @tf.function(input_signature=signature, autograph=False)
     def logits(images: "tf.Tensor", field: "tf.Tensor") -> "dict[str, tf.Tensor]":
-        # (B, 32, 400) -> (B, 32, 400, 1)
+        # (B, H, W) -> (B, H, W, 1)
         return {"logits": model([images[..., None], field], training=False)}
 
     # The converter only needs the model's variables; saving its layers too would take most of the time.
@@ -134,7 +134,7 @@ def statically_quantized(model: "keras.Model", images: np.ndarray, field: np.nda
     from crnn.optimize import keras_qat
 
     calibrated = keras_qat.quantization_aware(model)
-    # (N, 32, 400) -> (N, 32, 400, 1)
+    # (N, H, W) -> (N, H, W, 1)
     keras_qat.set_ranges(calibrated, model, (images[..., None], field))
     result = converted(calibrated, "dynamic")
     tflite_graph.quantize_lstm_weights(result)

@@ -57,7 +57,7 @@ def log_probs_of(source: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]
     """A ``.pt`` or ``.onnx`` file as a function that OpenVINO computes in float32, for a teacher of many lines.
 
     Returns:
-        Images float32 (B, 32, 400), field float32 (B, 50, 2) -> log probabilities float32 (B, 50, C).
+        Images float32 (B, H, W), field float32 (B, T, 2) -> log probabilities float32 (B, T, C).
     """
     from crnn.formats.openvino_file import openvino
 

@@ -62,7 +62,7 @@ def train(
 
     schedule, source = schedule_for(build, _TUNING, **schedule_options), keras_file.load(parent)
     model = keras_qat.quantization_aware(source, preserve, layers)
-    # (N, 32, 400) -> (N, 32, 400, 1)
+    # (N, H, W) -> (N, H, W, 1)
     keras_qat.set_ranges(model, source, (images[..., None], field))
     learner = KerasLearner(model, schedule)
 

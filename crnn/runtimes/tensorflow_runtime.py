@@ -88,12 +88,12 @@ class Runtime(base.Runtime):
         return run
 
     def _predicted(self, images: np.ndarray, field: np.ndarray) -> Any:
-        # (B, 32, 400) -> (B, 32, 400, 1)
+        # (B, H, W) -> (B, H, W, 1)
         logits = self._model.predict([images[..., None], field], batch_size=len(images), verbose=0)
         return self._tf.nn.log_softmax(logits)
 
     def _eager(self, images: np.ndarray, field: np.ndarray) -> Any:
-        # (B, 32, 400) -> (B, 32, 400, 1)
+        # (B, H, W) -> (B, H, W, 1)
         return self._tf.nn.log_softmax(self._model([images[..., None], field], training=False))
 
     def __call__(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:

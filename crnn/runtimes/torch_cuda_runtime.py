@@ -19,8 +19,8 @@ class Captured:
         """Keep a graph.
 
         Args:
-            inputs: its input tensors: images (B, 32, 400) and field (B, 50, 2).
-            outputs: its output tensor (B, 50, C), float32.
+            inputs: its input tensors: images (B, H, W) and field (B, T, 2).
+            outputs: its output tensor (B, T, C), float32.
             replay: starts it.
         """
         self._inputs, self._outputs, self._replay = inputs, outputs, replay

@@ -53,7 +53,7 @@ class FreshTargets:
             write_arrays(self.path(index), {"classes": classes, "log_probs": log_probs})
 
     def stored(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read a chunk's outputs: classes uint8 (N, 50, K), their log probabilities float16 (N, 50, K)."""
+        """Read a chunk's outputs: classes uint8 (N, T, K), their log probabilities float16 (N, T, K)."""
         with np.load(self.path(index), allow_pickle=False) as content:
             return content["classes"], content["log_probs"]
 

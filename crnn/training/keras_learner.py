@@ -47,7 +47,7 @@ class KerasLearner:
 
     def _step(self, images: tf.Tensor, field: tf.Tensor, classes: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            # (B, 32, 400) -> (B, 32, 400, 1)
+            # (B, H, W) -> (B, H, W, 1)
             logits = self.model([images[..., None], field], training=True)
             steps = tf.fill([tf.shape(logits)[0]], tf.shape(logits)[1])
             losses = tf.nn.ctc_loss(classes, logits, lengths, steps, logits_time_major=False, blank_index=BLANK)
@@ -62,7 +62,7 @@ class KerasLearner:
         return float(self._update(*map(tf.constant, batch)))
 
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Compute log probabilities float32 (B, 50, C) in evaluation mode."""
+        """Compute log probabilities float32 (B, T, C) in evaluation mode."""
         return self._serve(images, field).numpy()
 
     def state(self) -> State:

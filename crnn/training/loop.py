@@ -81,7 +81,7 @@ class Learner(Protocol):
         """Update the weights once; return the batch's mean loss in nats per line."""
 
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Compute log probabilities float32 (B, 50, C) in evaluation mode."""
+        """Compute log probabilities float32 (B, T, C) in evaluation mode."""
 
     def state(self) -> State:
         """Return weights and optimizer state as arrays, weights under ``weights/``."""

@@ -27,8 +27,8 @@ class SoftBatch(NamedTuple):
 
     Attributes:
         images, field, classes, lengths: as in ``batches.Batch``.
-        teacher_classes: uint8 (B, 50, K), the teacher's most probable classes.
-        teacher_log_probs: float16 (B, 50, K), their log probabilities.
+        teacher_classes: uint8 (B, T, K), the teacher's most probable classes.
+        teacher_log_probs: float16 (B, T, K), their log probabilities.
     """
 
     images: np.ndarray
@@ -57,7 +57,7 @@ def restore(classes: np.ndarray, log_probs: np.ndarray, class_count: int) -> np.
 
 
 LogProbs = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""A model: images float32 (B, 32, 400) and field float32 (B, 50, 2) -> log probabilities (B, 50, C)."""
+"""A model: images float32 (B, H, W) and field float32 (B, T, 2) -> log probabilities (B, T, C)."""
 
 
 class SoftTargets:
@@ -86,7 +86,7 @@ class SoftTargets:
         return training_batches(corpus.train, corpus.alphabet, schedule.batch_size, schedule.seed, view)
 
     def _stored(self, view: int) -> tuple[np.ndarray, np.ndarray]:
-        """Read classes and log probabilities (steps, B, 50, K) of a view; they are computed on first use."""
+        """Read classes and log probabilities (steps, B, T, K) of a view; they are computed on first use."""
         file = self._stem.with_name(f"{self._stem.name}-{view}.npz")
         if not file.exists():
             outputs = [compress(self._log_probs(batch.images, batch.field)) for batch in self._view(view)]

@@ -41,15 +41,15 @@ def softened_divergence(
     (Hinton et al., 2015, section 2).
 
     Args:
-        logits: the student's, float32 (B, 50, C).
-        teacher_log_probs: the teacher's, float32 (B, 50, C).
+        logits: the student's, float32 (B, T, C).
+        teacher_log_probs: the teacher's, float32 (B, T, C).
         temperature: divides the logits of both distributions.
         blanks: see ``Weighting``.
     """
     student = (logits / temperature).log_softmax(-1)
     teacher = (teacher_log_probs / temperature).log_softmax(-1)
     divergence = torch.nn.functional.kl_div(student, teacher, reduction="none", log_target=True)
-    both_blank = student[..., BLANK].detach().exp() * teacher[..., BLANK].exp()  # (B, 50)
+    both_blank = student[..., BLANK].detach().exp() * teacher[..., BLANK].exp()  # (B, T)
     weights = 1 - (1 - blanks) * both_blank
     return (weights * divergence.sum(2)).sum(1).mean() * temperature**2
 

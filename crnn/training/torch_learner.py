@@ -40,14 +40,14 @@ class TorchLearner:
         self._optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=schedule.weight_decay)
 
     def _logits(self, images: np.ndarray, field: np.ndarray) -> torch.Tensor:
-        # (B, 32, 400) -> (B, 1, 32, 400)
+        # (B, H, W) -> (B, 1, H, W)
         pixels = torch.from_numpy(images).unsqueeze(1).to(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
             logits = self.model(pixels, torch.from_numpy(field))
         return logits.float()
 
     def _batch_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Compute a batch's mean loss in nats per line from logits float32 (B, 50, C)."""
+        """Compute a batch's mean loss in nats per line from logits float32 (B, T, C)."""
         steps = torch.full((len(logits),), logits.shape[1])
         return self._loss(
             logits.log_softmax(-1).transpose(0, 1),  # (B, T, C) -> (T, B, C)
@@ -79,7 +79,7 @@ class TorchLearner:
 
     @torch.inference_mode()
     def log_probs(self, images: np.ndarray, field: np.ndarray) -> np.ndarray:
-        """Compute log probabilities float32 (B, 50, C) in evaluation mode."""
+        """Compute log probabilities float32 (B, T, C) in evaluation mode."""
         self.model.eval()
         return self._logits(images, field).log_softmax(-1).numpy()
 

@@ -12,7 +12,7 @@ from crnn.training.torch_learner import TorchLearner
 
 
 class _GuidedLearner(TorchLearner):
-    """Learner on the CTC loss and on the loss of a guide, which reads the student's features (B, F, 1, 50)."""
+    """Learner on the CTC loss and on the loss of a guide, which reads the student's features (B, F, 1, T)."""
 
     def __init__(self, config: ConvConfig, schedule: Schedule, guide: nn.Module) -> None:
         super().__init__(config, schedule)
@@ -39,16 +39,16 @@ class MatchingLearner(_GuidedLearner):
         self._teacher = teacher.eval().requires_grad_(requires_grad=False)
 
     def _batch_loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        # (B, 32, 400) -> (B, 1, 32, 400)
+        # (B, H, W) -> (B, 1, H, W)
         pixels = torch.from_numpy(batch.images).unsqueeze(1).to(memory_format=torch.channels_last)
-        wanted = self._teacher.blocks(pixels)  # (B, F, 1, 50)
+        wanted = self._teacher.blocks(pixels)  # (B, F, 1, T)
         distance = nn.functional.mse_loss(self._guide(self._features), wanted)
         # Per line like the CTC loss: mean over features, sum over time steps.
         return super()._batch_loss(logits, batch) + wanted.shape[-1] * distance
 
 
 class _Decoder(nn.Module):
-    """Transformer decoder of one layer: features (B, F, 1, 50), classes (B, L) -> logits (B, L + 1, C).
+    """Transformer decoder of one layer: features (B, F, 1, T), classes (B, L) -> logits (B, L + 1, C).
 
     The blank, which no label has, starts and ends a label.
     """
@@ -62,7 +62,7 @@ class _Decoder(nn.Module):
         self.classifier = nn.Linear(width, config.classes)
 
     def forward(self, features: Tensor, classes: Tensor) -> Tensor:
-        # (B, F, 1, 50) -> (B, F, 50) -> (B, 50, F)
+        # (B, F, 1, T) -> (B, F, T) -> (B, T, F)
         columns = self.memory(features.squeeze(2).transpose(1, 2))
         memory = columns + self.places.weight[: columns.shape[1]]
         before = nn.functional.pad(classes, (1, 0), value=BLANK)  # (B, L) -> (B, L + 1)

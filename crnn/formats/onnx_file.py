@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from google.protobuf.message import DecodeError
+from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from crnn.formats.counts import lstm_macs
 from crnn.formats.ends import Ends, Tensor
@@ -27,16 +28,30 @@ def parameters(path: Path) -> Iterator[np.ndarray]:
             yield onnx.numpy_helper.to_array(tensor)
 
 
+def _graph(path: Path) -> onnx.GraphProto:
+    try:
+        return onnx.load(path, load_external_data=False).graph
+    except DecodeError as error:
+        raise ValueError(f"{path} is truncated, or not an ONNX file: {error}") from None
+
+
+def beside(path: Path) -> list[Path]:
+    """The files with its weights ("external data"): PyTorch's exporter writes ``NAME.onnx.data`` beside it.
+
+    Raises:
+        ValueError: it is not an ONNX file, or truncated.
+    """
+    stored = [tensor for tensor in _graph(path).initializer if uses_external_data(tensor)]
+    return [path.parent / name for name in sorted({ExternalDataInfo(tensor).location for tensor in stored})]
+
+
 def ends(path: Path) -> Ends:
     """Inputs and outputs.
 
     Raises:
         ValueError: it is not an ONNX file, or truncated.
     """
-    try:
-        graph = onnx.load(path, load_external_data=False).graph
-    except DecodeError as error:
-        raise ValueError(f"{path} is truncated, or not an ONNX file: {error}") from None
+    graph = _graph(path)
     stored = {tensor.name for tensor in graph.initializer}
     return Ends([_tensor(one) for one in graph.input if one.name not in stored], [_tensor(one) for one in graph.output])
 

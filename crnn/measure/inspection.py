@@ -7,8 +7,6 @@ What a TOML file states is checked, the rest is found:
 - blank and scaling are those of the usual ones with which the first test lines are read best.
 """
 
-import hashlib
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,14 +23,15 @@ from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError, seen, valu
 from crnn.measure.accuracy import ctc_losses
 from crnn.measure.misreadings import alignment
 from crnn.measure.stated import at_width, of_file
-from crnn.optimize.given import missing_children, take_over
+from crnn.optimize.given import missing_children
+from crnn.optimize.given_files import files_of, is_pickle, sha256_of, take_over
 from crnn.registry import given
 from crnn.registry.given import GivenModel
 from crnn.runtimes.base import runtime_class
 from crnn.text import best_path, character_error_rate, encode
 
 MOST_BYTES = 2 * 1024**3 - 1
-"""Protocol buffers end there, and so do ONNX files without external data."""
+"""Protocol buffers end there, and an artifact is one file."""
 # Lines per batch while the output's axes are told apart: no number of classes, and hardly one of time steps.
 _BATCH = 3
 _LINES = 64  # on which scalings and blanks are tried
@@ -47,7 +46,6 @@ SCALINGS: tuple[dict[str, Any], ...] = (
     {"black": 0.0, "white": 255.0, "mean": (0.0,), "std": (1.0,)},
 )
 _SCALING = SCALINGS[0].keys()
-_PICKLED = (".pt", ".pth", ".ckpt", ".pkl", ".bin")
 
 
 @dataclass(frozen=True)
@@ -96,32 +94,28 @@ class _Raw(Interface):
         return cls.of(interface.to_json())
 
 
-def _is_script(path: Path) -> bool:
-    """Whether a file is TorchScript: an archive with code."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
+def _weigh(*files: Path) -> None:
+    if (size := sum(file.stat().st_size for file in files if file.is_file())) > MOST_BYTES:
+        raise InterfaceError(f"{files[0]}: {size / 1024**3:.1f} GiB; models of 2 GiB and more are not supported")
 
 
 def checked(path: Path) -> Path:
-    """A model's file, resolved.
+    """A model's file, by its absolute path.
 
     Raises:
         InterfaceError: there is no such file, or nothing here reads it; the message says what to do.
     """
     if not path.is_file():
         raise InterfaceError(f"{path}: no such file")
-    if path.suffix in _PICKLED and not _is_script(path):
+    if is_pickle(path):
         raise InterfaceError(
             f"{path}: a pickle can run any code when it is read, so none is read; export the model: "
             "torch.onnx.export(model, (images,), 'model.onnx', dynamo=True, dynamic_shapes=...) or torch.export.save"
         )
     if path.suffix not in given.KINDS:
         raise InterfaceError(f"{path}: no engine reads it; known are {', '.join(given.KINDS)}")
-    if (size := path.stat().st_size) > MOST_BYTES:
-        raise InterfaceError(f"{path}: {size / 1024**3:.1f} GiB; models of 2 GiB and more are not supported")
-    return path.resolve()
+    _weigh(path)
+    return path.absolute()
 
 
 @contextmanager
@@ -277,6 +271,7 @@ def inspect(
         ends = format_module(given.KINDS[path.suffix].format).ends(path)
     except ValueError as error:
         raise InterfaceError(str(error)) from None
+    _weigh(*files_of(path))
     wide, why = at_width(ends, stated, corpus_folder, width)
     keys = {**of_file(ends, {**stated, **wide}), **stated}
     shown = Interface.of(keys)
@@ -295,6 +290,5 @@ def inspect(
     chosen = _chosen(tried, stated)
     _check_alphabet(tried, chosen, lines.labels)
     found, json = chosen.interface, chosen.interface.to_json()
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    given_model = GivenModel(str(path), digest, json, missing_children(path, found))
+    given_model = GivenModel(str(path), sha256_of(path), json, missing_children(path, found))
     return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer, tuple(why))

@@ -1,26 +1,15 @@
 """Recipes for a user's model: take it over, fix its sizes, optimize its graph."""
 
-import hashlib
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crnn.interface import LOGITS, Interface
+from crnn.optimize.given_files import sha256_of, take_over
 from crnn.optimize.recipe import Build, RecipeError
 
 if TYPE_CHECKING:
     import onnx
-
-
-def take_over(path: Path, target: Path) -> None:
-    """Copy a user's file; OpenVINO's pair of files becomes one ``.openvino`` archive."""
-    if path.suffix == ".xml":
-        from crnn.formats import openvino_file
-
-        openvino_file.write(openvino_file.openvino.Core().read_model(path), target)
-    else:
-        shutil.copyfile(path, target)
 
 
 def adopt(build: Build, *, source: str, sha256: str) -> dict[str, Any]:
@@ -29,16 +18,16 @@ def adopt(build: Build, *, source: str, sha256: str) -> dict[str, Any]:
     Args:
         build: the artifact to build; it has no parent.
         source: path of the file.
-        sha256: of the file when it was looked at.
+        sha256: of its files when they were looked at, see ``sha256_of``.
 
     Raises:
         RecipeError: the file is gone, or has changed since.
     """
     path = Path(source)
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = sha256_of(path)
     except OSError as error:
-        raise RecipeError(f"{source}: {error.strerror}") from None
+        raise RecipeError(f"{error.filename}: {error.strerror}") from None
     if found != sha256:
         raise RecipeError(f"{source} has changed since it was looked at: SHA-256 {found}, then {sha256}")
     take_over(path, build.target)

@@ -32,7 +32,7 @@ class GivenModel:
 
     Attributes:
         path: of the file, absolute.
-        sha256: of the file.
+        sha256: of its files.
         interface: as JSON, complete.
         without: the children that cannot be made of it, and why, by the end of their name.
     """

@@ -20,7 +20,7 @@ from crnn.formats import program_file
 from crnn.formats.counts import count
 from crnn.interface import BUILT_IN, Interface
 from crnn.measure.conversions import ready
-from crnn.optimize.given import take_over
+from crnn.optimize.given_files import take_over
 from crnn.registry import given
 from crnn.registry.given import GivenModel, name_of, rows_of
 from crnn.runtimes.base import runtime_class

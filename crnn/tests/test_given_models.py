@@ -147,7 +147,10 @@ class TestTexts:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "ort-torch2onnx.onnx"], "--model: there is a row 'ort-torch2onnx' already"),
+        (
+            ["--model", "ort-torch2onnx.onnx"],
+            "row 'ort-torch2onnx' already; rows are named as the model's file",
+        ),
         (["--model", "none.onnx"], "--model none.onnx: "),
         (["--model", "mine.onnx", "--model", "mine.onnx"], "--model: there is a row 'mine' already"),
         (["--model", "mine.onnx", "--interface", "a.toml", "--interface", "b.toml"], "--interface is given 2 times"),

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-LAYOUTS = ("BHW", "BCHW", "BHWC")
+LAYOUTS = ("BHW", "BCHW", "BHWC", "BWH", "BCWH", "BWHC")
 OUTPUT_LAYOUTS = ("BTC", "TBC")
 LOG_PROBABILITIES, PROBABILITIES, LOGITS = "log probabilities", "probabilities", "logits"
 VALUES = (LOG_PROBABILITIES, PROBABILITIES, LOGITS)
@@ -99,8 +99,8 @@ class Interface:
                 raise InterfaceError(f"{key} has {len(getattr(self, key))} values, the model {self.channels} channels")
         if not all(self.std):
             raise InterfaceError("std = 0: expected values that are not zero")
-        if self.layout == "BHW" and self.channels != 1:
-            raise InterfaceError("layout = 'BHW' has no axis for the channels: expected BCHW or BHWC")
+        if "C" not in self.layout and self.channels != 1:
+            raise InterfaceError(f"layout = {self.layout!r} has no axis for the channels: expected BCHW or the like")
         if len(set(self.alphabet)) != len(self.alphabet):
             twice = sorted({one for one in self.alphabet if self.alphabet.count(one) > 1})
             raise InterfaceError(f"alphabet has {''.join(twice)!r} more than once")
@@ -181,13 +181,14 @@ class Interface:
         if self._affine is not None:
             factor, summand = self._affine
             pixels = images[:, None] * factor[:, None, None] + summand[:, None, None]  # (B, H, W) -> (B, C, H, W)
-            if self.layout == "BHW":
-                pixels = pixels[:, 0]  # (B, 1, H, W) -> (B, H, W)
-            elif self.layout == "BHWC":
-                pixels = pixels.transpose(0, 2, 3, 1)  # (B, C, H, W) -> (B, H, W, C)
-        elif self.layout != "BHW":
-            # (B, H, W) -> (B, 1, H, W) or (B, H, W, 1)
-            pixels = images[:, None] if self.layout == "BCHW" else images[..., None]
+        elif "C" in self.layout:
+            pixels = images[:, None]  # (B, H, W) -> (B, 1, H, W)
+        if "C" not in self.layout and pixels is not images:
+            pixels = pixels[:, 0]  # (B, 1, H, W) -> (B, H, W)
+        if self.layout not in ("BHW", "BCHW"):
+            # (B, C, H, W) or (B, H, W) -> axes as in the layout
+            axes = "BCHW" if "C" in self.layout else "BHW"
+            pixels = pixels.transpose([axes.index(axis) for axis in self.layout])
         if self.dtype == "uint8":
             pixels = pixels.round()
         pixels = np.ascontiguousarray(pixels, self.dtype)

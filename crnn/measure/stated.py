@@ -53,10 +53,12 @@ def _inputs(ends: Ends, stated: Mapping[str, Any]) -> tuple[Tensor, Tensor | Non
 
 
 def _layout(shape: tuple[int, ...]) -> str:
-    """The axes of an input for images, by where one or three channels can be."""
-    if len(shape) == 3:
-        return "BHW"
-    return "BHWC" if shape[3] in _CHANNELS and shape[1] not in _CHANNELS else "BCHW"
+    """The axes of an input for images, by where one or three channels can be; a line is wider than it is high."""
+    channels = None if len(shape) == 3 else 3 if shape[3] in _CHANNELS and shape[1] not in _CHANNELS else 1
+    first, second = (size for axis, size in enumerate(shape) if axis not in (0, channels))
+    # An open size is the width's.
+    plane = "WH" if (second and not first) or first > second > 0 else "HW"
+    return {None: f"B{plane}", 1: f"BC{plane}", 3: f"B{plane}C"}[channels]
 
 
 def _sizes(images: Tensor, layout: str, stated: Mapping[str, Any]) -> dict[str, int]:

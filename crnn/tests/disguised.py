@@ -13,10 +13,11 @@ FIELD = np.tile(np.array([0.5, 0.5], np.float32), (1, 50, 1))
 def _pixels(shown, nodes, constants):
     """Undo layout, channels and scaling: the input -> images (B, 32, 400)."""
     name = shown.images
-    if shown.layout == "BHWC":
-        nodes.append(helper.make_node("Transpose", [name], ["planes"], perm=[0, 3, 1, 2]))  # (B, C, H, W)
-        name = "planes"
-    if shown.layout != "BHW":
+    axes = [axis for axis in "BCHW" if axis in shown.layout]
+    # axes as in the layout -> (B, C, H, W) or (B, H, W)
+    nodes.append(helper.make_node("Transpose", [name], ["planes"], perm=[shown.layout.index(axis) for axis in axes]))
+    name = "planes"
+    if "C" in shown.layout:
         # Of three equal channels the first.
         constants["first"] = np.array(0, np.int64)
         nodes.append(helper.make_node("Gather", [name, "first"], ["plane"], axis=1))  # (B, C, H, W) -> (B, H, W)

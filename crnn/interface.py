@@ -9,29 +9,42 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from crnn.text import LOG_PROBABILITIES, LOGITS, PROBABILITIES, VALUES, log_softmax, seen, values_of
+
 LAYOUTS = ("BHW", "BCHW", "BHWC", "BWH", "BCWH", "BWHC")
 OUTPUT_LAYOUTS = ("BTC", "TBC")
-LOG_PROBABILITIES, PROBABILITIES, LOGITS = "log probabilities", "probabilities", "logits"
-VALUES = (LOG_PROBABILITIES, PROBABILITIES, LOGITS)
 DTYPES = ("float32", "float16", "uint8")
+FIT, SQUEEZE, STRETCH = RESIZES = ("fit", "squeeze", "stretch")
+BORDER = "border"
+LEVELS = {"black": 0, "grey": 128, "white": 255}
+PADDINGS = (BORDER, *LEVELS)
 # A probability that is not above zero has no logarithm, and below this one float32 softmaxes round differently.
 _LEAST_PROBABILITY = np.float32(1e-12)
-# How far a sum of probabilities may be off: half precision rounds each to 1e-3, and so do quantized models.
-_ROUNDING = 0.02
 
 
 class InterfaceError(ValueError):
     """Raised for a description that a model does not fit; the message names the key, and what the model returns."""
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Log probabilities over the last axis, float32."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+class Frame(NamedTuple):
+    """How a line's image becomes a model's input: its size, and its place there.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        resize: ``fit`` keeps the aspect ratio; ``squeeze`` fills the height, and only lines that are too long lose
+            their aspect ratio; ``stretch`` fills the whole input.
+        padding: what is beside the line: the median of its own border, or a grey level.
+    """
+
+    height: int
+    width: int
+    resize: str = FIT
+    padding: str = BORDER
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +54,8 @@ class Interface:
     Attributes:
         height: of the input image, in pixels.
         width: of the input image, in pixels; all lines of a batch have it.
+        resize: how a line's image is scaled, one of ``RESIZES``, see ``Frame``.
+        padding: what is beside the line, one of ``PADDINGS``.
         channels: 1, or 3 for models of colour images, which get the grey one three times.
         images: name of the input for images.
         layout: order of that input's axes, one of ``LAYOUTS``.
@@ -60,6 +75,8 @@ class Interface:
 
     height: int = 32
     width: int = 400
+    resize: str = FIT
+    padding: str = BORDER
     channels: int = 1
     images: str = "images"
     layout: str = "BHW"
@@ -86,6 +103,8 @@ class Interface:
             if getattr(self, key) < 1:
                 raise InterfaceError(f"{key} = {getattr(self, key)}: expected at least 1")
         for key, known in (
+            ("resize", RESIZES),
+            ("padding", PADDINGS),
             ("channels", (1, 3)),
             ("layout", LAYOUTS),
             ("dtype", DTYPES),
@@ -120,10 +139,8 @@ class Interface:
             expected = types[key]
             if expected is tuple and isinstance(value, int | float) and not isinstance(value, bool):
                 value = [value]  # noqa: PLW2901 the same for all channels
-            fits = isinstance(value, list | tuple) if expected is tuple else isinstance(value, expected)
-            if expected is float and isinstance(value, int):
-                fits = True
-            if not fits or isinstance(value, bool):
+            kinds: Any = {tuple: (list, tuple), float: (int, float)}.get(expected, expected)
+            if not isinstance(value, kinds) or isinstance(value, bool):
                 raise InterfaceError(f"{key} = {value!r}: expected {expected.__name__.replace('tuple', 'numbers')}")
             taken[key] = tuple(map(float, value)) if expected is tuple else expected(value)
         return cls(**taken)
@@ -133,8 +150,7 @@ class Interface:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def to_toml(self) -> str:
-        """As a user's file."""
-        # JSON's strings, numbers and lists are TOML's too.
+        """As a user's file: JSON's strings, numbers and lists are TOML's too."""
         return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in self.to_json().items())
 
     @property
@@ -143,9 +159,14 @@ class Interface:
         return self.width // self.time_steps
 
     @property
+    def frame(self) -> Frame:
+        """How a line's image becomes the input."""
+        return Frame(self.height, self.width, self.resize, self.padding)
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width of the input image."""
-        return self.height, self.width
+        return self.frame[:2]
 
     def at_size(self, height: int, width: int) -> Self:
         """The same for lines of another size, with as many pixels per time step."""
@@ -200,8 +221,7 @@ class Interface:
         Args:
             output: in the described layout; any float type.
         """
-        if output.dtype != np.float32:
-            output = output.astype(np.float32)
+        output = output.astype(np.float32, copy=False)
         if self.output_layout == "TBC":
             output = output.transpose(1, 0, 2)  # (T, B, C) -> (B, T, C)
         if self.values == LOGITS:
@@ -251,26 +271,6 @@ class Interface:
         if given["C"] != sizes["C"]:
             return f"alphabet: {sizes['C'] - 1} characters and a blank, the model has {given['C']} classes"
         return f"time_steps = {self.time_steps} looks wrong"
-
-
-def values_of(output: np.ndarray) -> str:
-    """What an output with the classes on its last axis holds, one of ``VALUES``."""
-    numbers = output.astype(np.float64)
-    if numbers.min() >= 0 and np.abs(numbers.sum(axis=-1) - 1).max() < _ROUNDING:
-        return PROBABILITIES
-    if numbers.max() <= _ROUNDING and np.abs(np.exp(numbers).sum(axis=-1) - 1).max() < _ROUNDING:
-        return LOG_PROBABILITIES
-    return LOGITS
-
-
-def seen(output: np.ndarray) -> str:
-    """Shape, range and sums of an output, for messages."""
-    numbers = output.astype(np.float64)
-    sums = numbers.sum(axis=-1)
-    return (
-        f"shape {output.shape}, values {numbers.min():.3g} to {numbers.max():.3g}, "
-        f"sums over the last axis {sums.min():.3g} to {sums.max():.3g}"
-    )
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Convert labels to class indices and back; the one decoder and the one CER for all variants.
+"""Convert labels to class indices and back; what outputs hold; the one decoder and the one CER for all variants.
 
 Class 0 is the CTC blank, class ``k`` is the alphabet's character ``k - 1``.
 """
@@ -9,6 +9,36 @@ from collections.abc import Sequence
 import numpy as np
 
 BLANK = 0
+LOG_PROBABILITIES, PROBABILITIES, LOGITS = "log probabilities", "probabilities", "logits"
+VALUES = (LOG_PROBABILITIES, PROBABILITIES, LOGITS)
+# How far a sum of probabilities may be off: half precision rounds each to 1e-3, and so do quantized models.
+_ROUNDING = 0.02
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Log probabilities over the last axis, float32."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def values_of(output: np.ndarray) -> str:
+    """What an output with the classes on its last axis holds, one of ``VALUES``."""
+    numbers = output.astype(np.float64)
+    if numbers.min() >= 0 and np.abs(numbers.sum(axis=-1) - 1).max() < _ROUNDING:
+        return PROBABILITIES
+    if numbers.max() <= _ROUNDING and np.abs(np.exp(numbers).sum(axis=-1) - 1).max() < _ROUNDING:
+        return LOG_PROBABILITIES
+    return LOGITS
+
+
+def seen(output: np.ndarray) -> str:
+    """Shape, range and sums of an output, for messages."""
+    numbers = output.astype(np.float64)
+    sums = numbers.sum(axis=-1)
+    return (
+        f"shape {output.shape}, values {numbers.min():.3g} to {numbers.max():.3g}, "
+        f"sums over the last axis {sums.min():.3g} to {sums.max():.3g}"
+    )
 
 
 def time_steps_needed(label: str) -> int:

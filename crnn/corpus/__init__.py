@@ -63,7 +63,7 @@ def open_corpus(
             if given is not None:
                 size = f"{getattr(BUILT_IN, option)} pixels {usual}"
                 raise CorpusError(f"--{option} {given}: the lines of the field corpus are {size}")
-        return field_corpus([size for size in dict.fromkeys(model.size for model in models) if size != BUILT_IN.size])
+        return field_corpus([one for one in dict.fromkeys(model.frame for model in models) if one != BUILT_IN.frame])
     from crnn.corpus.user import read_corpus
 
     height, width = height or BUILT_IN.height, width or BUILT_IN.width

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import Image
 
-from crnn.corpus.lines import Size
+from crnn.interface import BORDER, FIT, LEVELS, SQUEEZE, Frame
 
 T = TypeVar("T")
 MAX_PIXELS = 64_000_000
@@ -33,25 +33,30 @@ def grey(image: Image.Image) -> Image.Image:
     return image.convert("L")
 
 
-def fit(image: Image.Image, sizes: Sequence[Size]) -> list[np.ndarray]:
-    """Scale an image of any size and mode to each of the sizes, keeping its aspect ratio: uint8 (H, W) each.
+def fit(image: Image.Image, frames: Sequence[Frame]) -> list[np.ndarray]:
+    """Scale an image of any size and mode into each of the frames: uint8 (H, W) each.
 
-    The image is placed at the left, centred vertically, and padded with the median of its own border, so that padding
-    adds no edge.
+    The image is placed at the left and centred vertically. By default it keeps its aspect ratio, and is padded with the
+    median of its own border, so that padding adds no edge.
     """
     decoded = grey(image)
-    return [fitted(decoded, *size) for size in sizes]
+    return [fitted(decoded, *frame) for frame in frames]
 
 
-def fitted(image: Image.Image, height: int, width: int) -> np.ndarray:
-    """Scale a grey image as ``fit`` does: uint8 (H, W)."""
+def fitted(image: Image.Image, height: int, width: int, resize: str = FIT, padding: str = BORDER) -> np.ndarray:
+    """Scale a grey image as ``fit`` does into a ``Frame`` of these values: uint8 (H, W)."""
     if image.size == (width, height):
         return np.array(image)
-    scale = min(height / image.height, width / image.width)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    across, down = width / image.width, height / image.height
+    if resize == FIT:
+        across = down = min(across, down)
+    elif resize == SQUEEZE:
+        across = min(across, down)
+    size = max(1, round(image.width * across)), max(1, round(image.height * down))
     scaled = np.asarray(image.resize(size, Image.Resampling.LANCZOS))
     border = np.concatenate([scaled[0], scaled[-1], scaled[:, 0], scaled[:, -1]])
-    padded = np.full((height, width), np.uint8(np.median(border)))
+    level = LEVELS.get(padding)
+    padded = np.full((height, width), np.uint8(np.median(border) if level is None else level))
     top = (height - size[1]) // 2
     padded[top : top + size[1], : size[0]] = scaled
     return padded
@@ -94,6 +99,15 @@ def opened(source: Path | BytesIO) -> Iterator[Image.Image]:
                 yield image
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise ValueError(f"more than {MAX_PIXELS / 1e6:.0f} megapixels; crop or scale the image") from None
+
+
+def of_files(files: Sequence[Path], frame: Frame) -> np.ndarray:
+    """Image files in a frame, uint8 (N, H, W); errors as in ``opened``."""
+    placed = []
+    for file in files:
+        with opened(file) as image:
+            placed += fit(image, [frame])
+    return np.stack(placed)
 
 
 def aspect(image: Image.Image) -> float:

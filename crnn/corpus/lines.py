@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crnn.interface import BUILT_IN
+from crnn.interface import BUILT_IN, Frame
 from crnn.text import time_steps_needed
 
 Size = tuple[int, int]
@@ -37,7 +37,7 @@ class Lines:
         kinds: uint8 (N,), 0 for digits and 1 for letters; the model's field input encodes them.
         typefaces: N names, empty if unknown.
         seen: bool (N,), whether the label also occurs in the training split.
-        resized: the same images at other sizes, uint8 (N, H, W) by (H, W), for models that take others.
+        resized: the same images in the frames of models that take others, uint8 (N, H, W).
         files: of the images, N paths, None for a line without one of its own; empty if none has one.
     """
 
@@ -46,7 +46,7 @@ class Lines:
     kinds: np.ndarray
     typefaces: tuple[str, ...]
     seen: np.ndarray
-    resized: Mapping[Size, np.ndarray] = field(default_factory=dict)
+    resized: Mapping[Frame, np.ndarray] = field(default_factory=dict)
     files: tuple[Path | None, ...] = ()
 
     def __len__(self) -> int:
@@ -61,19 +61,19 @@ class Lines:
             self.kinds[rows],
             tuple(self.typefaces[row] for row in rows),
             self.seen[rows],
-            {size: images[rows] for size, images in self.resized.items()},
+            {frame: images[rows] for frame, images in self.resized.items()},
             tuple(self.files[row] for row in rows) if self.files else (),
         )
 
-    def at(self, size: Size) -> tuple[np.ndarray, np.ndarray]:
-        """Images uint8 (N, H, W) of that size, and kinds: what a worker keeps.
+    def at(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """Images uint8 (N, H, W) in that frame, and kinds: what a worker keeps.
 
         Raises:
-            LookupError: the lines were not read at that size.
+            LookupError: the lines were not read in that frame.
         """
-        if self.images.shape[1:] == size:
+        if frame == Frame(*self.images.shape[1:]):
             return self.images, self.kinds
-        return self.resized[size], self.kinds
+        return self.resized[frame], self.kinds
 
 
 def model_inputs(images: np.ndarray, kinds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from crnn.corpus.labels import FIELD_ALPHABET, draw_label
-from crnn.corpus.lines import DIGITS, LETTERS, Corpus, CorpusError, Lines, Size, content_hash
+from crnn.corpus.lines import DIGITS, LETTERS, Corpus, CorpusError, Lines, content_hash
+from crnn.interface import Frame
 from crnn.processor import usable_cores
 
 NAME = "field"
@@ -211,25 +212,26 @@ def _training_splits() -> tuple[Lines, Lines]:
     return train, draw_split("validation", train_labels=frozenset(train.labels))
 
 
-def _resized(lines: Lines, sizes: Sequence[Size]) -> Lines:
-    """The lines with their images at further sizes."""
-    if not sizes:
+def _resized(lines: Lines, frames: Sequence[Frame]) -> Lines:
+    """The lines with their images in further frames."""
+    if not frames:
         return lines
     from PIL import Image
 
     from crnn.corpus.images import fit
 
     found = [
-        np.stack(images) for images in zip(*(fit(Image.fromarray(image), sizes) for image in lines.images), strict=True)
+        np.stack(images)
+        for images in zip(*(fit(Image.fromarray(image), frames) for image in lines.images), strict=True)
     ]
-    return replace(lines, resized=dict(zip(sizes, found, strict=True)))
+    return replace(lines, resized=dict(zip(frames, found, strict=True)))
 
 
-def field_corpus(sizes: Sequence[Size] = ()) -> Corpus:
+def field_corpus(frames: Sequence[Frame] = ()) -> Corpus:
     """Open the field corpus; the training splits are drawn on first use (about a minute).
 
     Args:
-        sizes: further sizes of the images, see ``Lines.resized``.
+        frames: further frames of the images, see ``Lines.resized``.
 
     Raises:
         CorpusError: the shipped test split is missing or corrupt.
@@ -238,6 +240,6 @@ def field_corpus(sizes: Sequence[Size] = ()) -> Corpus:
 
     def training() -> tuple[Lines, Lines]:
         train, validation = _training_splits()
-        return _resized(train, sizes), _resized(validation, sizes)
+        return _resized(train, frames), _resized(validation, frames)
 
-    return Corpus(NAME, FIELD_ALPHABET, content_hash(test), _resized(test, sizes), training)
+    return Corpus(NAME, FIELD_ALPHABET, content_hash(test), _resized(test, frames), training)

@@ -206,7 +206,7 @@ def read_corpus(
     described = [built_in if model == BUILT_IN else model for model in models]
     time_steps = min(model.time_steps for model in described)
     # Anchors read lines of the usual size.
-    sizes = [size for size in dict.fromkeys([*(one.size for one in described), BUILT_IN.size]) if size != built_in.size]
+    frames = dict.fromkeys([built_in.frame, *(one.frame for one in described), BUILT_IN.frame])
     needed = [time_steps_needed(entry.label) for entry in entries]
     unfit = [f"{one.place} ({need})" for one, need in zip(entries, needed, strict=True) if need > time_steps]
     left = unfit if skip_unfit else []
@@ -223,7 +223,7 @@ def read_corpus(
     for entry in entries:
         faults += label_faults(entry.place, entry.label, alphabet, time_steps)
         try:
-            read.append(entry.read(partial(fit, sizes=[built_in.size, *sizes])))
+            read.append(entry.read(partial(fit, frames=list(frames))))
         except _READING as error:
             faults.append(f"{entry.place}: {error}")
     if faults:
@@ -241,7 +241,7 @@ def read_corpus(
         np.array([kind_of(entry.label) if entry.kind is None else entry.kind for entry in entries], np.uint8),
         ("",) * len(entries),
         np.array([entry.label in in_training for entry in entries]),
-        dict(zip(sizes, resized, strict=True)),
+        dict(zip(list(frames)[1:], resized, strict=True)),
         tuple(entry.file for entry in entries),
     )
     train, validation, test = (lines.take(np.flatnonzero(splits == name)) for name in ("train", "validation", "test"))

@@ -4,10 +4,10 @@ What a TOML file states is checked, the rest is found:
 
 - names, sizes and axes of the inputs stand in the file;
 - the layout of the output, and what it holds, show when a batch is run;
-- blank and scaling are those of the usual ones with which the first test lines are read best.
+- blank, scaling and place of the line are those of the usual ones with which the first test lines are read best.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,36 +16,24 @@ from typing import Any, Self
 
 import numpy as np
 
-from crnn.corpus import Lines, open_corpus
+from crnn.corpus import open_corpus
 from crnn.corpus.lines import model_inputs
 from crnn.formats.counts import format_module
-from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError, seen, values_of
-from crnn.measure.accuracy import ctc_losses
-from crnn.measure.misreadings import alignment
+from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError
+from crnn.measure import trials
 from crnn.measure.stated import at_width, of_file
 from crnn.optimize.given import missing_children
 from crnn.optimize.given_files import files_of, is_pickle, sha256_of, take_over
 from crnn.registry import given
 from crnn.registry.given import GivenModel
 from crnn.runtimes.base import runtime_class
-from crnn.text import best_path, character_error_rate, encode
+from crnn.text import seen, values_of
 
 MOST_BYTES = 2 * 1024**3 - 1
 """Protocol buffers end there, and an artifact is one file."""
 # Lines per batch while the output's axes are told apart: no number of classes, and hardly one of time steps.
 _BATCH = 3
 _LINES = 64  # on which scalings and blanks are tried
-# Another description that makes so much less error shows that the stated one is wrong.
-_MUCH_LESS = 0.5
-# Up to this CER a model reads; above, nothing follows from what it returns.
-_READABLE = 0.5
-_TOLD = 5  # characters of which an error tells what they are read for
-SCALINGS: tuple[dict[str, Any], ...] = (
-    {"black": 0.0, "white": 1.0, "mean": (0.0,), "std": (1.0,)},
-    {"black": 0.0, "white": 1.0, "mean": (0.5,), "std": (0.5,)},
-    {"black": 0.0, "white": 255.0, "mean": (0.0,), "std": (1.0,)},
-)
-_SCALING = SCALINGS[0].keys()
 
 
 @dataclass(frozen=True)
@@ -72,7 +60,7 @@ class Inspected:
         scaled = f"black {of.black:g}, white {of.white:g}, mean {of.mean}, std {of.std}"
         return [
             *self.why,
-            f"{of.images} {of.dtype} {of.layout} {of.height} x {of.width} x {of.channels}, {scaled}",
+            f"{of.images} {of.dtype} {of.layout} {of.height} x {of.width} x {of.channels}, {of.resize}, {scaled}",
             f"{of.output} {of.output_layout}, {of.time_steps} time steps, {len(of.alphabet)} characters, "
             f"blank {of.blank}, {of.values}",
             f"found, not stated: {', '.join(self.found) or 'nothing'}",
@@ -167,90 +155,6 @@ def _of_output(output: np.ndarray, stated: Mapping[str, Any]) -> dict[str, Any]:
     return {"output_layout": layout, "time_steps": output.shape[layout.index("T")], "values": values_of(output)}
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """A description with which the first lines were read.
-
-    Attributes:
-        interface: the description.
-        texts: as read.
-        cer: of them.
-        loss: median CTC loss of a line, in nats: it tells scalings apart that read equally well.
-    """
-
-    interface: Interface
-    texts: list[str]
-    cer: float
-    loss: float
-
-
-def _tried(model: _Model, interface: Interface, stated: Mapping[str, Any], lines: Lines) -> Iterator[_Tried]:
-    """Read lines with each usual scaling and blank, and with those that are stated."""
-    images, kinds = lines.at((interface.height, interface.width))
-    classes, targets = len(interface.alphabet) + 1, encode(lines.labels, interface.alphabet)
-    for scaling in [{}] if _SCALING & stated.keys() else SCALINGS:
-        scaled = replace(interface, **scaling)
-        output = model.output(images, kinds, scaled)
-        for blank in sorted({interface.blank % classes, 0, classes - 1}):
-            described = replace(scaled, blank=blank)
-            log_probs = described.log_probs(output)
-            texts, loss = best_path(log_probs, interface.alphabet), float(np.median(ctc_losses(log_probs, *targets)))
-            yield _Tried(described, texts, character_error_rate(lines.labels, texts), loss)
-
-
-def _chosen(tried: Sequence[_Tried], stated: Mapping[str, Any]) -> _Tried:
-    """That with the least loss which has the stated blank.
-
-    Raises:
-        InterfaceError: another blank makes far less error.
-    """
-    best = min(tried, key=lambda one: one.loss)
-    if "blank" not in stated:
-        return best
-    blank = stated["blank"] % (len(best.interface.alphabet) + 1)
-    chosen = min((one for one in tried if one.interface.blank == blank), key=lambda one: one.loss)
-    if best.cer < min(_READABLE, _MUCH_LESS * chosen.cer):
-        raise InterfaceError(
-            f"blank = {stated['blank']} looks wrong: CER {chosen.cer:.3f} on {len(best.texts)} lines, "
-            f"{best.cer:.3f} with {best.interface.blank}"
-        )
-    return chosen
-
-
-def _reordered(one: _Tried, labels: Sequence[str]) -> tuple[float, dict[str, str]]:
-    """The CER with the characters in the order that fits the labels best, and what each then stands for."""
-    from scipy.optimize import linear_sum_assignment
-
-    alphabet = one.interface.alphabet
-    place = {character: index for index, character in enumerate(alphabet)}
-    counts = np.zeros((len(alphabet), len(alphabet)))
-    for label, text in zip(labels, one.texts, strict=True):
-        for expected, actual in alignment(label, text):
-            if expected and actual:
-                counts[place[actual], place[expected]] += 1
-    meant = dict(zip(alphabet, (alphabet[index] for index in linear_sum_assignment(-counts)[1]), strict=True))
-    cer = character_error_rate(labels, ["".join(meant[character] for character in text) for text in one.texts])
-    return cer, {
-        actual: meant[actual] for actual in alphabet if counts[place[actual]].any() and meant[actual] != actual
-    }
-
-
-def _check_alphabet(tried: Sequence[_Tried], chosen: _Tried, labels: Sequence[str]) -> None:
-    """Look whether the classes of a model that reads badly stand for other characters.
-
-    Raises:
-        InterfaceError: with characters in another order the lines are read with far less error.
-    """
-    if chosen.cer <= _READABLE:
-        return
-    cer, meant = min((_reordered(one, labels) for one in tried), key=lambda found: found[0])
-    if cer < min(_READABLE, _MUCH_LESS * chosen.cer):
-        raise InterfaceError(
-            f"alphabet looks wrong: CER {chosen.cer:.3f} on {len(labels)} lines, {cer:.3f} in another order: "
-            + ", ".join(f"{actual!r} is read for {expected!r}" for actual, expected in list(meant.items())[:_TOLD])
-        )
-
-
 def inspect(
     path: Path, stated: Mapping[str, Any], corpus_folder: Path | None, width: int | str | None = None
 ) -> Inspected:
@@ -286,9 +190,9 @@ def inspect(
     if lacking := sorted(set(corpus.alphabet) - set(interface.alphabet)):
         raise InterfaceError(f"alphabet lacks {''.join(lacking)!r}, which labels of the corpus have")
     lines = corpus.test.take(range(min(_LINES, len(corpus.test))))
-    tried = list(_tried(model, interface, stated, lines))
-    chosen = _chosen(tried, stated)
-    _check_alphabet(tried, chosen, lines.labels)
+    tried = list(trials.tried(model.output, interface, stated, lines))
+    chosen = trials.placed(model.output, trials.chosen(tried, stated), stated, lines)
+    trials.check_alphabet(tried, chosen, lines.labels)
     found, json = chosen.interface, chosen.interface.to_json()
     given_model = GivenModel(str(path), sha256_of(path), json, missing_children(path, found))
     return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer, tuple(why))

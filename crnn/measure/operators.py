@@ -25,7 +25,7 @@ def measure(session: Session, runner: Runner) -> Operators | None:
     workload = Workload.of(runner.variant, runner.artifact, session.corpus)
     with workload.process(session.limit_s) as worker:
         worker.ask("load", *workload.load_request(session.device, None))
-        worker.ask("keep", *session.lines.at(workload.size))
+        worker.ask("keep", *session.lines.at(workload.frame))
         found = worker.ask("profile", _BATCH_SIZE, _CALLS)
     return record(found, _BATCH_SIZE) if found else None
 

@@ -197,7 +197,7 @@ def loaded(
         requests = [workload.load_request(device, setting.threads) for workload in workloads]
         loads = _load(workers, requests, setting, order)
         for worker, workload in zip(workers, workloads, strict=True):
-            worker.ask("keep", *lines.at(workload.size))
+            worker.ask("keep", *lines.at(workload.frame))
         # Count before pinning: on one core a second thread would not show.
         if setting.threads and counts_threads:
             _count_threads(workers, setting)

@@ -66,7 +66,7 @@ class Anchor:
             workload = Workload("anchor", self.engine)
             self._worker, self._sides = workload.process(self._limit_s), {}
             self._worker.ask("load", *workload.load_request(self._device, None))
-            self._worker.ask("keep", *self._lines.at(workload.size))
+            self._worker.ask("keep", *self._lines.at(workload.frame))
         return self._worker
 
     def side(self, batch_size: int, plan: Plan) -> Side:
@@ -182,7 +182,7 @@ class Setting:
         resident, of_engine = worker.ask("memory")[0], (loaded["engine"], loaded["device"], loaded["built"])
         found = Replicate(loaded["load_s"], loading.alone, resident, *of_engine)
         with phases.of("send lines"):
-            worker.ask("keep", *self.lines.at(loading.workload.size))
+            worker.ask("keep", *self.lines.at(loading.workload.frame))
         for size in self.batch_sizes:
             self.tell(f"timing batch {size}")
             # Sizes in between read lines after those of the largest one: fewer are left for the evaluation. The

@@ -118,7 +118,7 @@ def _one_process(session: Session, workload: Workload, sizes: Sequence[int], num
         anchor.begin("load", *reference.load_request("cpu", None))
         for one, of in ((worker, workload), (anchor, reference)):
             one.finish()
-            one.ask("keep", *session.lines.at(of.size))
+            one.ask("keep", *session.lines.at(of.frame))
         fitting = _first_calls(worker, sizes, found)
         beside = Side(anchor, 1)
         beside.warm_up(_ANCHOR_WARMUP_S, _PLAN.block_s)

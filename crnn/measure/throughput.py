@@ -76,7 +76,7 @@ def _one_set(session: Session, workload: Workload) -> tuple[list[tuple[float, fl
             worker.begin("load", *workload.load_request(session.device, WORKERS if worker is single else 1))
         for worker in (*pair, single):
             worker.finish()
-            worker.ask("keep", *session.lines.at(workload.size))
+            worker.ask("keep", *session.lines.at(workload.frame))
         for worker in pair:
             threads = worker.ask("threads", BATCH_SIZE)
             if threads is not None and threads != 1:

@@ -12,7 +12,7 @@ import numpy as np
 
 from crnn.artifacts import sha256_of
 from crnn.corpus.lines import Corpus, Lines, Size
-from crnn.interface import BUILT_IN
+from crnn.interface import BUILT_IN, Frame
 from crnn.measure import accuracy
 from crnn.measure.accuracy import Evaluation, evaluate
 from crnn.registry.variant import Variant
@@ -45,7 +45,7 @@ class Workload:
         root: the checkout whose code the worker runs; None for this one.
         sha256: of the artifact, checked by the worker; None: no check.
         python: the interpreter; None for this one.
-        size: height and width of the images that it reads.
+        frame: of the images that it reads.
         lines: height and width of a built-in model's lines, if they are not the usual ones.
         alphabet: the characters that it reads.
         time_steps: of its outputs; None: any number.
@@ -58,7 +58,7 @@ class Workload:
     root: Path | None = None
     sha256: str | None = None
     python: str | None = None
-    size: Size = BUILT_IN.size
+    frame: Frame = BUILT_IN.frame
     lines: Size | None = None
     alphabet: str = ""
     time_steps: int | None = None
@@ -75,7 +75,7 @@ class Workload:
             str(path),
             variant.runtime_options,
             sha256=sha256_of(path),
-            size=takes.size,
+            frame=takes.frame,
             lines=lines,
             alphabet=variant.reads(corpus.alphabet),
             time_steps=takes.time_steps,
@@ -144,7 +144,7 @@ def read_all(worker: WorkerProcess, workload: Workload, lines: Lines, batch_size
         WorkerError: the worker failed.
         UnsoundError: the outputs cannot be trusted.
     """
-    worker.ask("keep", *lines.at(workload.size))
+    worker.ask("keep", *lines.at(workload.frame))
     batches, seconds, threads = worker.ask("outputs", batch_size)
     return reading(workload, (np.concatenate(batches)[: len(lines)], seconds, threads), lines)
 

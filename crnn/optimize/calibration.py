@@ -24,7 +24,7 @@ def inputs_of(lines: Lines, count: int, interface: Interface | None = None) -> t
     if count < 1:
         raise RecipeError(f"calibration needs at least one line, got {count}")
     rows = np.linspace(0, len(lines) - 1, count).astype(int)
-    images, kinds = lines.at(interface.size) if interface else (lines.images, lines.kinds)
+    images, kinds = lines.at(interface.frame) if interface else (lines.images, lines.kinds)
     return model_inputs(images[rows], kinds[rows])
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crnn.interface import LOGITS, Interface
+from crnn.interface import Interface
 from crnn.optimize.given_files import sha256_of, take_over
 from crnn.optimize.recipe import Build, RecipeError
+from crnn.text import LOGITS
 
 if TYPE_CHECKING:
     import onnx

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from crnn.interface import LOGITS
 from crnn.processor import features, usable_cores
 from crnn.runtimes import base
 from crnn.runtimes.operators import FP32, INT8, Operator, medians
+from crnn.text import LOGITS
 
 PRECISIONS = ("f32", "bf16")
 # Below these, the plugin computes bfloat16 layers in float32 or converts in software.

@@ -225,14 +225,14 @@ class Worker:
         """
         from crnn.corpus import images
 
-        size, found = self._runtime.interface.size, []
+        frame, found = self._runtime.interface.frame, []
         for path, kind in zip(paths, kinds, strict=True):
             times = [time.perf_counter()]
             with images.opened(Path(path)) as picture:
                 grey = images.grey(picture)
             times.append(time.perf_counter())
             # (H, W) -> (1, H, W)
-            inputs = model_inputs(images.fitted(grey, *size)[None], np.array([kind], np.uint8))
+            inputs = model_inputs(images.fitted(grey, *frame)[None], np.array([kind], np.uint8))
             times.append(time.perf_counter())
             _, output = timed_call(self._runtime, *inputs)
             times.append(time.perf_counter())

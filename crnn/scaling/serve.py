@@ -64,7 +64,7 @@ def calls(workload: Workload, lines: Lines) -> dict[int, list[float]]:
     draws, found = random.Random(0), dict[int, list[float]]()
     with workload.process() as worker:
         worker.ask("load", *workload.load_request("cpu", _THREADS))
-        worker.ask("keep", *lines.at(workload.size))
+        worker.ask("keep", *lines.at(workload.frame))
         for _ in range(_ROUNDS):
             for size in draws.sample(_PROBED, len(_PROBED)):
                 seconds, _ = worker.ask("time", size, draws.randrange(len(lines)), 1)

@@ -4,7 +4,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from crnn.interface import LOGITS, PROBABILITIES, Interface
+from crnn.interface import Interface
+from crnn.text import LOGITS, PROBABILITIES
 
 FIELD = np.tile(np.array([0.5, 0.5], np.float32), (1, 50, 1))
 """Half digits, half letters, (1, 50, 2): the field of all lines for interfaces without one."""

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crnn.corpus.images import fit
-from crnn.interface import BUILT_IN
+from crnn.interface import BUILT_IN, Frame
 
 
 def usual(image):
     """The pixels at the usual size."""
-    return fit(image, [BUILT_IN.size])[0]
+    return fit(image, [BUILT_IN.frame])[0]
 
 
 class TestFit:
@@ -37,6 +37,33 @@ class TestFit:
     def test_pads_with_the_border(self):
         """Padding uses the image's own background, so it adds no edge."""
         assert np.unique(usual(Image.new("L", (50, 20), 180))).tolist() == [180]
+
+    @pytest.mark.parametrize(("padding", "level"), [("black", 0), ("grey", 128), ("white", 255)])
+    def test_pads_with_a_level(self, padding, level):
+        """A model that was trained with another padding gets it."""
+        [fitted] = fit(Image.new("L", (50, 20), 180), [Frame(32, 100, padding=padding)])
+
+        assert np.unique(fitted[:, :80]).tolist() == [180]
+        assert np.unique(fitted[:, 80:]).tolist() == [level]
+
+    @pytest.mark.parametrize(
+        ("resize", "size", "ink"),
+        [
+            # A line of 40x20 pixels in 32x100: at its aspect ratio it is 64 pixels wide.
+            ("fit", (40, 20), (64, 32)),
+            ("squeeze", (40, 20), (64, 32)),
+            ("stretch", (40, 20), (100, 32)),
+            # One of 400x20 is five pixels high at its aspect ratio.
+            ("fit", (400, 20), (100, 5)),
+            ("squeeze", (400, 20), (100, 32)),
+            ("stretch", (400, 20), (100, 32)),
+        ],
+    )
+    def test_fills(self, resize, size, ink):
+        """Each way fills its part of the input: width, height."""
+        [fitted] = fit(Image.new("L", size, 0), [Frame(32, 100, resize, "white")])
+
+        assert ((fitted == 0).any(0).sum(), (fitted == 0).any(1).sum()) == ink
 
     def test_transparent_is_white(self):
         """Transparent pixels become white."""

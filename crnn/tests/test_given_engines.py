@@ -75,7 +75,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def lines():
     """Some lines, as every engine gets them."""
-    return model_inputs(*open_corpus(None).test.take(range(5)).at(BUILT_IN.size))
+    return model_inputs(*open_corpus(None).test.take(range(5)).at(BUILT_IN.frame))
 
 
 @pytest.fixture(scope="module")

@@ -39,7 +39,7 @@ def outputs(path):
     """What the engine returns for some lines."""
     engine = Runtime()
     engine.load(path, "cpu")
-    return engine(*model_inputs(*open_corpus(None).test.take(range(3)).at(BUILT_IN.size)))
+    return engine(*model_inputs(*open_corpus(None).test.take(range(3)).at(BUILT_IN.frame)))
 
 
 class TestWeightsBesideTheGraph:

@@ -16,12 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 from crnn import interface, registry
 from crnn.corpus import open_corpus
 from crnn.corpus.labels import FIELD_ALPHABET
-from crnn.interface import BUILT_IN, LOG_PROBABILITIES, LOGITS, PROBABILITIES, Interface, InterfaceError
-from crnn.measure import inspection
+from crnn.interface import BUILT_IN, Interface, InterfaceError
+from crnn.measure import trials
 from crnn.measure.conversions import ready
 from crnn.measure.inspection import inspect
 from crnn.tests.disguised import PADDLE, disguise
 from crnn.tests.test_widths import write
+from crnn.text import LOG_PROBABILITIES, LOGITS, PROBABILITIES, VALUES
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,12 +46,12 @@ def shown(draw):
     return Interface(
         channels=channels,
         layout=draw(st.sampled_from([one for one in interface.LAYOUTS if channels == 1 or "C" in one])),
-        **draw(st.sampled_from(inspection.SCALINGS)),
+        **draw(st.sampled_from(trials.SCALINGS)),
         field=draw(st.sampled_from(["", "field"])),
         images="pixels",
         output="classes",
         output_layout=draw(st.sampled_from(interface.OUTPUT_LAYOUTS)),
-        values=draw(st.sampled_from(interface.VALUES)),
+        values=draw(st.sampled_from(VALUES)),
         blank=draw(st.sampled_from([0, 45])),
         alphabet=FIELD_ALPHABET,
     )

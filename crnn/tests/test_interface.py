@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crnn import interface
-from crnn.interface import BUILT_IN, LOG_PROBABILITIES, LOGITS, PROBABILITIES, Interface, InterfaceError
-from crnn.text import best_path
+from crnn.interface import BUILT_IN, Interface, InterfaceError
+from crnn.text import LOG_PROBABILITIES, LOGITS, PROBABILITIES, VALUES, best_path, log_softmax
 
 ALPHABET = "abcdefgh"
 CLASSES = len(ALPHABET) + 1
@@ -30,7 +30,7 @@ def described(draw):
         mean=tuple(draw(st.lists(st.floats(-1, 1), min_size=channels, max_size=channels))),
         std=tuple(draw(st.lists(st.floats(0.1, 2), min_size=channels, max_size=channels))),
         output_layout=draw(st.sampled_from(interface.OUTPUT_LAYOUTS)),
-        values=draw(st.sampled_from(interface.VALUES)),
+        values=draw(st.sampled_from(VALUES)),
         blank=draw(st.sampled_from([*range(CLASSES), -1])),
         alphabet=ALPHABET,
         time_steps=STEPS,
@@ -39,7 +39,7 @@ def described(draw):
 
 def returned(shown, logits):
     """What a model so described returns, of logits (B, T, C) in its own order of classes."""
-    log_probs = interface.log_softmax(logits)
+    log_probs = log_softmax(logits)
     values = {LOGITS: logits, LOG_PROBABILITIES: log_probs, PROBABILITIES: np.exp(log_probs)}[shown.values]
     return np.ascontiguousarray(values.transpose(1, 0, 2)) if shown.output_layout == "TBC" else values
 
@@ -149,7 +149,7 @@ class TestFaults:
     def test_log_probabilities_may_be_called_logits(self):
         """A softmax does not change them."""
         shown = Interface(values=LOGITS, time_steps=STEPS)
-        log_probs = interface.log_softmax(np.random.default_rng(0).normal(size=(LINES, STEPS, CLASSES)))
+        log_probs = log_softmax(np.random.default_rng(0).normal(size=(LINES, STEPS, CLASSES)))
 
         shown.check(log_probs, LINES, CLASSES)
 

@@ -54,7 +54,7 @@ def assert_read(folder, labels, pictures):
 
     assert found.keys() == set(labels)
     assert all(
-        (found[label] == fit(picture, [BUILT_IN.size])[0]).all()
+        (found[label] == fit(picture, [BUILT_IN.frame])[0]).all()
         for label, picture in zip(labels, pictures, strict=True)
     )
 

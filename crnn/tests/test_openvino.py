@@ -10,12 +10,12 @@ import pytest
 from crnn import processor
 from crnn.formats import openvino_file, pt_file
 from crnn.formats.counts import count, macs_of_config
-from crnn.interface import log_softmax
 from crnn.optimize import onnx_convert, openvino_convert
 from crnn.optimize.recipe import Build, RecipeError
 from crnn.runtimes.openvino_runtime import Runtime, leave_logits
 from crnn.tests.test_models import inputs, torch_model, torch_outputs
 from crnn.tests.test_training import ALPHABET, TINY, corpus
+from crnn.text import log_softmax
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning", "ignore::RuntimeWarning"

@@ -12,7 +12,7 @@ from crnn.artifacts import corpus_words, location, remedy
 from crnn.corpus import CorpusError, open_corpus, parsed_height, parsed_width
 from crnn.corpus.user import read_corpus
 from crnn.formats.counts import macs_of_config
-from crnn.interface import BUILT_IN
+from crnn.interface import BUILT_IN, Frame
 from crnn.measure.workload import Workload
 from crnn.models.config import CRNNConfig
 from crnn.models.conv_config import ConvConfig
@@ -48,7 +48,7 @@ class TestReading:
 
         assert corpus.width == 320
         assert corpus.test.images.shape[1:] == (32, 320)
-        assert {size: images.shape[1:] for size, images in corpus.test.resized.items()} == {BUILT_IN.size: (32, 400)}
+        assert {frame: images.shape[1:] for frame, images in corpus.test.resized.items()} == {BUILT_IN.frame: (32, 400)}
 
     def test_chosen_by_labels(self, folder):
         """Where the labels need more room than the images, they decide: 3 and 40 steps of 8 pixels, in 32s."""
@@ -154,11 +154,11 @@ class TestModels:
         artifact.write_bytes(b"")
         workload = Workload.of(registry.get("ov-fp32"), artifact, corpus)
 
-        assert (workload.size, workload.load_request("cpu", None)[-1]) == ((32, 320), 320)
+        assert (workload.frame, workload.load_request("cpu", None)[-1]) == (Frame(32, 320), 320)
         assert Workload.of(registry.get("ov-fp32"), artifact, read_corpus(folder, height=48)).load_request("cpu", None)[
             -2:
         ] == (400, 48)
-        assert Workload("anchor", "x").size == (32, 400)
+        assert Workload("anchor", "x").frame == Frame(32, 400)
         assert [images.shape for images in inputs_of(corpus.validation, 2)] == [(2, 32, 320), (2, 40, 2)]
 
     def test_each_width_has_its_artifacts(self, folder):

@@ -220,10 +220,8 @@ def _resized(lines: Lines, frames: Sequence[Frame]) -> Lines:
 
     from crnn.corpus.images import fit
 
-    found = [
-        np.stack(images)
-        for images in zip(*(fit(Image.fromarray(image), frames) for image in lines.images), strict=True)
-    ]
+    made = (fit(Image.fromarray(image), frames) for image in lines.images)
+    found = [np.stack(images) for images in zip(*made, strict=True)]
     return replace(lines, resized=dict(zip(frames, found, strict=True)))
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from crnn.corpus import open_corpus
 from crnn.corpus.lines import model_inputs
 from crnn.formats.counts import format_module
-from crnn.interface import OUTPUT_LAYOUTS, Interface, InterfaceError
+from crnn.interface import OUTPUT_LAYOUTS, STRETCH, Interface, InterfaceError
 from crnn.measure import trials
 from crnn.measure.stated import at_width, of_file
 from crnn.optimize.given import missing_children
@@ -57,10 +57,11 @@ class Inspected:
     def notes(self) -> list[str]:
         """What a user should know, a line each."""
         of, name = self.interface, given.name_of(Path(self.model.path))
+        placed = of.resize if of.resize == STRETCH else f"{of.resize}, padding {of.padding}"
         scaled = f"black {of.black:g}, white {of.white:g}, mean {of.mean}, std {of.std}"
         return [
             *self.why,
-            f"{of.images} {of.dtype} {of.layout} {of.height} x {of.width} x {of.channels}, {of.resize}, {scaled}",
+            f"{of.images} {of.dtype} {of.layout} {of.height} x {of.width} x {of.channels}, {placed}, {scaled}",
             f"{of.output} {of.output_layout}, {of.time_steps} time steps, {len(of.alphabet)} characters, "
             f"blank {of.blank}, {of.values}",
             f"found, not stated: {', '.join(self.found) or 'nothing'}",

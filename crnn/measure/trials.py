@@ -23,6 +23,8 @@ SCALINGS: tuple[dict[str, Any], ...] = (
     {"black": 0.0, "white": 1.0, "mean": (0.0,), "std": (1.0,)},
     {"black": 0.0, "white": 1.0, "mean": (0.5,), "std": (0.5,)},
     {"black": 0.0, "white": 255.0, "mean": (0.0,), "std": (1.0,)},
+    # White on black, as kraken's models read.
+    {"black": 1.0, "white": 0.0, "mean": (0.0,), "std": (1.0,)},
 )
 _SCALING = SCALINGS[0].keys()
 Output = Callable[[np.ndarray, np.ndarray, Interface], np.ndarray]
@@ -55,10 +57,10 @@ class Tried:
 
 
 def tried(output: Output, interface: Interface, stated: Mapping[str, Any], lines: Lines) -> Iterator[Tried]:
-    """Read lines with each usual scaling and blank, and with those that are stated."""
+    """Read lines with the stated scaling, then with each usual one; each with the stated and the usual blanks."""
     images, kinds = lines.at(interface.frame)
     classes = len(interface.alphabet) + 1
-    for scaling in [{}] if _SCALING & stated.keys() else SCALINGS:
+    for scaling in [{}, *SCALINGS] if _SCALING & stated.keys() else SCALINGS:
         scaled = replace(interface, **scaling)
         returned = output(images, kinds, scaled)
         for blank in sorted({interface.blank % classes, 0, classes - 1}):
@@ -104,22 +106,25 @@ def placed(output: Output, found: Tried, stated: Mapping[str, Any], lines: Lines
 
 
 def chosen(tried: Sequence[Tried], stated: Mapping[str, Any]) -> Tried:
-    """That with the least loss which has the stated blank.
+    """That with the least loss which has the stated blank and scaling.
 
     Raises:
-        InterfaceError: another blank makes far less error.
+        InterfaceError: another blank or scaling makes far less error.
     """
     best = min(tried, key=lambda one: one.loss)
-    if "blank" not in stated:
-        return best
-    blank = stated["blank"] % (len(best.interface.alphabet) + 1)
-    chosen = min((one for one in tried if one.interface.blank == blank), key=lambda one: one.loss)
-    if best.cer < min(_READABLE, _MUCH_LESS * chosen.cer):
-        raise InterfaceError(
-            f"blank = {stated['blank']} looks wrong: CER {chosen.cer:.3f} on {len(best.texts)} lines, "
-            f"{best.cer:.3f} with {best.interface.blank}"
-        )
-    return chosen
+    expected = {key: getattr(tried[0].interface, key) for key in _SCALING & stated.keys()}
+    if "blank" in stated:
+        expected["blank"] = stated["blank"] % (len(best.interface.alphabet) + 1)
+    fitting = [one for one in tried if all(getattr(one.interface, key) == value for key, value in expected.items())]
+    chosen = min(fitting, key=lambda one: one.loss)
+    if best.cer >= min(_READABLE, _MUCH_LESS * chosen.cer):
+        return chosen
+    key = next(key for key in ("blank", *_SCALING) if key in expected and getattr(best.interface, key) != expected[key])
+    others = ["blank"] if key == "blank" else list(_SCALING)
+    raise InterfaceError(
+        f"{key} = {stated[key]} looks wrong: CER {chosen.cer:.3f} on {len(best.texts)} lines, {best.cer:.3f} with "
+        + ", ".join(f"{other} {getattr(best.interface, other)}" for other in others)
+    )
 
 
 def _reordered(one: Tried, labels: Sequence[str]) -> tuple[float, dict[str, str]]:

@@ -187,6 +187,17 @@ class TestMemoryLimit:
 
         assert footprint.memory_limit_bytes(get(row), device) == limit
 
+    @pytest.mark.parametrize(
+        ("row", "device", "limit"),
+        [("ov-int8", "cpu", 1_250), ("ov-int8", "NVIDIA L4", None), ("torch-cuda-graph", "cpu", None)],
+    )
+    def test_relative_limit(self, row, device, limit):
+        """For other lines and batches it is a quarter above the original's memory, where there is a limit at all."""
+        original = SimpleNamespace(peak_memory_bytes=1_000)
+
+        assert footprint.relative_memory_limit_bytes(get(row), device, original) == limit
+        assert footprint.relative_memory_limit_bytes(get(row), device, None) is None
+
 
 class TestGraphs:
     @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 0.2)])

@@ -87,7 +87,8 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("stated", "message"),
         [
-            ({"blank": 0}, r"^blank = 0 looks wrong: CER .*, 0\.0\d* with 45"),
+            ({"blank": 0}, r"^blank = 0 looks wrong: CER .*, 0\.0\d* with blank 45"),
+            ({"white": 255.0}, r"^white = 255.0 looks wrong: CER .*, 0\.0\d* with black 0.0, white 1.0, mean \(0.5,\)"),
             ({"values": LOGITS}, r"^values = 'logits' looks wrong: .*which are probabilities"),
             ({"values": LOG_PROBABILITIES}, r"^values = 'log probabilities' looks wrong: .*which are probabilities"),
             ({"output_layout": "BTC"}, r"^output_layout = 'BTC' looks wrong"),

@@ -222,7 +222,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", parents=[corpus], help="list the variants")
     listing.set_defaults(run=_list)
     inspect_command.add_to(commands)
-    command.add_to(commands, _positive)
+    command.add_to(commands, _positive, corpus, _corpus)
     comparison = commands.add_parser(
         "compare", help="print the gate's verdicts on two benchmark JSONs; exit status as with pytest"
     )

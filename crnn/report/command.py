@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from crnn.corpus import Corpus
 from crnn.measure.packing import saved
 from crnn.report import advice, criteria, table
 from crnn.report.recommendation import Wish, recommend
@@ -57,7 +58,8 @@ def _several(paths: Sequence[Path]) -> list[tuple[str, Any]]:
 def _write_page(arguments: argparse.Namespace) -> None:
     from crnn.report.page import page
 
-    arguments.html.write_text(page.html(_several(arguments.results)), "utf-8")
+    corpus = arguments.open_corpus(arguments, ()) if arguments.corpus else None
+    arguments.html.write_text(page.html(_several(arguments.results), corpus), "utf-8")
     print(arguments.html)  # noqa: T201 a command
 
 
@@ -87,6 +89,8 @@ def _print_table(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     if arguments.html:
         _write_page(arguments)
+    elif arguments.corpus:
+        raise table.ReportError("--corpus shows pictures of its lines on a page: add --html FILE")
     elif len(arguments.results) > 1:
         raise table.ReportError("several runs are shown side by side on a page: add --html FILE")
     elif arguments.figure:
@@ -109,14 +113,20 @@ def keys(text: str) -> tuple[str, ...]:
     return tuple(filter(None, (key.strip() for key in text.split(","))))
 
 
-def add_to(commands: Any, batch: Callable[[str], int]) -> None:
+def add_to(
+    commands: Any, batch: Callable[[str], int], corpus: argparse.ArgumentParser, opened: Callable[..., Corpus]
+) -> None:
     """Add the commands.
 
     Args:
         commands: argparse's subparsers.
         batch: reads a batch size.
+        corpus: the options that name a user's corpus.
+        opened: opens the corpus that these options name, for some rows.
     """
-    report = commands.add_parser("report", help="print the table of a benchmark JSON")
+    report = commands.add_parser(
+        "report", parents=[corpus], help="print the table of a benchmark JSON, or write a page or a figure"
+    )
     report.add_argument("results", type=Path, nargs="+", metavar="RESULTS.json", help="several with --html")
     report.add_argument("--html", type=Path, metavar="FILE", help="write a page with plots, which needs no network")
     report.add_argument("--figure", type=Path, metavar="FILE", help="write the plot of time and CER: svg, png or pdf")
@@ -142,7 +152,7 @@ def add_to(commands: Any, batch: Callable[[str], int]) -> None:
         help="such as ms,speedup@1,macs; an unknown one lists all",
     )
     report.add_argument("--format", choices=table.FORMS, default=table.MARKDOWN, help=f"{table.MARKDOWN} by default")
-    report.set_defaults(run=_report)
+    report.set_defaults(run=_report, open_corpus=opened)
     choice = commands.add_parser("recommend", help="which row to ship, and why not the others")
     choice.add_argument("results", type=Path, metavar="RESULTS.json")
     choice.add_argument("--batch", type=batch, required=True, metavar="N", help="lines per call")

@@ -102,6 +102,14 @@ class TestPage:
 
         assert pictures("other")(0) is None
 
+    def test_a_users_corpus_has_pictures(self):
+        """Lines of a corpus that is named are shown; another one than the run read is an error."""
+        corpus = SimpleNamespace(name="own", sha256="one", test=SimpleNamespace(images=np.zeros((2, 32, 64), np.uint8)))
+
+        assert (pictures("one", corpus)(1) or "").startswith("data:image/webp;base64,")
+        with pytest.raises(ReportError, match="--corpus own: the run read other lines, or the same at another"):
+            pictures("other", corpus)
+
     def test_worst_lines_and_confusions(self):
         """A row shows its worst lines, aligned, and what it takes for what, beside its original's count."""
         worst = [{"line": 3, "label": "З0", "text": "30", "edits": 1}]

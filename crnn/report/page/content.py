@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from crnn import registry
+from crnn.corpus import Corpus
 from crnn.measure.misreadings import alignment
 from crnn.measure.records import Accuracy, Operators
 from crnn.measure.speedup import NO_DIFFERENCE
@@ -278,8 +279,7 @@ def _made(variant: Variant) -> dict[str, str]:
 
 def engine_of(runtime: str) -> str:
     """The engine's name without its version: ``ONNX Runtime`` of ``ONNX Runtime 1.31.1``."""
-    words = [word for word in runtime.split() if not word[:1].isdigit()]
-    return " ".join(words) or runtime
+    return " ".join(word for word in runtime.split() if not word[:1].isdigit()) or runtime
 
 
 def precision_of(name: str) -> str:
@@ -287,8 +287,8 @@ def precision_of(name: str) -> str:
     return next((one.precision for one in registry.VARIANTS if one.name == name), "unknown")
 
 
-def shown(runs: Sequence[tuple[str, Any]]) -> list[Shown]:
-    """Runs to show, given by label and JSON.
+def shown(runs: Sequence[tuple[str, Any]], corpus: Corpus | None = None) -> list[Shown]:
+    """Runs to show, given by label and JSON; and a user's corpus that they read, for pictures of its lines.
 
     Raises:
         ReportError: one is none of this suite's, or they were measured on different corpora.
@@ -297,4 +297,4 @@ def shown(runs: Sequence[tuple[str, Any]]) -> list[Shown]:
     corpora = {one.results.identity(name).corpus_sha256 for one in found for name in one.results.rows}
     if len(corpora) > 1:
         raise ReportError("the runs read different corpora: their CER does not compare; report them one by one")
-    return [replace(one, picture=pictures(next(iter(corpora)))) for one in found]
+    return [replace(one, picture=pictures(next(iter(corpora)), corpus)) for one in found]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crnn.corpus import Corpus
 from crnn.report.criteria import CRITERIA, OBJECTIVES, label
 from crnn.report.page import charts, history
 from crnn.report.page.content import LIMITS, Shown, shown
@@ -49,8 +50,8 @@ def _plots(run: Shown) -> dict[str, Any]:
     return found
 
 
-def html(runs: Sequence[tuple[str, Any]]) -> str:
-    """The page of one or several runs, each given by label and JSON.
+def html(runs: Sequence[tuple[str, Any]], corpus: Corpus | None = None) -> str:
+    """The page of one or several runs, each given by label and JSON; with a user's corpus, it has pictures of lines.
 
     Rows are joined by name; speed-ups are those of each run, never mixed across runs.
 
@@ -61,7 +62,7 @@ def html(runs: Sequence[tuple[str, Any]]) -> str:
         import jinja2
     except ImportError:
         raise ReportError("the page needs Jinja2, which is not installed; install requirements.txt") from None
-    several = shown(runs)
+    several = shown(runs, corpus)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -46,6 +46,7 @@ class Inspected:
         found: the keys that were found, not stated.
         cer: of the first lines, as a fraction.
         why: how its width was chosen.
+        doubts: about stated keys without which the lines are read far better.
     """
 
     model: GivenModel
@@ -53,6 +54,7 @@ class Inspected:
     found: tuple[str, ...]
     cer: float
     why: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
         """What a user should know, a line each."""
@@ -66,6 +68,7 @@ class Inspected:
             f"blank {of.blank}, {of.values}",
             f"found, not stated: {', '.join(self.found) or 'nothing'}",
             f"CER of the first {_LINES} test lines: {self.cer:.4f}",
+            *self.doubts,
             *(f"no row {name}{end}: {why}" for end, why in self.model.without.items()),
         ]
 
@@ -192,8 +195,12 @@ def inspect(
         raise InterfaceError(f"alphabet lacks {''.join(lacking)!r}, which labels of the corpus have")
     lines = corpus.test.take(range(min(_LINES, len(corpus.test))))
     tried = list(trials.tried(model.output, interface, stated, lines))
-    chosen = trials.placed(model.output, trials.chosen(tried, stated), stated, lines)
+    chosen, doubt = trials.better(trials.chosen(tried, stated), tried, stated)
+    chosen, other_doubt = trials.better(chosen, trials.placed(model.output, chosen, lines), stated)
     trials.check_alphabet(tried, chosen, lines.labels)
+    doubts = tuple(filter(None, (doubt, other_doubt)))
     found, json = chosen.interface, chosen.interface.to_json()
     given_model = GivenModel(str(path), sha256_of(path), json, missing_children(path, found))
-    return Inspected(given_model, found, tuple(key for key in json if key not in stated), chosen.cer, tuple(why))
+    return Inspected(
+        given_model, found, tuple(key for key in json if key not in stated), chosen.cer, tuple(why), doubts
+    )

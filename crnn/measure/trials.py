@@ -1,7 +1,7 @@
 """Descriptions of a user's model that are tried on labelled lines, and what is wrong with the stated one."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -67,63 +67,72 @@ def tried(output: Output, interface: Interface, stated: Mapping[str, Any], lines
             yield Tried.of(replace(scaled, blank=blank), returned, lines.labels)
 
 
-def placed(output: Output, found: Tried, stated: Mapping[str, Any], lines: Lines) -> Tried:
-    """The description found so far, or one with another place of the line in the input that makes far less error.
-
-    Places are tried where the lines have image files of their own.
+def placed(output: Output, found: Tried, lines: Lines) -> Iterator[Tried]:
+    """Read lines at each other place in the input, where they have image files of their own and are not read perfectly.
 
     Args:
         output: runs the model.
         found: reads the lines, placed as stated or as usual.
-        stated: keys of an interface that the user states.
         lines: labelled.
-
-    Raises:
-        InterfaceError: another ``resize`` or ``padding`` than the stated one makes far less error.
     """
     files = [file for file in lines.files if file]
     if not found.cer or len(files) < len(lines):
-        return found
-    best, seen = found, {lines.at(found.interface.frame)[0].tobytes()}
+        return
+    seen = {lines.at(found.interface.frame)[0].tobytes()}
     for resize, padding in itertools.product(RESIZES, PADDINGS):
         described = replace(found.interface, resize=resize, padding=padding)
         images = of_files(files, described.frame)
-        if images.tobytes() in seen:
-            continue
-        seen.add(images.tobytes())
-        one = Tried.of(described, output(images, lines.kinds, described), lines.labels)
-        best = min(best, one, key=lambda each: each.cer)
-    if best.cer >= min(_READABLE, _MUCH_LESS * found.cer):
-        return found
-    # Nothing is beside a line that fills the input.
-    for key in ("resize",) if best.interface.resize == STRETCH else ("resize", "padding"):
-        if key in stated and stated[key] != (fits := getattr(best.interface, key)):
-            raise InterfaceError(
-                f"{key} = {stated[key]!r} looks wrong: CER {found.cer:.3f} on {len(lines)} lines, "
-                f"{best.cer:.3f} with {fits!r}"
-            )
-    return best
+        if images.tobytes() not in seen:
+            seen.add(images.tobytes())
+            yield Tried.of(described, output(images, lines.kinds, described), lines.labels)
 
 
 def chosen(tried: Sequence[Tried], stated: Mapping[str, Any]) -> Tried:
     """That with the least loss which has the stated blank and scaling.
 
     Raises:
-        InterfaceError: another blank or scaling makes far less error.
+        InterfaceError: another blank makes far less error.
     """
-    best = min(tried, key=lambda one: one.loss)
-    expected = {key: getattr(tried[0].interface, key) for key in _SCALING & stated.keys()}
-    if "blank" in stated:
-        expected["blank"] = stated["blank"] % (len(best.interface.alphabet) + 1)
-    fitting = [one for one in tried if all(getattr(one.interface, key) == value for key, value in expected.items())]
-    chosen = min(fitting, key=lambda one: one.loss)
-    if best.cer >= min(_READABLE, _MUCH_LESS * chosen.cer):
-        return chosen
-    key = next(key for key in ("blank", *_SCALING) if key in expected and getattr(best.interface, key) != expected[key])
-    others = ["blank"] if key == "blank" else list(_SCALING)
-    raise InterfaceError(
-        f"{key} = {stated[key]} looks wrong: CER {chosen.cer:.3f} on {len(best.texts)} lines, {best.cer:.3f} with "
-        + ", ".join(f"{other} {getattr(best.interface, other)}" for other in others)
+    fitting = [one for one in tried if not _contradicted(one, tried[0], _SCALING & stated.keys())]
+    best = min(fitting, key=lambda one: one.loss)
+    if "blank" not in stated:
+        return best
+    blank = stated["blank"] % (len(best.interface.alphabet) + 1)
+    chosen = min((one for one in fitting if one.interface.blank == blank), key=lambda one: one.loss)
+    if best.cer < min(_READABLE, _MUCH_LESS * chosen.cer):
+        raise InterfaceError(
+            f"blank = {stated['blank']} looks wrong: CER {chosen.cer:.3f} on {len(best.texts)} lines, "
+            f"{best.cer:.3f} with {best.interface.blank}"
+        )
+    return chosen
+
+
+def _contradicted(one: Tried, other: Tried, keys: Iterable[str]) -> list[str]:
+    """Which keys differ between two descriptions; nothing is beside a line that fills the input."""
+    first, second = one.interface, other.interface
+    return [
+        key
+        for key in keys
+        if getattr(first, key) != getattr(second, key)
+        and (key != "padding" or STRETCH not in (first.resize, second.resize))
+    ]
+
+
+def better(found: Tried, others: Iterable[Tried], stated: Mapping[str, Any]) -> tuple[Tried, str]:
+    """One that makes far less error than that found so far, if it has all that is stated; else a doubt about a key.
+
+    It is no more than a doubt: a model that reads lines unlike those of its training may read them better with another
+    contrast than that of its training.
+    """
+    best = min([found, *others], key=lambda one: one.cer)
+    if best.cer >= min(_READABLE, _MUCH_LESS * found.cer):
+        return found, ""
+    keys = [key for key in (*_SCALING, "resize", "padding") if key in stated]
+    if not (odd := _contradicted(best, found, keys)):
+        return best, ""
+    return found, (
+        f"{odd[0]} = {stated[odd[0]]!r} may be wrong: CER {found.cer:.4f} on {len(found.texts)} lines, "
+        f"{best.cer:.4f} with " + ", ".join(f"{key} {getattr(best.interface, key)}" for key in odd)
     )
 
 

@@ -110,12 +110,8 @@ def chosen(tried: Sequence[Tried], stated: Mapping[str, Any]) -> Tried:
 def _contradicted(one: Tried, other: Tried, keys: Iterable[str]) -> list[str]:
     """Which keys differ between two descriptions; nothing is beside a line that fills the input."""
     first, second = one.interface, other.interface
-    return [
-        key
-        for key in keys
-        if getattr(first, key) != getattr(second, key)
-        and (key != "padding" or STRETCH not in (first.resize, second.resize))
-    ]
+    full = STRETCH in (first.resize, second.resize)
+    return [key for key in keys if getattr(first, key) != getattr(second, key) and not (key == "padding" and full)]
 
 
 def better(found: Tried, others: Iterable[Tried], stated: Mapping[str, Any]) -> tuple[Tried, str]:
@@ -127,7 +123,7 @@ def better(found: Tried, others: Iterable[Tried], stated: Mapping[str, Any]) -> 
     best = min([found, *others], key=lambda one: one.cer)
     if best.cer >= min(_READABLE, _MUCH_LESS * found.cer):
         return found, ""
-    keys = [key for key in (*_SCALING, "resize", "padding") if key in stated]
+    keys = [key for key in ("blank", *_SCALING, "resize", "padding") if key in stated]
     if not (odd := _contradicted(best, found, keys)):
         return best, ""
     return found, (

@@ -48,10 +48,15 @@ def is_shipped(variant: Variant, corpus: Corpus) -> bool:
     return variant.trained and corpus.name == "field"
 
 
+def shipped_path(variant: Variant) -> Path:
+    """The path of a trained variant's artifact for the field corpus; other packages ship none."""
+    return SHIPPED / f"{variant.name}{variant.suffix}"
+
+
 def location(variant: Variant, corpus: Corpus) -> Path:
     """The path of the variant's artifact for this corpus, whether or not it exists."""
     if is_shipped(variant, corpus):
-        return SHIPPED / f"{variant.name}{variant.suffix}"
+        return shipped_path(variant)
     folder = cache_folder() / "artifacts" / f"{corpus.name}-{corpus.sha256[:12]}"
     if not variant.trained:
         # Trained artifacts stay valid with other package versions; conversions are made again.
@@ -180,7 +185,7 @@ def training_seconds(variant: Variant, corpus: Corpus) -> float:
 
     0 for a conversion, and for another package's row, of which nothing is shipped.
     """
-    shipped = record_path(SHIPPED / f"{variant.name}{variant.suffix}")
+    shipped = record_path(shipped_path(variant))
     if not variant.trained or not shipped.exists():
         return 0.0
     from crnn.corpus.synthetic import SIZES

@@ -43,8 +43,10 @@ def most_bytes(variant: Variant, corpus: Corpus) -> float:
         return inf
     if corpus.name == NAME or original.thresholds.max_bytes is None:
         return limit
-    shipped = artifacts.SHIPPED / f"{original.name}{original.suffix}"
-    growth = artifacts.location(original, corpus).stat().st_size - shipped.stat().st_size
+    shipped = artifacts.shipped_path(original)
+    # Of another package's original only the limit is known.
+    usual = shipped.stat().st_size if shipped.is_file() else original.thresholds.max_bytes
+    growth = artifacts.location(original, corpus).stat().st_size - usual
     return _OTHER_FILE * (limit + max(0, growth))
 
 

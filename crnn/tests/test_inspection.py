@@ -1,7 +1,6 @@
 """What is found about a user's model, and what is said about one that does not fit."""
 
 import json
-import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -110,14 +109,6 @@ class TestWrong:
         """The error names the key that looks wrong."""
         with pytest.raises(InterfaceError, match=message):
             inspect(paddle, stated, None)
-
-    def test_a_doubtful_scaling_is_kept_and_told(self, paddle):
-        """Another scaling that reads far better is a note: lines unlike those of the training may be read so."""
-        found = inspect(paddle, {"white": 255.0}, None)
-
-        assert (found.interface.white, found.cer > 0.1) == (255.0, True)
-        [said] = [line for line in found.notes() if line.startswith("white = 255.0 may be wrong: CER ")]
-        assert re.search(r"on 64 lines, 0\.0\d+ with white 1.0$", said)
 
     def test_logits_that_are_called_probabilities(self, source, tmp_path):
         """A missing softmax is seen."""

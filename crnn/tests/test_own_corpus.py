@@ -166,6 +166,17 @@ class TestBytes:
         assert most_bytes(original, corpus) == inf
         assert found == pytest.approx({-1000: 1.05 * limit, 0: 1.05 * limit, 1000: 1.05 * (limit + 1000)})
 
+    def test_an_original_of_another_package(self, corpus, monkeypatch, tmp_path):
+        """Nothing of it is shipped: what exceeds its own limit counts as growth."""
+        original, row = registry.get("torch-original"), registry.get("ov-int8")
+        monkeypatch.setattr(artifacts, "SHIPPED", tmp_path)
+        path = artifacts.location(original, corpus)
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as file:
+            file.truncate(original.thresholds.max_bytes + 1000)
+
+        assert most_bytes(row, corpus) == pytest.approx(1.05 * (row.thresholds.max_bytes + 1000))
+
     def test_the_limit_itself_on_the_field_corpus(self):
         """There the threshold holds."""
         row = registry.get("ov-int8")

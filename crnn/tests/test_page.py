@@ -3,7 +3,6 @@
 import json
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from crnn.report import advice
 from crnn.report.page import charts, history, page
 from crnn.report.page.content import shown
 from crnn.report.page.joined import side_by_side
-from crnn.report.page.pictures import pictures
 from crnn.report.recommendation import recommend
 from crnn.report.results import ReportError
 from crnn.tests.saved_rows import ACCURACY, FOOTPRINT, SMALL_BATCH, entries, two_rows
@@ -85,30 +83,6 @@ class TestPage:
         assert run.details("one")["operators"] == [
             {"kind": "Conv", "precision": "int8", "count": 5, "seconds": 0.0075, "ms": 7.5, "share": 75.0}
         ]
-
-    def test_the_corpus_is_read_once(self, monkeypatch):
-        """The pictures of all lines come from one reading of the test split."""
-        opened = []
-        corpus = SimpleNamespace(sha256="one", test=SimpleNamespace(images=np.zeros((2, 32, 400), np.uint8)))
-        monkeypatch.setattr("crnn.report.page.pictures.open_corpus", lambda folder: opened.append(folder) or corpus)
-
-        picture = pictures("one")
-        assert [(picture(line) or "").split(",")[0] for line in range(3)] == [*["data:image/webp;base64"] * 2, ""]
-        assert opened == [None]
-
-    def test_another_corpus_has_no_pictures(self, monkeypatch):
-        """A corpus that has changed since the run gives no pictures."""
-        monkeypatch.setattr("crnn.report.page.pictures.open_corpus", lambda _: SimpleNamespace(sha256="one"))
-
-        assert pictures("other")(0) is None
-
-    def test_a_users_corpus_has_pictures(self):
-        """Lines of a corpus that is named are shown; another one than the run read is an error."""
-        corpus = SimpleNamespace(name="own", sha256="one", test=SimpleNamespace(images=np.zeros((2, 32, 64), np.uint8)))
-
-        assert (pictures("one", corpus)(1) or "").startswith("data:image/webp;base64,")
-        with pytest.raises(ReportError, match="--corpus own: the run read other lines, or the same at another"):
-            pictures("other", corpus)
 
     def test_worst_lines_and_confusions(self):
         """A row shows its worst lines, aligned, and what it takes for what, beside its original's count."""

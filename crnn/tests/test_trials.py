@@ -1,4 +1,4 @@
-"""Where the line lies in the input of a user's model: tried where the lines have files."""
+"""Scalings and places of the line that are tried on a user's model, and doubts about what is stated."""
 
 import re
 
@@ -13,6 +13,8 @@ from crnn.interface import FIT, PADDINGS, RESIZES, STRETCH, Frame, Interface
 from crnn.measure import trials
 from crnn.measure.conversions import ready
 from crnn.measure.inspection import inspect
+from crnn.tests.disguised import PADDLE, disguise
+from crnn.text import log_softmax
 
 SHOWN = Interface(height=8, width=64, alphabet="ab", time_steps=2)
 
@@ -37,7 +39,7 @@ def reads(level):
         right = np.abs(images[:, :, -1].astype(int) - level).max(axis=1) < 3
         logits[right, 1, 1] = 9
         logits[~right, 1, 0] = 9
-        return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+        return log_softmax(logits)
 
     return output
 
@@ -114,6 +116,12 @@ class TestPlaced:
 
 
 @pytest.fixture(scope="module")
+def source():
+    """The ONNX file of the built-in CRNN."""
+    return ready(registry.get("ort-torch2onnx"), open_corpus(None))
+
+
+@pytest.fixture(scope="module")
 def narrow(tmp_path_factory):
     """Lines of the field corpus at half their width."""
     folder = tmp_path_factory.mktemp("corpora") / "narrow"
@@ -127,18 +135,27 @@ def narrow(tmp_path_factory):
 
 
 class TestStretched:
-    def test_is_found(self, narrow):
+    def test_is_found(self, source, narrow):
         """The CRNN has to get these lines at their full width; the artifact is told so."""
-        found = inspect(ready(registry.get("ort-torch2onnx"), open_corpus(None)), {}, narrow)
+        found = inspect(source, {}, narrow)
 
         assert (found.interface.resize, found.cer < 0.1) == (STRETCH, True)
         assert found.model.interface["resize"] == STRETCH
         assert "resize" in found.found
 
-    def test_another_is_kept_and_told(self, narrow):
+    def test_another_is_kept_and_told(self, source, narrow):
         """What is stated otherwise stays, with a note."""
-        found = inspect(ready(registry.get("ort-torch2onnx"), open_corpus(None)), {"resize": FIT}, narrow)
+        found = inspect(source, {"resize": FIT}, narrow)
 
         assert found.interface.resize == FIT
         [said] = [line for line in found.notes() if line.startswith("resize = 'fit' may be wrong: CER ")]
         assert re.search(r"on 64 lines, 0\.0\d+ with resize stretch$", said)
+
+
+def test_a_doubtful_scaling_is_kept_and_told(source, tmp_path):
+    """Another scaling that reads far better is a note: lines unlike those of the training may be read so."""
+    found = inspect(disguise(source, tmp_path / "paddle.onnx", PADDLE), {"white": 255.0}, None)
+
+    assert (found.interface.white, found.cer > 0.1) == (255.0, True)
+    [said] = [line for line in found.notes() if line.startswith("white = 255.0 may be wrong: CER ")]
+    assert re.search(r"on 64 lines, 0\.0\d+ with white 1.0$", said)
